@@ -1,0 +1,183 @@
+"""The post: its state, its rules and its decisions. Pure: no Django, no clock, no new ids.
+
+`evolve` says what an event means. A decision takes the state and says which events a
+command leads to (none: nothing changes), or refuses. These rules stand nowhere else.
+"""
+
+import unicodedata
+from dataclasses import dataclass, field
+from typing import assert_never
+from uuid import UUID
+
+from messaging.contracts.posts import (
+    CommentAdded,
+    CommentRemoved,
+    CommentUpdated,
+    MessageUpdated,
+    PostCreated,
+    PostEvent,
+    PostLiked,
+    PostRemoved,
+    PostUnliked,
+)
+from messaging.exceptions import Forbidden, Invalid, NotFound, Refused
+
+MAX_TEXT = 10_000  # code points, after line ends became \n
+
+
+@dataclass(slots=True, kw_only=True)
+class Comment:
+    author: str
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Post:
+    """What the decisions need to know of a post."""
+
+    post_id: UUID
+    author: str
+    message: str
+    likers: set[str] = field(default_factory=set)
+    comments: dict[UUID, Comment] = field(default_factory=dict)
+    removed_comments: set[UUID] = field(default_factory=set)  # their ids are not used again
+    removed: bool = False
+
+
+def evolve(post: Post | None, event: PostEvent) -> Post:
+    """The post after the event. Changes `post` in place: its caller hands it over."""
+    if isinstance(event, PostCreated):
+        return Post(post_id=event.post_id, author=event.author, message=event.message)
+    assert post is not None, "the first event of a post is PostCreated"
+    match event:
+        case MessageUpdated():
+            post.message = event.message
+        case PostLiked():
+            post.likers.add(event.username)
+        case PostUnliked():
+            post.likers.discard(event.username)
+        case CommentAdded():
+            post.comments[event.comment_id] = Comment(author=event.author, text=event.text)
+        case CommentUpdated():
+            post.comments[event.comment_id].text = event.text
+        case CommentRemoved():
+            del post.comments[event.comment_id]
+            post.removed_comments.add(event.comment_id)
+        case PostRemoved():
+            post.removed = True
+        case _:
+            assert_never(event)
+    return post
+
+
+# --- decisions -------------------------------------------------------------------------------
+
+
+def new_post(post: Post | None, post_id: UUID, actor: str, message: str) -> list[PostEvent]:
+    message = valid_text(message, "message")
+    if post is not None and post.removed:
+        raise Refused("post_removed", "This post was removed.")
+    if post is not None:
+        raise Refused("post_exists", "There is a post with this id already.", "post_id")
+    return [PostCreated(post_id=post_id, author=actor, message=message)]
+
+
+def edit_message(post: Post | None, actor: str, message: str) -> list[PostEvent]:
+    message = valid_text(message, "message")
+    post = own(existing(post), actor)
+    if post.message == message:
+        return []
+    return [MessageUpdated(post_id=post.post_id, message=message)]
+
+
+def like_post(post: Post | None, actor: str) -> list[PostEvent]:
+    post = existing(post)
+    if actor in post.likers:
+        return []
+    return [PostLiked(post_id=post.post_id, username=actor)]
+
+
+def unlike_post(post: Post | None, actor: str) -> list[PostEvent]:
+    post = existing(post)
+    if actor not in post.likers:
+        return []
+    return [PostUnliked(post_id=post.post_id, username=actor)]
+
+
+def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> list[PostEvent]:
+    text = valid_text(text, "text")
+    post = existing(post)
+    if comment_id in post.comments or comment_id in post.removed_comments:
+        raise Refused(
+            "comment_exists", "There is, or was, a comment with this id.", "comment_id"
+        )
+    return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
+
+
+def edit_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> list[PostEvent]:
+    text = valid_text(text, "text")
+    post = existing(post)
+    if own_comment(post, comment_id, actor).text == text:
+        return []
+    return [CommentUpdated(post_id=post.post_id, comment_id=comment_id, text=text)]
+
+
+def remove_comment(post: Post | None, comment_id: UUID, actor: str) -> list[PostEvent]:
+    post = existing(post)
+    own_comment(post, comment_id, actor)
+    return [CommentRemoved(post_id=post.post_id, comment_id=comment_id)]
+
+
+def delete_post(post: Post | None, actor: str) -> list[PostEvent]:
+    post = own(existing(post), actor)
+    return [PostRemoved(post_id=post.post_id)]
+
+
+# --- rules ------------------------------------------------------------------------------------
+
+
+def existing(post: Post | None) -> Post:
+    if post is None:
+        raise NotFound("post_not_found", "There is no such post.", "post_id")
+    if post.removed:
+        raise Refused("post_removed", "This post was removed.")
+    return post
+
+
+def own(post: Post, actor: str) -> Post:
+    if post.author != actor:
+        raise Forbidden("not_author", "Only the author of a post may do this.")
+    return post
+
+
+def own_comment(post: Post, comment_id: UUID, actor: str) -> Comment:
+    comment = post.comments.get(comment_id)
+    if comment is None:
+        raise NotFound("comment_not_found", "There is no such comment.", "comment_id")
+    if comment.author != actor:
+        raise Forbidden("not_comment_author", "Only the author of a comment may do this.")
+    return comment
+
+
+def valid_text(text: str, attr: str) -> str:
+    """The text as it is stored: as sent, with line ends as \\n. Raises `Invalid`."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        raise Invalid("null_characters_not_allowed", "Null characters are not allowed.", attr)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid(
+            "surrogate_characters_not_allowed", "This is not valid Unicode text.", attr
+        ) from None
+    if len(text) > MAX_TEXT:
+        raise Invalid("max_length", f"At most {MAX_TEXT:,} characters; these are {len(text):,}.", attr)
+    if all(is_invisible(char) for char in text):
+        raise Invalid("blank", "Write something that can be seen.", attr)
+    return text
+
+
+def is_invisible(char: str) -> bool:
+    """White space, control and format characters (Unicode Z*, Cc and Cf)."""
+    category = unicodedata.category(char)
+    return category[0] == "Z" or category in ("Cc", "Cf")

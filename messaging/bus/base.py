@@ -1,0 +1,126 @@
+"""What a bus is: an ordered, partitioned, durable log. The vocabulary is Kafka's.
+
+A message's key is its stream id; all messages of a key go to one partition, in the
+order in which they were published. Delivery is at least once: consumers drop repeats.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zlib import crc32
+
+
+class Message(NamedTuple):
+    """What is published."""
+
+    key: str  # the stream id, in canonical text form
+    value: bytes  # a CloudEvents JSON document
+
+
+class Record(NamedTuple):
+    """What is read. Offsets of a partition are dense."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which log this is. Offsets mean nothing in another one."""
+
+    cluster: str
+    topic: str  # the topic's id, not its name: a recreated topic has another
+    partitions: int
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.topic}/{self.partitions}"
+
+
+class Polled(NamedTuple):
+    """The answer of `Subscription.poll`."""
+
+    assignment: frozenset[int]
+    changed: bool  # the assignment changed: `records` is empty, seek every partition of it now
+    records: dict[int, list[Record]]
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key: crc32 of its UTF-8 bytes, modulo the CONFIGURED count."""
+    return crc32(key.encode()) % partitions
+
+
+class Publisher(ABC):
+    @abstractmethod
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Return when all are durable; raise `BusError` when that is not known of any of them.
+
+        After an error the publisher is of no more use: close it and begin again from
+        the oldest message.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go at once, without waiting for what was not acknowledged."""
+
+
+class Subscription(ABC):
+    """A member of a consumer group. Used by one thread. Its offsets are kept by the caller."""
+
+    @abstractmethod
+    def poll(self, *, timeout_s: float, max_records: int) -> Polled:
+        """Wait up to `timeout_s` for records, at most `max_records` of them in all.
+
+        Records of a partition begin at the offset last sought, or after the last
+        record returned. A partition of a new assignment gives none until it is sought.
+        Raises `OffsetOutOfRange` and `BusError`.
+        """
+
+    @abstractmethod
+    def seek(self, partition: int, offset: int) -> None: ...
+
+    @abstractmethod
+    def pause(self, partition: int) -> None: ...
+
+    @abstractmethod
+    def resume(self, partition: int) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the group, so that others take over at once."""
+
+
+class Bus(ABC):
+    """One topic, as configured. Cheap to make; connects on use; safe to use from any thread."""
+
+    @abstractmethod
+    def ensure_topic(self) -> None:
+        """Make the topic if it is not there, explicitly and with unlimited retention."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Ask the broker which log this is, now. Raises `Loss` if the topic is not there,
+        or has another partition count than configured; `BusError` if nobody answers."""
+
+    @abstractmethod
+    def publisher(self) -> Publisher: ...
+
+    @abstractmethod
+    def subscribe(self, group: str) -> Subscription: ...
+
+    @abstractmethod
+    def begin_offsets(self) -> dict[int, int]:
+        """The first offset of every partition that can still be read."""
+
+    @abstractmethod
+    def end_offsets(self) -> dict[int, int]:
+        """The offset after the last record, of every partition."""
+
+    @abstractmethod
+    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
+        """The records from `start` to `stop` (excluded) in batches, outside any group.
+
+        Raises `OffsetOutOfRange` if `start` is no longer there.
+        """

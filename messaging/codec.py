@@ -1,0 +1,155 @@
+"""Events as JSON: the payload for the store, and the CloudEvents document for the log.
+
+Old versions of an event are lifted, on decoding, by upcasters:
+
+    @upcaster("posts.post_liked.v1", "posts.post_liked.v2")
+    def with_reaction(data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "reaction": "thumbs_up"}
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable
+from messaging.message import EVENTS, Envelope, wire_name_of
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+_upcasters: dict[str, tuple[str, Upcaster]] = {}  # wire name -> (next wire name, function)
+_encoder = msgspec.json.Encoder()
+
+
+class Recorded(NamedTuple):
+    """An event with what is known of it."""
+
+    envelope: Envelope
+    event: Any  # an instance of a class registered with @event
+
+
+class CloudEvent(msgspec.Struct, kw_only=True):
+    """CloudEvents 1.0 (https://github.com/cloudevents/spec), structured mode, with our
+    extension attributes; their names are lower case, as the specification asks."""
+
+    specversion: str = "1.0"
+    id: UUID
+    source: str
+    type: str
+    subject: UUID  # the stream id
+    time: datetime
+    datacontenttype: str = "application/json"
+    streamtype: str
+    streamversion: int
+    actor: str
+    commandid: UUID
+    correlationid: UUID
+    causationid: UUID | None = None
+    traceparent: str = ""
+    data: msgspec.Raw
+
+
+_record_decoder = msgspec.json.Decoder(CloudEvent)
+
+
+def upcaster(old: str, new: str) -> Callable[[Upcaster], Upcaster]:
+    """Register a function from the payload of `old` to the payload of `new` (wire names)."""
+
+    def register(lift: Upcaster) -> Upcaster:
+        if old in _upcasters or old in EVENTS:
+            raise RegistrationError(f"{old} has an upcaster or an event class already.")
+        _upcasters[old] = (new, lift)
+        return lift
+
+    return register
+
+
+def encode_event(event: object) -> tuple[str, str]:
+    """The wire name and the JSON of an event."""
+    return wire_name_of(type(event)), _encoder.encode(event).decode()
+
+
+def decode_event(wire_name: str, data: str | bytes | msgspec.Raw) -> Any:
+    """The event of a payload, lifted to the version that the code knows.
+
+    Raises `UnknownMessage` for a type that nobody registered, `Unreadable` for a
+    payload that is not of its type.
+    """
+    try:
+        if wire_name in _upcasters:
+            return _lift(wire_name, msgspec.json.decode(data))
+        return _event_decoder(wire_name).decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unreadable(f"{wire_name}: {error}") from error
+
+
+def encode_record(envelope: Envelope, data: str) -> bytes:
+    """The document that goes to the log, of an envelope and the stored payload."""
+    return _encoder.encode(
+        CloudEvent(
+            id=envelope.event_id,
+            source=f"/{envelope.stream_type}",
+            type=envelope.type,
+            subject=envelope.stream_id,
+            time=envelope.recorded_at,
+            streamtype=envelope.stream_type,
+            streamversion=envelope.version,
+            actor=envelope.actor,
+            commandid=envelope.command_id,
+            correlationid=envelope.correlation_id,
+            causationid=envelope.causation_id,
+            traceparent=envelope.traceparent,
+            data=msgspec.Raw(data.encode()),
+        )
+    )
+
+
+def decode_envelope(document: bytes) -> tuple[Envelope, msgspec.Raw]:
+    """The envelope and the payload of a record. Raises `Unreadable`."""
+    try:
+        found = _record_decoder.decode(document)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error
+    if found.streamversion < 1:
+        raise Unreadable(f"streamversion {found.streamversion}: versions begin at 1")
+    envelope = Envelope(
+        event_id=found.id,
+        stream_id=found.subject,
+        stream_type=found.streamtype,
+        version=found.streamversion,
+        type=found.type,
+        recorded_at=found.time,
+        actor=found.actor,
+        command_id=found.commandid,
+        correlation_id=found.correlationid,
+        causation_id=found.causationid,
+        traceparent=found.traceparent,
+    )
+    return envelope, found.data
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema (2020-12) of every event's payload, by wire name."""
+    return {name: msgspec.json.schema(cls) for name, cls in EVENTS.items()}
+
+
+def _lift(wire_name: str, data: Any) -> Any:
+    while wire_name in _upcasters:
+        wire_name, lift = _upcasters[wire_name]
+        data = lift(data)
+    return msgspec.convert(data, _event_class(wire_name), strict=True)
+
+
+@cache
+def _event_decoder(wire_name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_event_class(wire_name), strict=True)
+
+
+def _event_class(wire_name: str) -> type:
+    try:
+        return EVENTS[wire_name]
+    except KeyError:
+        raise UnknownMessage(f"No event is registered as {wire_name!r}.") from None

@@ -1,0 +1,18 @@
+"""Postlog's settings as one typed object, read on access so that `override_settings` works."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    bootstrap_servers: str  # comma separated host:port; empty: the embedded log is used
+    topic: str
+    partitions: int
+    security: dict[str, Any] = field(default_factory=dict)  # arguments of a kafka-python client
+
+
+def kafka() -> KafkaSettings:
+    return KafkaSettings(**settings.POSTLOG_KAFKA)

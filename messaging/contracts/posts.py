@@ -1,0 +1,98 @@
+"""The events of posts: what the write side says and the read side hears.
+
+The stream is the post. Standard library and messaging.message only.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from messaging.message import event
+
+STREAM_TYPE = "post"
+
+
+@event("posts.post_created.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostCreated:
+    """A post was written."""
+
+    post_id: UUID
+    author: str
+    message: str
+
+
+@event("posts.message_updated.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUpdated:
+    """The author changed the text of the post."""
+
+    post_id: UUID
+    message: str
+
+
+@event("posts.post_liked.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostLiked:
+    """A person who did not like the post now does."""
+
+    post_id: UUID
+    username: str
+
+
+@event("posts.post_unliked.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostUnliked:
+    """A person who liked the post no longer does."""
+
+    post_id: UUID
+    username: str
+
+
+@event("posts.comment_added.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentAdded:
+    """A person commented on the post."""
+
+    post_id: UUID
+    comment_id: UUID
+    author: str
+    text: str
+
+
+@event("posts.comment_updated.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentUpdated:
+    """The comment's author changed its text."""
+
+    post_id: UUID
+    comment_id: UUID
+    text: str
+
+
+@event("posts.comment_removed.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentRemoved:
+    """The comment's author took it back."""
+
+    post_id: UUID
+    comment_id: UUID
+
+
+@event("posts.post_removed.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostRemoved:
+    """The author deleted the post. Nothing happens to it after this."""
+
+    post_id: UUID
+
+
+PostEvent = (
+    PostCreated
+    | MessageUpdated
+    | PostLiked
+    | PostUnliked
+    | CommentAdded
+    | CommentUpdated
+    | CommentRemoved
+    | PostRemoved
+)

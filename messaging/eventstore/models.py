@@ -1,0 +1,94 @@
+"""The tables of the event store. Written through `statements.py`; read by the admin."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class Stream(models.Model):
+    """The history of one thing. Its row is what writers lock."""
+
+    stream_id = models.UUIDField(primary_key=True)
+    stream_type = models.CharField(max_length=100)
+    version = models.IntegerField(help_text="The version of its last event.")
+
+    def __str__(self) -> str:
+        return f"{self.stream_type} {self.stream_id}"
+
+
+class Event(models.Model):
+    """A fact. Append-only: database triggers refuse every change (migration 0002)."""
+
+    position = models.BigAutoField(
+        primary_key=True, help_text="Order of allocation. Later ones may be committed earlier."
+    )
+    stream_id = models.UUIDField()
+    stream_type = models.CharField(max_length=100)
+    version = models.IntegerField()
+    event_id = models.UUIDField()
+    type = models.CharField(max_length=200)
+    data = models.TextField(help_text="The payload as JSON.")
+    recorded_at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    command_id = models.UUIDField()
+    correlation_id = models.UUIDField()
+    causation_id = models.UUIDField(null=True)
+    traceparent = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["stream_id", "version"], name="one_event_a_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.stream_id} v{self.version}"
+
+
+class Outbox(models.Model):
+    """An event that the log has not acknowledged yet. No foreign key: rows come and go fast."""
+
+    position = models.BigIntegerField(primary_key=True)
+
+    class Meta:
+        verbose_name_plural = "outbox"
+
+    def __str__(self) -> str:
+        return str(self.position)
+
+
+class Receipt(models.Model):
+    """What became of a command whose sender chose its id."""
+
+    actor = models.CharField(max_length=150)
+    command_id = models.UUIDField()
+    answer = models.TextField(help_text="The result, or the refusal, as JSON.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["actor", "command_id"], name="one_receipt_a_command")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.command_id}"
+
+
+class Snapshot(models.Model):
+    """The state of a long stream at one of its versions. Can be deleted at any time."""
+
+    stream_id = models.UUIDField(primary_key=True)
+    schema = models.CharField(max_length=50)
+    version = models.IntegerField()
+    state = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} v{self.version}"
+
+
+class LogIdentity(models.Model):
+    """Which log this store has published to (one row)."""
+
+    id = models.IntegerField(primary_key=True, default=1)
+    identity = models.TextField()
+
+    def __str__(self) -> str:
+        return self.identity

@@ -1,0 +1,85 @@
+"""Receipts: (actor, command id) -> what became of the command.
+
+Kept only for commands whose sender chose the id, because nobody else can send it again.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import IntegrityError, transaction
+
+from messaging import exceptions
+from messaging.eventstore.statements import DATABASE, db_time, db_uuid, transaction_connection
+from messaging.exceptions import LostRace, Refused
+from messaging.message import Context, Result, utc_now
+
+FIND = "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s"
+STORE = (
+    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at) "
+    "VALUES (%s, %s, %s, %s)"
+)
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    """A stored answer: a result, or the refusal whose class is named."""
+
+    result: Result | None = None
+    refusal: str | None = None
+    code: str = ""
+    detail: str = ""
+    attr: str | None = None
+
+
+def find(context: Context) -> Answer | None:
+    if context.command_id is None:
+        return None
+    connection = transaction_connection()
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [context.actor, db_uuid(connection, context.command_id)])
+        row = cursor.fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=Answer)
+
+
+def store(context: Context, result: Result) -> None:
+    """Store the result in the command's own transaction."""
+    if context.command_id is not None:
+        _insert(context.actor, context.command_id, Answer(result=result))
+
+
+def store_refusal(context: Context, refusal: Refused) -> Answer | None:
+    """Remember a refusal, and return it; or the answer that somebody else stored meanwhile."""
+    if context.command_id is None or isinstance(refusal, exceptions.ConcurrentChange):
+        return None
+    answer = Answer(
+        refusal=type(refusal).__name__,
+        code=refusal.code,
+        detail=refusal.detail,
+        attr=refusal.attr,
+    )
+    try:
+        with transaction.atomic(using=DATABASE, durable=True):
+            earlier = find(context)
+            if earlier is None:
+                _insert(context.actor, context.command_id, answer)
+    except IntegrityError as error:
+        raise LostRace from error  # the same command, sent twice at once: find its receipt
+    return earlier or answer
+
+
+def replay(answer: Answer) -> Result:
+    """Give the first answer again: return the result, or raise the refusal."""
+    if answer.result is not None:
+        return answer.result
+    kind: Any = getattr(exceptions, answer.refusal or "", Refused)
+    raise kind(answer.code, answer.detail, answer.attr)
+
+
+def _insert(actor: str, command_id: UUID, answer: Answer) -> None:
+    connection = transaction_connection()
+    text = msgspec.json.encode(answer).decode()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            STORE,
+            [actor, db_uuid(connection, command_id), text, db_time(connection, utc_now())],
+        )

@@ -1,0 +1,91 @@
+"""The relay: publishes the outbox to the log, in order, and forgets what was acknowledged.
+
+At least once: a crash between the acknowledgement and the delete publishes again, and
+consumers drop repeats by version. One relay works, others stand by.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event as Flag
+
+from django.db import InterfaceError, OperationalError, connections
+
+from messaging.bus.base import Bus, Publisher
+from messaging.eventstore import history, outbox
+from messaging.eventstore.leadership import leadership
+from messaging.eventstore.statements import DATABASE
+from messaging.exceptions import BusError
+
+log = logging.getLogger("postlog.relay")
+
+BATCH = 1_000
+SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
+STANDBY_POLL_S = 1.0
+IDENTITY_EVERY_S = 10.0
+LONGEST_BACKOFF_S = 10.0
+
+
+class Relay:
+    """One thread's relay. `run` returns when `stop` is set, after the batch at hand."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._leadership = leadership()
+        self._publisher: Publisher | None = None
+        self._identity_checked = 0.0
+
+    def run(self, stop: Flag) -> None:
+        """Raises `Loss` when publishing would harm the history; no retry can mend that."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    self._lead(stop, while_held=self._leadership.held)
+                    failures = 0
+                    stop.wait(STANDBY_POLL_S)
+                except (BusError, OperationalError, InterfaceError) as error:
+                    failures += 1
+                    pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
+                    log.warning("relay: %s. Trying again in %.1f s.", str(error).strip(), pause)
+                    connections[DATABASE].close()
+                    stop.wait(pause)
+        finally:
+            self._leadership.release()
+
+    def _lead(self, stop: Flag, while_held: Callable[[], bool]) -> None:
+        """Publish for as long as the lock is held. Whatever fails, begin from the oldest row."""
+        if not while_held():
+            return
+        self._bus.ensure_topic()
+        self._require_same_log()
+        history.require_same_history(self._bus)
+        log.info("relay: at work")
+        self._publisher = self._bus.publisher()
+        pause = SHORTEST_POLL_S
+        try:
+            while not stop.is_set() and while_held():
+                if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
+                    self._require_same_log()
+                if self._publish_batch(while_held):
+                    pause = SHORTEST_POLL_S
+                else:
+                    stop.wait(pause)
+                    pause = min(2 * pause, LONGEST_POLL_S)
+        finally:
+            self._publisher.close()
+        log.info("relay: standing by" if not stop.is_set() else "relay: stopped")
+
+    def _publish_batch(self, while_held: Callable[[], bool]) -> int:
+        assert self._publisher is not None
+        pending = outbox.oldest(BATCH)
+        # Between reading and publishing this process may have been frozen for a long time.
+        if not pending or not while_held():
+            return 0
+        self._publisher.publish([one.message for one in pending])
+        outbox.remove([one.position for one in pending])
+        return len(pending)
+
+    def _require_same_log(self) -> None:
+        history.require_same_log(self._bus.identity())
+        self._identity_checked = time.monotonic()

@@ -1,0 +1,86 @@
+"""The unit of work: what one command does, in one durable transaction."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, OperationalError, transaction
+from uuid_utils.compat import uuid7
+
+from messaging import codec
+from messaging.eventstore import receipts, statements
+from messaging.exceptions import LostRace, Refused
+from messaging.message import Context, Envelope, Result, utc_now
+
+LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+
+class UnitOfWork:
+    """Handed to a command's handler: who sends it, and the only way to append."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.actor = context.actor
+        self.command_id = context.command_id or uuid7()
+        self._correlation_id = context.correlation_id or self.command_id
+
+    def new_id(self) -> UUID:
+        """An id for something new, roughly in the order of time (UUIDv7)."""
+        return uuid7()
+
+    def append(
+        self, stream_type: str, stream_id: UUID, before: int, events: Sequence[object]
+    ) -> int:
+        """Append to a stream that is at version `before`; return its new version."""
+        if not events:
+            return before
+        encoded = [codec.encode_event(event) for event in events]
+        now = utc_now()
+        envelopes = [
+            Envelope(
+                event_id=uuid7(),
+                stream_id=stream_id,
+                stream_type=stream_type,
+                version=version,
+                type=wire_name,
+                recorded_at=now,
+                actor=self.actor,
+                command_id=self.command_id,
+                correlation_id=self._correlation_id,
+                causation_id=self.context.causation_id,
+                traceparent=self.context.traceparent,
+            )
+            for version, (wire_name, _) in enumerate(encoded, before + 1)
+        ]
+        statements.append(before, envelopes, [payload for _, payload in encoded])
+        return before + len(events)
+
+
+def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -> Result:
+    """Do the work in a transaction of its own: all of it is stored, or nothing.
+
+    If the sender chose the command's id, what became of it is stored too, a refusal in
+    a transaction of its own, and a repetition gets the same answer. Raises `LostRace`
+    when another transaction was first: begin again.
+    """
+    try:
+        with transaction.atomic(using=statements.DATABASE, durable=True):
+            answer = receipts.find(context)
+            if answer is None:
+                result = work(UnitOfWork(context))
+                receipts.store(context, result)
+    except IntegrityError as error:
+        raise LostRace from error
+    except OperationalError as error:
+        if _sqlstate(error) in LOST_RACE_STATES:
+            raise LostRace from error
+        raise
+    except Refused as refusal:
+        answer = receipts.store_refusal(context, refusal)
+        if answer is None:
+            raise
+    return result if answer is None else receipts.replay(answer)
+
+
+def _sqlstate(error: Any) -> str | None:
+    return getattr(error.__cause__, "pgcode", None)

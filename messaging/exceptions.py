@@ -1,0 +1,110 @@
+"""Every error that Postlog raises on purpose.
+
+`Refused` is an answer to whoever asked and carries a code; all others tell a
+developer or an operator what to mend.
+"""
+
+
+class PostlogError(Exception):
+    """Base of all errors below."""
+
+
+# --- answers to the sender of a command or query -----------------------------------------
+
+
+class Refused(PostlogError):
+    """The domain says no. `code` is part of the API; `status` is the HTTP status it maps to."""
+
+    status = 409
+
+    def __init__(self, code: str, detail: str, attr: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.attr = attr  # the field of the command that is at fault, if it is one
+
+
+class Invalid(Refused):
+    """A field breaks a rule of the domain."""
+
+    status = 400
+
+
+class Forbidden(Refused):
+    """The actor may not do this."""
+
+    status = 403
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    status = 404
+
+
+class ConcurrentChange(Refused):
+    """Others changed the same stream faster than retries could settle. Send it again."""
+
+    def __init__(self) -> None:
+        super().__init__("concurrent_change", "Others changed this at the same time. Try again.")
+
+
+class ReadSideBehind(PostlogError):
+    """A query's token was not reached in time: answer 503 and try again later."""
+
+
+# --- programming errors, found at import or by `manage.py check` --------------------------
+
+
+class RegistrationError(PostlogError):
+    """A message or handler is registered twice, or is not what a message has to be."""
+
+
+class UnknownMessage(PostlogError):
+    """Nothing is registered for this command, query or event type. Import the module that does."""
+
+
+class NoTransaction(PostlogError):
+    """The event store was used outside the mediator's transaction."""
+
+
+# --- the write side ------------------------------------------------------------------------
+
+
+class LostRace(PostlogError):
+    """Another transaction appended to the stream first. The mediator retries."""
+
+
+# --- the log and the read side ----------------------------------------------------------------
+
+
+class BusError(PostlogError):
+    """The bus cannot be reached or refuses. Retrying later is right."""
+
+
+class Loss(PostlogError):
+    """History is missing, doubled or another than the one known. Stops loudly; never retried."""
+
+
+class OffsetOutOfRange(Loss):
+    """A partition no longer (or not yet) has the offset that a checkpoint names."""
+
+    def __init__(self, partition: int, offset: int, first: int, end: int) -> None:
+        super().__init__(
+            f"partition {partition}: the checkpoint is at offset {offset}, but the log holds "
+            f"offsets {first} to {end - 1}. Records were lost, or the topic was emptied or made anew."
+        )
+        self.partition = partition
+        self.offset = offset
+
+
+class Unreadable(PostlogError):
+    """A record cannot be decoded: no JSON, no envelope, an unknown type or broken data."""
+
+
+class LostPartition(PostlogError):
+    """Another consumer has advanced a checkpoint: this one's batch must not take effect."""
+
+
+class CodeAtFault(PostlogError):
+    """Most events fail to apply. Parking them all would hide that the code is at fault."""

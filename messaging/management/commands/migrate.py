@@ -1,0 +1,24 @@
+"""`migrate` as Django has it, on both databases unless --database names one."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.core.management.commands.migrate import Command as Migrate
+from django.db import connections
+
+
+class Command(Migrate):
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.set_defaults(database=None)
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {**super().get_check_kwargs(options), "databases": self._aliases(options)}
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for alias in self._aliases(options):
+            self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
+            super().handle(*args, **{**options, "database": alias})
+
+    def _aliases(self, options: dict[str, Any]) -> list[str]:
+        return [options["database"]] if options["database"] else list(connections)

@@ -1,0 +1,35 @@
+"""`manage.py runconsumer`"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from messaging.bus import current_bus
+from messaging.eventstore.relay import Relay
+from messaging.projections.consumer import Consumer
+from messaging.projections.registry import PROJECTIONS
+from messaging.worker import Failed, Work, run_until_stopped
+
+
+class Command(BaseCommand):
+    help = (
+        "Feed the read models from the log, and stand by as relay. Several may run: they share "
+        "the partitions. SIGTERM and Ctrl-C finish the batch and exit 0."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--no-relay", action="store_true", help="Leave relaying to `manage.py runrelay`."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        parts: dict[str, Work] = {
+            f"projection {name}": Consumer(projection, current_bus()).run
+            for name, projection in PROJECTIONS.items()
+        }
+        if not options["no_relay"]:
+            parts["relay"] = Relay(current_bus()).run
+        try:
+            run_until_stopped(parts)
+        except Failed as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,22 @@
+"""`manage.py runrelay`"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from messaging.bus import current_bus
+from messaging.eventstore.relay import Relay
+from messaging.worker import Failed, run_until_stopped
+
+
+class Command(BaseCommand):
+    help = (
+        "Publish the events that wait in the outbox to the log, in order. Several may run: one "
+        "works, the others stand by. SIGTERM and Ctrl-C finish the batch and exit 0."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            run_until_stopped({"relay": Relay(current_bus()).run})
+        except Failed as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,118 @@
+"""Messages: commands, queries and events are frozen, slotted, keyword-only dataclasses.
+
+The decorators here stand outermost, above `@dataclass(frozen=True, slots=True,
+kw_only=True)`: under it they would register a class that `slots` then replaces.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from messaging.exceptions import RegistrationError, UnknownMessage
+
+M = TypeVar("M", bound=type)
+
+COMMANDS: dict[str, type] = {}  # by class name
+QUERIES: dict[str, type] = {}  # by class name
+EVENTS: dict[str, type] = {}  # by wire name
+_WIRE_NAMES: dict[type, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What goes with a command but is never a field of it."""
+
+    actor: str  # the username of who sends it
+    command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
+    correlation_id: UUID | None = None  # of the conversation; a new one when None
+    causation_id: UUID | None = None  # the id of the message that led to this command
+    traceparent: str = ""  # W3C Trace Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What is known of an event beside its payload. Made once, at append."""
+
+    event_id: UUID  # UUIDv7, random: the same version with another id is a fork
+    stream_id: UUID
+    stream_type: str
+    version: int  # 1 for the first event of the stream, then dense
+    type: str  # the wire name
+    recorded_at: datetime  # UTC
+    actor: str
+    command_id: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The answer to a command: the ids it names, and the stream's version after it."""
+
+    stream_id: UUID
+    version: int
+    ids: dict[str, UUID]  # for the sender, such as {"post_id": ...}
+    created: bool  # something new has come into being
+
+
+def command(cls: M) -> M:
+    """Register a command: imperative, such as EditMessage."""
+    return _register(cls, COMMANDS, cls.__name__)
+
+
+def query(cls: M) -> M:
+    """Register a query, such as FindPostById."""
+    return _register(cls, QUERIES, cls.__name__)
+
+
+def event(wire_name: str) -> Callable[[M], M]:
+    """Register an event under its versioned wire name, such as `posts.post_liked.v1`.
+
+    The name is stored with every event: never change it, add the next version and an
+    upcaster (messaging/codec.py).
+    """
+    _, _, version = wire_name.rpartition(".v")
+    if not version.isdigit():
+        raise RegistrationError(f"{wire_name!r}: an event's wire name ends in .v1, .v2, ...")
+
+    def register(cls: M) -> M:
+        _register(cls, EVENTS, wire_name)
+        _WIRE_NAMES[cls] = wire_name
+        return cls
+
+    return register
+
+
+def wire_name_of(event_type: type) -> str:
+    try:
+        return _WIRE_NAMES[event_type]
+    except KeyError:
+        raise UnknownMessage(f"{event_type.__name__} is not registered with @event.") from None
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _register(cls: M, registry: dict[str, type], name: str) -> M:
+    _require_message(cls)
+    if name in registry:
+        raise RegistrationError(
+            f"{name} is registered twice: {registry[name].__module__} and {cls.__module__}."
+        )
+    registry[name] = cls
+    return cls
+
+
+def _require_message(cls: type) -> None:
+    params: Any = getattr(cls, "__dataclass_params__", None)
+    if not is_dataclass(cls) or not params.frozen or "__slots__" not in vars(cls):
+        raise RegistrationError(
+            f"{cls.__name__}: a message is a @dataclass(frozen=True, slots=True, kw_only=True), "
+            "with Postlog's decorator outermost."
+        )
+    if not all(field.kw_only for field in fields(cls)):
+        raise RegistrationError(f"{cls.__name__}: add kw_only=True to its @dataclass.")

@@ -1,0 +1,204 @@
+"""One batch of records: which take effect, which are repeats, which are parked.
+
+An event takes effect if its version is the next of its stream. What cannot take effect
+becomes a dead letter, later events of its stream join it, and other streams go on.
+"""
+
+import traceback
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from messaging import codec
+from messaging.bus.base import Record
+from messaging.codec import Recorded
+from messaging.exceptions import CodeAtFault, UnknownMessage, Unreadable
+from messaging.message import EVENTS, Envelope, wire_name_of
+from messaging.projections.deadletters import (
+    Letter,
+    Outcome,
+    Parked,
+    Place,
+    Queue,
+    queues_of,
+)
+from messaging.projections.registry import Projection
+from messaging.projections.session import Session
+
+# Most of so many events, of so many streams: then it is not the events that are bad.
+FAULT_EVENTS, FAULT_STREAMS = 50, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record with what it says, as far as that can be read."""
+
+    record: Record
+    envelope: Envelope | None
+    event: Any  # None where the projection has no use for it
+    failure: str = ""  # why it cannot be read
+
+    @property
+    def place(self) -> Place:
+        return (self.record.partition, self.record.offset)
+
+
+def decode(projection: Projection, records: Sequence[Record]) -> list[Decoded]:
+    """Read the records that concern the projection; others are left out."""
+    wanted = wanted_types(projection)
+    found = (_decode(record, wanted) for record in records)
+    return [
+        d for d in found if d.envelope is None or d.envelope.stream_type == projection.stream_type
+    ]
+
+
+def wanted_types(projection: Projection) -> set[str]:
+    return {wire_name_of(event_type) for event_type in projection.appliers}
+
+
+def _decode(record: Record, wanted: set[str]) -> Decoded:
+    envelope = None
+    try:
+        if record.value is None:
+            raise Unreadable("the record has no value")
+        envelope, data = codec.decode_envelope(record.value)
+        if record.key is None or record.key.decode(errors="replace") != str(envelope.stream_id):
+            raise Unreadable(f"the record's key is {record.key!r}, not its stream id")
+        if envelope.type in EVENTS and envelope.type not in wanted:
+            return Decoded(record, envelope, None)
+        return Decoded(record, envelope, codec.decode_event(envelope.type, data))
+    except (Unreadable, UnknownMessage) as error:
+        return Decoded(record, envelope, None, str(error))
+
+
+def apply(
+    projection: Projection, generation: int, batch: Sequence[Decoded], *, refused: str = ""
+) -> tuple[Session, Outcome]:
+    """Apply the batch to rows in memory. Needs a transaction; the caller writes both.
+
+    Runs again from the database while events fail that did not before: what a failed
+    event has changed by then must not stay. `refused` says why the database did not take
+    what the only event of this batch wrote.
+    """
+    poison: dict[Place, str] = {batch[0].place: refused} if refused and batch else {}
+    while True:
+        run = _Run(projection, generation, poison)
+        run.all(batch)
+        if run.outcome.failed.keys() <= poison.keys():
+            return run.session, run.outcome
+        poison |= run.outcome.failed
+        _require_sound_code(batch, poison)
+
+
+class _Run:
+    def __init__(
+        self, projection: Projection, generation: int, poison: dict[Place, str]
+    ) -> None:
+        self.session = Session(projection, generation)
+        self.outcome = Outcome()
+        self._projection = projection
+        self._wanted = wanted_types(projection)
+        self._generation = generation
+        self._poison = poison
+        self._queues: defaultdict[UUID, Queue] = defaultdict(dict)
+
+    def all(self, batch: Sequence[Decoded]) -> None:
+        streams = {d.envelope.stream_id for d in batch if d.envelope is not None}
+        self._queues = queues_of(self._projection.name, self._generation, streams)
+        waiting = [
+            _decode(letter.record, self._wanted)
+            for queue in self._queues.values()
+            for letter in queue.values()
+        ]
+        self.session.load(
+            Recorded(d.envelope, d.event) for d in [*batch, *waiting] if d.envelope is not None
+        )
+        for decoded in batch:
+            if decoded.record.partition not in self.outcome.halted:
+                self._one(decoded)
+
+    def _one(self, decoded: Decoded) -> None:
+        envelope = decoded.envelope
+        if envelope is None:
+            self._park(decoded, "unreadable", decoded.failure)
+            return
+        root = self.session.root(envelope.stream_id)
+        progress = root.version if root is not None else 0
+        queue = self._queues[envelope.stream_id]
+        if envelope.version <= progress:
+            if root is not None and envelope.version == progress and root.event_id != envelope.event_id:
+                self._fork(decoded, root.event_id)
+        elif (known := queue.get(envelope.version)) is not None:
+            if known.event_id != envelope.event_id:
+                self._fork(decoded, known.event_id)
+        elif envelope.version > progress + 1:
+            if queue:
+                self._park(decoded, "behind", "It waits for an earlier event of its stream.")
+            else:
+                self._park(
+                    decoded,
+                    "gap",
+                    f"Version {progress + 1} of the stream has not come. Republish this stream.",
+                )
+        elif self._took_effect(decoded):
+            self._drain(envelope.stream_id, queue)
+
+    def _took_effect(self, decoded: Decoded) -> bool:
+        """Apply an event whose turn it is, or park it."""
+        if decoded.failure or decoded.place in self._poison:
+            self._park(decoded, *self._why(decoded))
+            return False
+        assert decoded.envelope is not None
+        try:
+            self.session.apply(Recorded(decoded.envelope, decoded.event))
+        except Exception:
+            self.outcome.failed[decoded.place] = traceback.format_exc()
+            self._park(decoded, "poison", self.outcome.failed[decoded.place])
+            return False
+        self.outcome.applied += 1
+        return True
+
+    def _why(self, decoded: Decoded) -> tuple[str, str]:
+        if decoded.failure:
+            return "unreadable", decoded.failure
+        return "poison", self._poison[decoded.place]
+
+    def _drain(self, stream_id: UUID, queue: Queue) -> None:
+        """The missing event has come: what waited behind it takes effect, in order."""
+        root = self.session.root(stream_id)
+        while root is not None and (letter := queue.pop(root.version + 1, None)) is not None:
+            decoded = _decode(letter.record, self._wanted)
+            self.outcome.parked.pop(decoded.place, None)
+            if not self._took_effect(decoded):
+                return
+            if letter.id is not None:
+                self.outcome.drained.append(letter.id)
+
+    def _park(self, decoded: Decoded, code: str, reason: str) -> None:
+        self.outcome.parked[decoded.place] = Parked(decoded.record, decoded.envelope, code, reason)
+        if (envelope := decoded.envelope) is not None:
+            letter = Letter(None, envelope.event_id, decoded.record)
+            self._queues[envelope.stream_id][envelope.version] = letter
+
+    def _fork(self, decoded: Decoded, known: UUID | None) -> None:
+        envelope, record = decoded.envelope, decoded.record
+        assert envelope is not None
+        self.outcome.halted[record.partition] = (
+            record.offset,
+            f"Fork: version {envelope.version} of stream {envelope.stream_id} was event {known}, "
+            f"now offset {record.offset} says it is {envelope.event_id}. Two histories were "
+            "published: find out which is right before going on.",
+        )
+
+
+def _require_sound_code(batch: Sequence[Decoded], poison: dict[Place, str]) -> None:
+    events = [d for d in batch if d.envelope is not None]
+    failed = [d for d in events if d.place in poison]
+    streams = {d.envelope.stream_id for d in failed if d.envelope is not None}
+    if len(events) >= FAULT_EVENTS and len(streams) >= FAULT_STREAMS and 2 * len(failed) > len(events):
+        raise CodeAtFault(
+            f"{len(failed)} of {len(events)} events of {len(streams)} streams fail: the code is at "
+            f"fault, not the events. Nothing was applied. The last error:\n{[*poison.values()][-1]}"
+        )

@@ -1,0 +1,93 @@
+"""Checkpoints: how far a generation of a projection has read each partition.
+
+They stand in the read database and are advanced in the transaction that writes the
+rows, so each event takes effect once, whatever the bus delivers again.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from django.db import connections, transaction
+
+from messaging.bus.base import Identity
+from messaging.exceptions import Loss, LostPartition
+from messaging.projections.models import Checkpoint, ProjectionState
+from messaging.projections.rowstore import DATABASE
+
+# VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
+ADVANCE = """
+UPDATE projections_checkpoint SET "offset" = v.column3, halted = ''
+FROM (VALUES {marks}) AS v
+WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
+"""
+
+
+def live_generation(projection: str) -> int:
+    """The generation that readers see, which is 1 until the first rebuild."""
+    state, _ = ProjectionState.objects.get_or_create(name=projection)
+    return state.live_generation
+
+
+def begin(projection: str, generation: int, identity: Identity) -> None:
+    """Make the checkpoints that are missing, at offset 0. Raises `Loss` if those that are
+    there belong to another log."""
+    with transaction.atomic(using=DATABASE):
+        Checkpoint.objects.bulk_create(
+            [
+                Checkpoint(
+                    projection=projection,
+                    generation=generation,
+                    partition=partition,
+                    offset=0,
+                    identity=str(identity),
+                )
+                for partition in range(identity.partitions)
+            ],
+            ignore_conflicts=True,
+        )
+    require_identity(projection, generation, identity)
+
+
+def require_identity(projection: str, generation: int, identity: Identity) -> None:
+    """Raise `Loss` unless the offsets belong to this log: in another they mean nothing."""
+    known = set(
+        Checkpoint.objects.filter(projection=projection, generation=generation)
+        .values_list("identity", flat=True)
+        .distinct()
+    )
+    if known != {str(identity)}:
+        raise Loss(
+            f"The log is not the one that projection {projection!r} has read: its checkpoints "
+            f"belong to {' and '.join(sorted(known))}, the broker has {identity} (cluster, topic "
+            "id, partitions). The topic was deleted and made anew, or this is another cluster. "
+            "Nothing was applied. If the new log is right, republish the events to it and rebuild."
+        )
+
+
+def offsets(projection: str, generation: int, partitions: Iterable[int]) -> dict[int, int]:
+    """The next offset of each of these partitions."""
+    return dict(
+        Checkpoint.objects.filter(
+            projection=projection, generation=generation, partition__in=list(partitions)
+        ).values_list("partition", "offset")
+    )
+
+
+def advance(projection: str, generation: int, moves: Mapping[int, tuple[int, int]]) -> None:
+    """Compare and swap: partition -> (offset as it was, offset after). Needs a transaction.
+
+    Raises `LostPartition` if any is not where this consumer left it: somebody else
+    owns the partition now, or the generation is gone.
+    """
+    rows = [value for partition, (old, new) in sorted(moves.items()) for value in (partition, old, new)]
+    marks = ", ".join(["(%s, %s, %s)"] * len(moves))
+    with connections[DATABASE].cursor() as cursor:
+        cursor.execute(ADVANCE.format(marks=marks), [*rows, projection, generation])
+        if cursor.rowcount != len(moves):
+            raise LostPartition(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")
+
+
+def halt(projection: str, generation: int, partition: int, offset: int, reason: str) -> None:
+    """Put the checkpoint before the record that halts its partition, and say why."""
+    Checkpoint.objects.filter(
+        projection=projection, generation=generation, partition=partition
+    ).update(offset=offset, halted=reason)

@@ -1,0 +1,102 @@
+"""Dead letters: records that did not take effect, kept in the order of their stream."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from messaging.bus.base import Record
+from messaging.message import Envelope
+from messaging.projections.models import DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event that waits. `id` is None until it is stored."""
+
+    id: int | None
+    event_id: UUID | None
+    record: Record
+
+
+Place = tuple[int, int]  # (partition, offset)
+Queue = dict[int, Letter]  # the letters of one stream, by version
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that becomes a dead letter."""
+
+    record: Record
+    envelope: Envelope | None  # None: it cannot be read that far
+    code: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"partition {self.record.partition} offset {self.record.offset}"
+        what = self.envelope and f"version {self.envelope.version} of {self.envelope.stream_id}"
+        return f"{what or 'a record'} ({where}), {self.code}: {self.reason.strip()}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch leads to beside the changed rows."""
+
+    parked: dict[Place, Parked] = field(default_factory=dict)
+    drained: list[int] = field(default_factory=list)  # ids of dead letters that took effect
+    halted: dict[int, tuple[int, str]] = field(default_factory=dict)  # partition: offset, why
+    failed: dict[Place, str] = field(default_factory=dict)  # the traceback
+    applied: int = 0
+
+
+def queues_of(
+    projection: str, generation: int, streams: Collection[UUID]
+) -> defaultdict[UUID, Queue]:
+    """The letters of these streams. Two statements, of which the second is rare."""
+    queues: defaultdict[UUID, Queue] = defaultdict(dict)
+    letters = DeadLetter.objects.filter(
+        projection=projection, generation=generation, stream_id__isnull=False
+    )
+    if not letters.exists():
+        return queues
+    for letter in letters.filter(stream_id__in=streams):
+        assert letter.stream_id is not None and letter.version is not None
+        queues[letter.stream_id][letter.version] = Letter(
+            letter.id, letter.event_id, record_of(letter)
+        )
+    return queues
+
+
+def record_of(letter: DeadLetter) -> Record:
+    key, value = letter.key, letter.value
+    return Record(
+        letter.partition,
+        letter.offset,
+        None if key is None else bytes(key),
+        None if value is None else bytes(value),
+    )
+
+
+def store(projection: str, generation: int, outcome: Outcome) -> None:
+    """Keep what was parked, and delete what has taken effect. Needs a transaction."""
+    DeadLetter.objects.bulk_create(
+        [
+            DeadLetter(
+                projection=projection,
+                generation=generation,
+                stream_id=parked.envelope and parked.envelope.stream_id,
+                version=parked.envelope and parked.envelope.version,
+                event_id=parked.envelope and parked.envelope.event_id,
+                partition=parked.record.partition,
+                offset=parked.record.offset,
+                key=parked.record.key,
+                value=parked.record.value,
+                code=parked.code,
+                reason=parked.reason,
+            )
+            for parked in outcome.parked.values()
+        ],
+        ignore_conflicts=True,
+    )
+    if outcome.drained:
+        DeadLetter.objects.filter(id__in=outcome.drained).delete()

@@ -1,0 +1,66 @@
+"""Projections: which events change which read models, and how.
+
+    posts = Projection("posts", stream_type="post", models=[Post, Comment])
+
+    @posts.on(CommentUpdated, rows=lambda e: [(Comment, e.comment_id)])
+    def comment_updated(post: Post, event: CommentUpdated, rows: Rows) -> None:
+        rows.get(Comment, event.comment_id).text = event.text
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from messaging.exceptions import RegistrationError
+from messaging.message import wire_name_of
+from messaging.projections.models import ReadModel, RootModel
+
+F = TypeVar("F", bound=Callable[..., None])
+RowKey = tuple[Any, ...]  # (model, *values of its `key` fields)
+
+PROJECTIONS: dict[str, "Projection"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """What a projection does with one type of event."""
+
+    apply: Callable[..., None]  # (root row, event, rows) -> None
+    rows: Callable[[Any], Iterable[RowKey]]  # event -> the rows it needs beside the root
+
+
+class Projection:
+    """A named set of read models, fed by the events of one type of stream.
+
+    The first model is the root: one row a stream.
+    """
+
+    def __init__(self, name: str, *, stream_type: str, models: list[type[ReadModel]]) -> None:
+        if name in PROJECTIONS:
+            raise RegistrationError(f"The projection {name!r} is registered twice.")
+        if not models or not issubclass(models[0], RootModel):
+            raise RegistrationError(f"{name}: the first model is the root, a RootModel.")
+        self.name = name
+        self.stream_type = stream_type
+        self.models = models
+        self.root: type[RootModel] = models[0]
+        self.appliers: dict[type, Applier] = {}
+        PROJECTIONS[name] = self
+
+    def on(
+        self, event_type: type, *, rows: Callable[[Any], Iterable[RowKey]] = lambda event: ()
+    ) -> Callable[[F], F]:
+        """Register the function that applies an event: f(root row, event, rows).
+
+        It changes rows and nothing else, since it runs again after a crash and in a
+        rebuild. Of its own stream it may read the root and the rows that `rows` names.
+        """
+        wire_name_of(event_type)  # raises if it is no event
+
+        def register(function: F) -> F:
+            if event_type in self.appliers:
+                raise RegistrationError(f"{self.name} has two functions on {event_type.__name__}.")
+            self.appliers[event_type] = Applier(function, rows)
+            return function
+
+        return register

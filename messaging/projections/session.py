@@ -1,0 +1,153 @@
+"""The read-model session: the rows of one batch, changed in memory, written at its end."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from messaging.codec import Recorded
+from messaging.exceptions import PostlogError
+from messaging.message import Envelope
+from messaging.projections import rowstore
+from messaging.projections.models import ReadModel, RootModel
+from messaging.projections.registry import Applier, Projection
+from messaging.projections.rowstore import Key
+
+R = TypeVar("R", bound=ReadModel)
+
+
+class ForeignRow(PostlogError):
+    """A projection touched a row of another stream. Two consumers would lose each other's
+    changes, although every checkpoint is right: keep totals in the query."""
+
+
+class UndeclaredRow(PostlogError):
+    """A projection asked for a row that its `rows=` did not name, so it was not loaded."""
+
+
+class MissingRow(PostlogError):
+    """A row that earlier events must have made is not there."""
+
+
+class Session:
+    """The rows that a batch of events needs, as they are and as they become."""
+
+    def __init__(self, projection: Projection, generation: int) -> None:
+        self._projection = projection
+        self._generation = generation
+        # model -> key -> the row, or None for one that is not there (any more)
+        self._rows: dict[type[ReadModel], dict[Key, Any]] = defaultdict(dict)
+        self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
+        self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
+
+    def load(self, events: Iterable[Recorded]) -> None:
+        """Load what the events declare: their roots, and what `rows=` names."""
+        wanted: dict[type[ReadModel], set[Key]] = defaultdict(set)
+        for recorded in events:
+            stream_id = recorded.envelope.stream_id
+            wanted[self._projection.root].add((stream_id,))
+            applier = self._projection.appliers.get(type(recorded.event))
+            if applier is not None:
+                for model, *key in applier.rows(recorded.event):
+                    wanted[model].add((stream_id, *key))
+        for model, keys in wanted.items():
+            rows = self._rows[model]
+            missing = keys - rows.keys()
+            rows.update(dict.fromkeys(missing))
+            rows.update(rowstore.load(model, self._generation, missing))
+
+    def root(self, stream_id: UUID) -> RootModel | None:
+        row: RootModel | None = self._rows[self._projection.root].get((stream_id,))
+        return row
+
+    def apply(self, recorded: Recorded) -> None:
+        """Apply the event to the rows, and advance its stream. Anything may be raised that
+        the projection's function raises; the session is of no more use then."""
+        envelope = recorded.envelope
+        root = self.root(envelope.stream_id)
+        if root is None:
+            root = self._projection.root(
+                generation=self._generation, stream_id=envelope.stream_id
+            )
+            self._rows[self._projection.root][(envelope.stream_id,)] = root
+        applier = self._projection.appliers.get(type(recorded.event))
+        if applier is not None:
+            applier.apply(root, recorded.event, Rows(self, recorded, applier))
+        self.advance(root, envelope)
+
+    def advance(self, root: RootModel, envelope: Envelope) -> None:
+        root.version = envelope.version
+        root.event_id = envelope.event_id
+        self._changed[self._projection.root].add((envelope.stream_id,))
+
+    def write(self) -> None:
+        """Write what has changed: what goes first, then one upsert a model."""
+        for model in self._projection.models:
+            rows, changed = self._rows[model], self._changed[model]
+            for key in changed:
+                if rows[key] is not None and rowstore.key_of(rows[key]) != key:
+                    raise ForeignRow(f"{model.__name__}: the key {key} of a row was changed.")
+            rowstore.delete(
+                model, self._generation, sorted((s,) for s in self._emptied[model])
+            )
+            rowstore.delete(
+                model, self._generation, [key for key in changed if rows[key] is None]
+            )
+            rowstore.upsert(model, [rows[key] for key in changed if rows[key] is not None])
+
+
+class Rows:
+    """What a projection's function may do beside changing its root row."""
+
+    def __init__(self, session: Session, recorded: Recorded, applier: Applier) -> None:
+        self._session = session
+        self._declared = {
+            (model, *key) for model, *key in applier.rows(recorded.event)
+        }
+        self.envelope = recorded.envelope
+
+    def get(self, model: type[R], *key: Any) -> R | None:
+        """A row of this stream that `rows=` declared; changes to it are written."""
+        if (model, *key) not in self._declared:
+            raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")
+        full = (self.envelope.stream_id, *key)
+        row: R | None = self._session._rows[model][full]
+        if row is not None:
+            self._session._changed[model].add(full)
+        return row
+
+    def require(self, model: type[R], *key: Any) -> R:
+        """As `get`, of a row that the earlier events of the stream must have made."""
+        row = self.get(model, *key)
+        if row is None:
+            raise MissingRow(f"{model.__name__} {key} of stream {self.envelope.stream_id}")
+        return row
+
+    def add(self, row: ReadModel) -> None:
+        """Add a row to this stream, or replace the one with its key."""
+        if row.stream_id not in (None, self.envelope.stream_id):
+            raise ForeignRow(
+                f"{type(row).__name__}: a row of stream {row.stream_id} was added by an event of "
+                f"{self.envelope.stream_id}. A row belongs to exactly one stream."
+            )
+        row.stream_id = self.envelope.stream_id
+        row.generation = self._session._generation
+        key = rowstore.key_of(row)
+        self._session._rows[type(row)][key] = row
+        self._session._changed[type(row)].add(key)
+
+    def delete(self, row: ReadModel) -> None:
+        if row.stream_id != self.envelope.stream_id:
+            raise ForeignRow(f"{type(row).__name__}: a row of stream {row.stream_id}.")
+        key = rowstore.key_of(row)
+        self._session._rows[type(row)][key] = None
+        self._session._changed[type(row)].add(key)
+
+    def delete_all(self, model: type[ReadModel]) -> None:
+        """Delete all rows of this model that this stream has."""
+        stream_id = self.envelope.stream_id
+        rows, changed = self._session._rows[model], self._session._changed[model]
+        for key in [key for key in rows if key[0] == stream_id]:
+            rows[key] = None
+            changed.discard(key)
+        self._session._emptied[model].add(stream_id)

@@ -1,0 +1,48 @@
+"""Read your own writes: wait until the read models have reached a version of a stream."""
+
+import time
+from threading import BoundedSemaphore
+
+from django.conf import settings
+
+from messaging.exceptions import ReadSideBehind
+from messaging.projections.live import live
+from messaging.projections.registry import Projection
+from messaging.tokens import Position
+
+LONGEST_WAIT_S = 2.0
+POLL_S = 0.005
+
+# At most half of a server's threads wait, so that the others go on answering.
+_places = BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+def wait_for(projection: Projection, position: Position) -> None:
+    """Return when the projection has applied this version of the stream.
+
+    It looks through the connection that the query then reads from, so a read replica
+    that lags is waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
+    too many are waiting: an answer is never stale without saying so.
+    """
+    if _reached(projection, position):
+        return
+    if not _places.acquire(blocking=False):
+        raise ReadSideBehind("Too many requests wait for the read side. Try again.")
+    try:
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            if _reached(projection, position):
+                return
+    finally:
+        _places.release()
+    raise ReadSideBehind(
+        f"The read side has not reached version {position.version} of {position.stream_id} yet."
+    )
+
+
+def _reached(projection: Projection, position: Position) -> bool:
+    rows = live(projection, projection.root)
+    return rows.filter(
+        stream_id=position.stream_id, version__gte=position.version
+    ).exists()

@@ -1,0 +1,198 @@
+"""What people may ask about posts, and what they get. Each query is an endpoint."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from messaging.exceptions import NotFound
+from messaging.mediator import answers
+from messaging.message import query
+from messaging.projections.live import live
+from messaging.projections.paging import MAX_PAGE_SIZE, PAGE_SIZE, Page, page_of
+from queries_app.models import Comment, Post
+from queries_app.projections import posts
+
+SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
+COUNT = {"serializer_kwargs": {"min_value": 0, "max_value": 2**31 - 1}}
+CURSOR = {"serializer_kwargs": {"max_length": 200}}
+USERNAME = {"serializer_kwargs": {"max_length": 150}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentView:
+    comment_id: UUID
+    author: str
+    text: str
+    commented_at: datetime
+    edited_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostView:
+    post_id: UUID
+    author: str
+    message: str
+    posted_at: datetime
+    edited_at: datetime | None
+    likes: int
+    comments_count: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostDetail(PostView):
+    comments: list[CommentView]  # the first page; find-comments has the others
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPostById:
+    """A post, with its first page of comments."""
+
+    post_id: UUID
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindAllPosts:
+    """All posts, newest first."""
+
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPostsByAuthor:
+    """The posts of one author, newest first."""
+
+    author: str = field(metadata=USERNAME)
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPostsWithComments:
+    """The posts that have comments, newest first."""
+
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPostsWithLikes:
+    """The posts with at least so many likes, newest first."""
+
+    min_likes: int = field(default=1, metadata=COUNT)
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindComments:
+    """The comments of a post, oldest first."""
+
+    post_id: UUID
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@answers(FindPostById, posts)
+def find_post_by_id(query: FindPostById) -> PostDetail:
+    post = found(query.post_id)
+    comments = page_of_comments(query.post_id, None, PAGE_SIZE)
+    return PostDetail(**summary(post), comments=comments.results)
+
+
+@answers(FindAllPosts, posts)
+def find_all_posts(query: FindAllPosts) -> Page[PostView]:
+    return page_of_posts(visible_posts(), query.cursor, query.page_size)
+
+
+@answers(FindPostsByAuthor, posts)
+def find_posts_by_author(query: FindPostsByAuthor) -> Page[PostView]:
+    rows = visible_posts().filter(author=query.author)
+    return page_of_posts(rows, query.cursor, query.page_size)
+
+
+@answers(FindPostsWithComments, posts)
+def find_posts_with_comments(query: FindPostsWithComments) -> Page[PostView]:
+    rows = visible_posts().filter(has_comments=True)
+    return page_of_posts(rows, query.cursor, query.page_size)
+
+
+@answers(FindPostsWithLikes, posts)
+def find_posts_with_likes(query: FindPostsWithLikes) -> Page[PostView]:
+    rows = visible_posts()
+    if query.min_likes > 0:
+        rows = rows.filter(has_likes=True, likes__gte=query.min_likes)
+    return page_of_posts(rows, query.cursor, query.page_size)
+
+
+@answers(FindComments, posts)
+def find_comments(query: FindComments) -> Page[CommentView]:
+    found(query.post_id)
+    return page_of_comments(query.post_id, query.cursor, query.page_size)
+
+
+def visible_posts() -> QuerySet[Post]:
+    return live(posts, Post).filter(visible=True)
+
+
+def found(post_id: UUID) -> Post:
+    post = visible_posts().filter(stream_id=post_id).first()
+    if post is None:
+        raise NotFound("post_not_found", "There is no such post.", "post_id")
+    return post
+
+
+def page_of_posts(rows: QuerySet[Post], cursor: str | None, page_size: int) -> Page[PostView]:
+    return page_of(
+        rows,
+        key=("posted_at", "stream_id"),
+        newest_first=True,
+        cursor=cursor,
+        page_size=page_size,
+        to_result=lambda post: PostView(**summary(post)),
+    )
+
+
+def page_of_comments(post_id: UUID, cursor: str | None, page_size: int) -> Page[CommentView]:
+    return page_of(
+        live(posts, Comment).filter(stream_id=post_id),
+        key=("commented_at", "comment_id"),
+        newest_first=False,
+        cursor=cursor,
+        page_size=page_size,
+        to_result=comment_view,
+    )
+
+
+def summary(post: Post) -> dict[str, Any]:
+    """The fields of a PostView."""
+    return {
+        "post_id": post.stream_id,
+        "author": post.author,
+        "message": post.message,
+        "posted_at": post.posted_at,
+        "edited_at": post.edited_at,
+        "likes": post.likes,
+        "comments_count": post.comments_count,
+        "version": post.version,
+    }
+
+
+def comment_view(comment: Comment) -> CommentView:
+    return CommentView(
+        comment_id=comment.comment_id,
+        author=comment.author,
+        text=comment.text,
+        commented_at=comment.commented_at,
+        edited_at=comment.edited_at,
+    )
