@@ -5,6 +5,7 @@ An empty value means the default. `.env.example` lists them all.
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -179,22 +180,33 @@ WEB_THREADS = int(setting("WEB_THREADS", "8"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "knox.auth.TokenAuthentication",  # first: its 401 makes no browser pop up a dialog
         "rest_framework.authentication.BasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PARSER_CLASSES": [
-        "messaging.strict_json.StrictJSONParser",
-        "rest_framework.parsers.FormParser",
-    ],
-    "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "messaging.api.parsers.StrictJSONParser",
+        "messaging.api.parsers.StrictFormParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "messaging.api.errors.Handler",
+    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
+}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=30), "EXPIRY_DATETIME_FORMAT": "iso-8601"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Postlog",
+    "DESCRIPTION": "Posts in which every change is an event. One endpoint a command, one a query.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
 }
 
 LOGGING = {

@@ -1,0 +1,33 @@
+"""Tokens for the API: Basic authentication costs a password hash on each request, a token not."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from knox.views import LoginView
+from rest_framework import serializers
+from rest_framework.authentication import BasicAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from messaging.api.serializers import ErrorAnswerSerializer
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    token = serializers.CharField()
+    expiry = serializers.DateTimeField()
+
+
+class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
+    """Sign in with HTTP Basic and get a token for `Authorization: Token ...`."""
+
+    authentication_classes = [BasicAuthentication]
+
+    @extend_schema(
+        operation_id="CreateToken",
+        request=None,
+        responses={200: TokenSerializer, 401: ErrorAnswerSerializer},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        response: Response = super().post(request)
+        return response

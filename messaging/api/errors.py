@@ -1,0 +1,89 @@
+"""Every error in one form: {"type", "errors": [{"code", "detail", "attr"}]}.
+
+Never a 5xx for what a client sent.
+"""
+
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from drf_standardized_errors.handler import ExceptionHandler
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.utils.serializer_helpers import ReturnDict
+
+from messaging.api.parsers import TooLarge
+from messaging.exceptions import BusError, ReadSideBehind, Refused
+
+API_PREFIX = "/api/"
+
+
+class Unavailable(APIException):
+    status_code = 503
+    wait = 1  # seconds, in Retry-After
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail, code)
+
+
+class Handler(ExceptionHandler):
+    def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, Refused):
+            return refusal(exc)
+        if isinstance(exc, RequestDataTooBig):
+            return TooLarge()
+        if isinstance(exc, SuspiciousOperation):
+            return ValidationError(str(exc), code="invalid_request")
+        if isinstance(exc, ReadSideBehind):
+            return Unavailable("read_side_behind", str(exc))
+        if isinstance(exc, (OperationalError, InterfaceError, BusError)):
+            return Unavailable("unavailable", "A server that this needs does not answer. Try again.")
+        return super().convert_known_exceptions(exc)
+
+    def get_response(self, exc: APIException, data: dict[str, Any]) -> Response:
+        response = super().get_response(exc, data)
+        serializer = getattr(exc.detail, "serializer", None)
+        if serializer is not None:
+            # The browsable form shows text and messages from the serializer, which the
+            # standard form of errors leaves out.
+            response.data = ReturnDict(response.data, serializer=serializer)
+        return response
+
+
+def refusal(refused: Refused) -> APIException:
+    """A refusal by the domain as an error of the API."""
+    detail = ErrorDetail(refused.detail, refused.code)
+    if refused.status == 400 and refused.attr:
+        error: APIException = ValidationError({refused.attr: [detail]})
+    else:
+        error = APIException(refused.detail, refused.code)
+    error.status_code = refused.status
+    return error
+
+
+def error_answer(status: int, code: str, detail: str) -> JsonResponse:
+    kind = "server_error" if status >= 500 else "client_error"
+    errors = [{"code": code, "detail": detail, "attr": None}]
+    return JsonResponse({"type": kind, "errors": errors}, status=status)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        return error_answer(404, "not_found", "Not found.")
+    return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        if isinstance(exception, RequestDataTooBig):
+            return error_answer(413, "too_large", "The body is too large.")
+        return error_answer(400, "invalid_request", "The request cannot be read.")
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        return error_answer(500, "error", "The server failed. The error was logged.")
+    return defaults.server_error(request)

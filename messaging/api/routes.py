@@ -1,0 +1,32 @@
+"""The URLs of the API, made from the registry once the apps are loaded."""
+
+import re
+
+from django.urls import URLPattern, path
+
+from messaging.api.views import RootView, command_view, query_view
+from messaging.message import COMMANDS, QUERIES
+
+
+def kebab(name: str) -> str:
+    """`FindPostById` -> `find-post-by-id`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def routes() -> list[URLPattern]:
+    """The list of all at "", `commands/<name>/` and `queries/<name>/`."""
+    commands = {kebab(name): command_type for name, command_type in COMMANDS.items()}
+    queries = {kebab(name): query_type for name, query_type in QUERIES.items()}
+    names = {"commands": list(commands), "queries": list(queries)}
+    root = type("Postlog", (RootView,), {"names": names, "__doc__": RootView.__doc__})
+    return [
+        path("", root.as_view(), name="api-root"),
+        *(
+            path(f"commands/{name}/", command_view(cls).as_view(), name=f"commands-{name}")
+            for name, cls in commands.items()
+        ),
+        *(
+            path(f"queries/{name}/", query_view(cls).as_view(), name=f"queries-{name}")
+            for name, cls in queries.items()
+        ),
+    ]
