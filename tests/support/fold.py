@@ -1,0 +1,74 @@
+"""The read models as they have to be: a plain fold of the event store, row by row."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from messaging.eventstore.models import Event
+from queries_app.models import Comment, Post
+
+
+def expected() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, UUID], dict[str, Any]]]:
+    """The posts and comments that the stored events add up to. Written without any of the
+    project's projections, on purpose."""
+    posts: dict[UUID, dict[str, Any]] = {}
+    comments: dict[tuple[UUID, UUID], dict[str, Any]] = {}
+    for event in Event.objects.order_by("stream_id", "version"):
+        data = msgspec.json.decode(event.data)
+        post = posts.setdefault(event.stream_id, {"version": 0, "likers": set()})
+        assert event.version == post["version"] + 1, "the store's versions are dense"
+        post["version"], post["event_id"] = event.version, event.event_id
+        kind = event.type.removeprefix("posts.").removesuffix(".v1")
+        comment = (event.stream_id, UUID(data["comment_id"])) if "comment_id" in data else None
+        if kind == "post_created":
+            post |= {"author": data["author"], "message": data["message"], "visible": True}
+            post |= {"posted_at": event.recorded_at, "edited_at": None}
+        elif kind == "message_updated":
+            post |= {"message": data["message"], "edited_at": event.recorded_at}
+        elif kind == "post_liked":
+            assert data["username"] not in post["likers"], "one like a person"
+            post["likers"].add(data["username"])
+        elif kind == "post_unliked":
+            post["likers"].remove(data["username"])
+        elif kind == "comment_added":
+            assert comment not in comments
+            comments[comment] = {"author": data["author"], "text": data["text"]}
+            comments[comment] |= {"commented_at": event.recorded_at, "edited_at": None}
+        elif kind == "comment_updated":
+            comments[comment] |= {"text": data["text"], "edited_at": event.recorded_at}
+        elif kind == "comment_removed":
+            del comments[comment]
+        elif kind == "post_removed":
+            post |= {"visible": False, "message": "", "likers": set()}
+            comments = {key: row for key, row in comments.items() if key[0] != event.stream_id}
+        else:
+            raise AssertionError(f"an event that the fold does not know: {event.type}")
+    for stream_id, post in posts.items():
+        post["likes"] = len(post.pop("likers"))
+        post["comments_count"] = sum(1 for key in comments if key[0] == stream_id)
+        post["has_likes"] = post["likes"] > 0
+        post["has_comments"] = post["comments_count"] > 0
+    return posts, comments
+
+
+def assert_read_models_equal_the_fold(generation: int = 1) -> int:
+    """Compare every row; return how many posts there are."""
+    posts, comments = expected()
+    found_posts = {
+        row.pop("stream_id"): row
+        for row in Post.objects.filter(generation=generation).values()
+        if [row.pop("id"), row.pop("generation")]
+    }
+    found_comments = {
+        (row.pop("stream_id"), row.pop("comment_id")): row
+        for row in Comment.objects.filter(generation=generation).values()
+        if [row.pop("id"), row.pop("generation")]
+    }
+    differing = [key for key in posts if posts[key] != found_posts.get(key)]
+    assert not differing, f"{len(differing)} posts differ: {posts[differing[0]]} / " + str(
+        found_posts.get(differing[0])
+    )
+    assert found_posts == posts
+    assert found_comments == comments
+    return len(posts)

@@ -1,0 +1,85 @@
+"""Fresh databases and topics for a test, and Django switched over to them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+from django.conf import settings
+from django.db import connections
+from django.test import override_settings
+
+from config.settings import database
+
+ALIASES = {"default": "WRITE_DATABASE_URL", "read": "READ_DATABASE_URL"}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Where a test runs: the environment that its processes get."""
+
+    vendor: str
+    bus: str
+    env: dict[str, str]
+
+
+@contextmanager
+def fresh_mode(vendor: str, bus: str, folder: Path) -> Iterator[Mode]:
+    """Two new databases and a new topic; this process uses them until the end."""
+    name = f"t{uuid4().hex[:12]}"
+    urls = new_sqlite(folder) if vendor == "sqlite" else new_postgresql(name)
+    kafka = os.environ["TEST_KAFKA"] if bus == "kafka" else ""
+    env = {**urls, "KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": name, "DEBUG": "on"}
+    kafka_settings = {**settings.POSTLOG_KAFKA, "bootstrap_servers": kafka, "topic": name}
+    with switched(urls), override_settings(POSTLOG_KAFKA=kafka_settings):
+        yield Mode(vendor, bus, env)
+    if vendor == "postgresql":
+        for alias in ALIASES:
+            postgresql(f'DROP DATABASE "{name}_{alias}" WITH (FORCE)')
+
+
+def new_sqlite(folder: Path) -> dict[str, str]:
+    template = Path(os.environ["TEST_SQLITE_TEMPLATE"])
+    for alias in ALIASES:
+        shutil.copy(template / f"{alias}.sqlite3", folder / f"{alias}.sqlite3")
+    return {env: f"sqlite:///{folder}/{alias}.sqlite3" for alias, env in ALIASES.items()}
+
+
+def new_postgresql(name: str) -> dict[str, str]:
+    for alias in ALIASES:
+        postgresql(f'CREATE DATABASE "{name}_{alias}" TEMPLATE "template_{alias}"')
+    base = os.environ["TEST_POSTGRES"]
+    return {env: f"{base}/{name}_{alias}" for alias, env in ALIASES.items()}
+
+
+def postgresql(sql: str) -> None:
+    connection = psycopg2.connect(os.environ["TEST_POSTGRES"] + "/postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    connection.close()
+
+
+@contextmanager
+def switched(urls: dict[str, str]) -> Iterator[None]:
+    """Let Django's two aliases name other databases, in this thread and in new ones."""
+    before = {alias: connections.settings[alias] for alias in ALIASES}
+    wanted = connections.configure_settings(
+        {alias: database(urls[env]) for alias, env in ALIASES.items()}
+    )
+    use(wanted)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def use(databases: dict[str, object]) -> None:
+    for alias, config in databases.items():
+        connections[alias].close()
+        connections.settings[alias] = config
+        del connections[alias]

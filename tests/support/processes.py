@@ -1,0 +1,79 @@
+"""Postlog's own processes, started, frozen and killed by tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Worker:
+    """`manage.py ...`, or any other command, in the environment of a mode."""
+
+    def __init__(self, env: dict[str, str], *arguments: str, program: list[str] | None = None) -> None:
+        self._log = tempfile.NamedTemporaryFile(prefix="postlog-worker-", suffix=".log")  # noqa: SIM115
+        self.arguments = arguments
+        self.process = subprocess.Popen(
+            [*(program or [sys.executable, "manage.py"]), *arguments],
+            cwd=ROOT,
+            env={**os.environ, **env, "PYTHONWARNINGS": "default"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(f"--- {' '.join(self.arguments)}\n{self.output()[-4000:]}")  # noqa: T201
+        self.kill()
+        self._log.close()
+
+    def output(self) -> str:
+        return Path(self._log.name).read_text(errors="replace")
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self) -> None:
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def stop(self, deadline_s: float = 30) -> int:
+        """SIGTERM, as an operator's supervisor does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(deadline_s)
+
+    def wait(self, deadline_s: float = 60) -> int:
+        return self.process.wait(deadline_s)
+
+
+def manage(env: dict[str, str], *arguments: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **kwargs,
+    )
