@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _start(postgres)
         os.environ["TEST_POSTGRES"] = postgres.url("").rstrip("/")
         for alias in ALIASES:
-            postgres.execute(f"CREATE DATABASE template_{alias}")
+            postgres.create_database(f"template_{alias}")
     if not os.environ.get("TEST_KAFKA"):
         kafka = KafkaServer(_folder("kafka"))
         _start(kafka)

@@ -174,11 +174,14 @@ class PostgresServer(Server):
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def execute(self, sql: str) -> None:
+    def create_database(self, name: str) -> None:
+        """Make it, if it is not there."""
         connection = psycopg2.connect(self.url("postgres"))
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(sql)
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            if cursor.fetchone() is None:
+                cursor.execute(f'CREATE DATABASE "{name}"')
         connection.close()
 
 

@@ -5,9 +5,6 @@ Settings name these classes, so this module must not import what reads them
 """
 
 import codecs
-import json
-import math
-from collections.abc import Mapping
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +12,8 @@ from django.conf import settings
 from django.http import QueryDict
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
+
+from messaging import strict_json
 
 
 class TooLarge(APIException):
@@ -33,14 +32,7 @@ class StrictJSONParser(BaseParser):
     ) -> dict[str, Any]:
         text = read_text(stream, context)
         try:
-            data = json.loads(
-                text,
-                object_pairs_hook=_without_duplicates,
-                parse_float=_finite,
-                parse_constant=_no_constant,
-            )
-        except RecursionError:
-            raise ParseError("The JSON is nested too deeply.") from None
+            data = strict_json.loads(text)
         except ValueError as error:
             # Also of an integer with more digits than Python converts.
             raise ParseError(f"This is not valid JSON: {str(error)[:200]}") from None
@@ -86,21 +78,3 @@ def _require_utf8(context: Any) -> None:
         known = ""
     if known not in ("utf-8", "ascii"):
         raise ParseError("The charset has to be UTF-8.")
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object has the same key twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")

@@ -17,7 +17,8 @@ class Command(Migrate):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for alias in self._aliases(options):
-            self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
+            if options["verbosity"] > 0:
+                self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
             super().handle(*args, **{**options, "database": alias})
 
     def _aliases(self, options: dict[str, Any]) -> list[str]:

@@ -1,0 +1,64 @@
+# Everything here runs on a machine that has Python 3.11+, make and git.
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help run test check stack stack-clean bench soak chromium
+.DEFAULT_GOAL := help
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://127.0.0.1:8000
+	@$(BIN)/python -m tests.support.port $(PORT)
+	@$(BIN)/python manage.py migrate --verbosity 0 2>&1
+	@$(BIN)/python manage.py demo
+	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
+	@PORT=$(PORT) $(BIN)/python -m tests.support.run
+
+test: $(BIN)/stamp-run ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+stack: $(BIN)/stamp-run ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
+	@$(BIN)/python -m tests.support.port $(PORT)
+	@PORT=$(PORT) $(BIN)/python -m tests.stack
+
+stack-clean: ## Delete the data of the stack
+	@$(BIN)/python -m tests.stack --clean
+
+bench: $(BIN)/stamp-dev ## The benchmarks, as a table and as benchmarks/results/*.json
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(BIN)/stamp-run ## The tests that take long
+	@$(BIN)/pytest -m soak $(ARGS)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Postlog needs Python 3.11 or newer; name one with PYTHON=")'
+	@$(PYTHON) -m venv .venv
+
+$(BIN)/stamp-run: requirements.txt | $(BIN)/python
+	@echo "Installing what requirements.txt names into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(BIN)/stamp-dev: requirements-dev.txt $(BIN)/stamp-run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+requirements: ## Lock the requirements anew, from pyproject.toml
+	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
+		--generate-hashes --extra test pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
+		--generate-hashes --extra test --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt

@@ -1,0 +1,122 @@
+"""`manage.py sendcommands FILE`"""
+
+import gzip
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from messaging import batchfile, mediator
+from messaging.exceptions import Refused
+from messaging.message import Context
+from messaging.people import People
+
+REPORT_EVERY_S = 5.0  # where there is no terminal for a progress bar
+
+
+class Command(BaseCommand):
+    help = (
+        "Send the commands of a file (JSON lines, plain or .gz; - for standard input) through the "
+        "mediator. Sending the same file again changes nothing: results and refusals are "
+        'remembered. A line: {"command": "NewPost", "actor": "alice", "post": "any-id", "message": "..."}'
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", help="The file, or - for standard input.")
+        parser.add_argument(
+            "--rejects", metavar="FILE", help="Write each refused line here, with number and reason."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with ExitStack() as stack:
+            raw, size = self._open(options["file"], stack)
+            rejects = self._open_rejects(options["rejects"], stack)
+            lines = gzip.open(raw) if options["file"].endswith(".gz") else raw
+            begun = time.monotonic()
+            sent, refusals = 0, Counter[str]()
+            people = People()
+            try:
+                for line in self._with_progress(batchfile.lines(lines), raw, size):
+                    sent += 1
+                    try:
+                        self._send(line, people)
+                    except Refused as refused:
+                        refusals[refused.code] += 1
+                        if rejects is not None:
+                            rejects.write(reject(line, refused))
+            except (OSError, EOFError) as error:
+                raise CommandError(f"{options['file']}: {error}; {sent} lines were sent.") from error
+        self._report(sent, refusals, time.monotonic() - begun)
+
+    def _send(self, line: batchfile.Line, people: People) -> None:
+        request = batchfile.parse(line.text)
+        context = Context(actor=people.username(request.actor), command_id=line.command_id)
+        mediator.send(request.command, context)
+
+    def _open(self, name: str, stack: ExitStack) -> tuple[IO[bytes], int | None]:
+        if name == "-":
+            return sys.stdin.buffer, None
+        try:
+            return stack.enter_context(Path(name).open("rb")), Path(name).stat().st_size
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
+
+    def _open_rejects(self, name: str | None, stack: ExitStack) -> IO[str] | None:
+        if name is None:
+            return None
+        try:
+            return stack.enter_context(Path(name).open("w", encoding="utf-8"))
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
+
+    def _with_progress(
+        self, lines: Iterator[batchfile.Line], raw: IO[bytes], size: int | None
+    ) -> Iterator[batchfile.Line]:
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            yield from self._with_reports(lines)
+            return
+        columns = (BarColumn(), TextColumn("{task.fields[count]:,} sent, {task.fields[rate]:,.0f}/s"))
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            task = progress.add_task("", total=size, count=0, rate=0.0)
+            begun = time.monotonic()
+            for count, line in enumerate(lines, 1):
+                yield line
+                if count % 50 == 0:
+                    rate = count / (time.monotonic() - begun)
+                    at = raw.tell() if size is not None else None
+                    progress.update(task, completed=at, count=count, rate=rate)
+
+    def _with_reports(self, lines: Iterator[batchfile.Line]) -> Iterator[batchfile.Line]:
+        begun = reported = time.monotonic()
+        for count, line in enumerate(lines, 1):
+            yield line
+            if time.monotonic() - reported > REPORT_EVERY_S:
+                reported = time.monotonic()
+                self.stderr.write(f"{count:,} sent, {count / (reported - begun):,.0f}/s")
+
+    def _report(self, sent: int, refusals: Counter[str], seconds: float) -> None:
+        rate = sent / seconds if seconds else 0
+        self.stdout.write(f"{sent:,} commands sent in {seconds:.1f} s ({rate:,.0f}/s).")
+        self.stdout.write(f"{refusals.total():,} refused" + (":" if refusals else "."))
+        for code, count in refusals.most_common():
+            self.stdout.write(f"  {code}: {count:,}")
+
+
+def reject(line: batchfile.Line, refused: Refused) -> str:
+    """A refused line as a line of JSON."""
+    found = {
+        "line": line.number,
+        "code": refused.code,
+        "reason": refused.detail,
+        "text": line.text,
+    }
+    return json.dumps(found, ensure_ascii=True) + "\n"

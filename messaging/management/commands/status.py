@@ -1,0 +1,42 @@
+"""`manage.py status`"""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from messaging.exceptions import PostlogError
+from messaging.overview import overview
+
+
+class Command(BaseCommand):
+    help = "Show how far the events have come: stored, waiting, published, applied, parked."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="As one JSON object.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            found = overview()
+        except (PostlogError, DatabaseError) as error:
+            raise CommandError(f"{type(error).__name__}: {error}") from error
+        if options["json"]:
+            self.stdout.write(json.dumps(found))
+            return
+        self.stdout.write(f"events stored   {found['events']:>12,}")
+        self.stdout.write(f"outbox waiting  {found['outbox']:>12,}")
+        self.stdout.write(f"lag             {found['lag']:>12,}")
+        self.stdout.write(f"dead letters    {found['dead_letters']:>12,}")
+        if found["oldest_snapshot_s"] is not None:
+            self.stdout.write(f"oldest snapshot {found['oldest_snapshot_s']:>10,.1f} s")
+        for one in found["projections"]:
+            self.stdout.write(
+                f"projection {one['name']}: generation {one['generation']}, {one['state']}, "
+                f"lag {one['lag']:,}, dead letters {one['dead_letters']:,}"
+            )
+            for partition, lag in one["lag_by_partition"].items():
+                if lag:
+                    self.stdout.write(f"  partition {partition}: lag {lag:,}")
+            for partition, why in one["halted"].items():
+                self.stdout.write(self.style.ERROR(f"  partition {partition} is halted: {why}"))

@@ -1,0 +1,63 @@
+"""How things stand: what `manage.py status` prints and an operator wants to know first."""
+
+from typing import Any
+
+from django.db import connections
+
+from messaging.bus import current_bus
+from messaging.eventstore import outbox
+from messaging.eventstore.models import Event
+from messaging.projections import checkpoints
+from messaging.projections.models import Checkpoint, DeadLetter
+from messaging.projections.registry import PROJECTIONS
+
+
+def overview() -> dict[str, Any]:
+    """`events`, `outbox`, `lag` and `dead_letters` in events; `projections` one by one.
+
+    Raises `BusError` or a database error when one of them cannot be asked.
+    """
+    bus = current_bus()
+    bus.ensure_topic()
+    ends = bus.end_offsets()
+    projections = [_projection(name, ends) for name in PROJECTIONS]
+    return {
+        "events": Event.objects.count(),
+        "outbox": outbox.waiting(),
+        "lag": sum(one["lag"] for one in projections),
+        "dead_letters": sum(one["dead_letters"] for one in projections),
+        "projections": projections,
+        "oldest_snapshot_s": oldest_snapshot_s(),
+    }
+
+
+def _projection(name: str, ends: dict[int, int]) -> dict[str, Any]:
+    generation = checkpoints.live_generation(name)
+    rows = Checkpoint.objects.filter(projection=name, generation=generation)
+    taken = {row.partition: row for row in rows}
+    lag = {p: end - (taken[p].offset if p in taken else 0) for p, end in sorted(ends.items())}
+    halted = {row.partition: row.halted for row in taken.values() if row.halted}
+    dead = DeadLetter.objects.filter(projection=name, generation=generation).count()
+    return {
+        "name": name,
+        "generation": generation,
+        "state": "halted" if halted else "live",
+        "lag": sum(lag.values()),
+        "lag_by_partition": lag,
+        "halted": halted,
+        "dead_letters": dead,
+    }
+
+
+def oldest_snapshot_s() -> float | None:
+    """The age in seconds of the oldest snapshot that a PostgreSQL session holds open: while
+    it is, the outbox's dead rows stay and make the relay slow. None on SQLite."""
+    connection = connections["default"]
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - xact_start)), 0) FROM pg_stat_activity "
+            "WHERE backend_xmin IS NOT NULL AND datname = current_database()"
+        )
+        return round(float(cursor.fetchone()[0]), 3)

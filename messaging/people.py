@@ -1,0 +1,42 @@
+"""The accounts of actors that come from elsewhere: from files of commands, from the log."""
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+
+from messaging.exceptions import Invalid
+
+
+class People:
+    """Knows or makes the account of each name; remembers what it has seen."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def username(self, actor: str) -> str:
+        """The username of the account, which is made, without a password, if there is none.
+
+        Names are unique regardless of case. Raises `Invalid` for what is no username.
+        """
+        known = self._known.get(actor)
+        if known is None:
+            known = self._known[actor] = _find_or_create(actor)
+        return known
+
+
+def _find_or_create(actor: str) -> str:
+    model = get_user_model()
+    field = model._meta.get_field("username")
+    try:
+        field.run_validators(actor)  # type: ignore[union-attr]  # the username is a field
+        actor.encode()
+    except (ValidationError, UnicodeEncodeError):
+        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.") from None
+    found = model.objects.filter(username__iexact=actor).values_list("username", flat=True).first()
+    if not actor or found is not None:
+        if found is None:
+            raise Invalid("invalid_actor", "A username is not empty.")
+        return found
+    user = model(username=actor)
+    user.set_unusable_password()
+    user.save()
+    return actor
