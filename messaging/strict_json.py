@@ -4,18 +4,23 @@ import json
 import math
 from typing import Any
 
+MAX_DEPTH = 32  # of objects and lists in each other; messages are flat
+
 
 def loads(text: str) -> Any:
     """Raises `ValueError` with a reason, and never anything else, for what is refused."""
     try:
-        return json.loads(
+        found = json.loads(
             text,
             object_pairs_hook=_without_duplicates,
             parse_float=_finite,
+            parse_int=_integer,
             parse_constant=_no_constant,
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    _require_shallow(found)
+    return found
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,5 +37,26 @@ def _finite(text: str) -> float:
     return number
 
 
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python converts 4,300 digits at most
+        raise ValueError("a number is too large") from None
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _require_shallow(found: Any) -> None:
+    # Level by level and not by recursion, so that the limit is the same wherever this runs.
+    level, depth = [found], 0
+    while level := [value for value in level if isinstance(value, (dict, list))]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]

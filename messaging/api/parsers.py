@@ -4,7 +4,6 @@ Settings name these classes, so this module must not import what reads them
 (rest_framework.views, drf_standardized_errors): that would be a circle.
 """
 
-import codecs
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +13,8 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
 from messaging import strict_json
+
+UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # ASCII is UTF-8
 
 
 class TooLarge(APIException):
@@ -34,8 +35,7 @@ class StrictJSONParser(BaseParser):
         try:
             data = strict_json.loads(text)
         except ValueError as error:
-            # Also of an integer with more digits than Python converts.
-            raise ParseError(f"This is not valid JSON: {str(error)[:200]}") from None
+            raise ParseError(f"This is not valid JSON: {error}") from None
         if not isinstance(data, dict):
             raise ParseError("The body has to be a JSON object.")
         return data
@@ -46,7 +46,9 @@ class StrictFormParser(BaseParser):
 
     media_type = "application/x-www-form-urlencoded"
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, context: Any = None) -> QueryDict:
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, context: Any = None
+    ) -> QueryDict:
         text = read_text(stream, context)
         try:
             parse_qsl(text, keep_blank_values=True, errors="strict")
@@ -72,9 +74,5 @@ def read_text(stream: IO[Any], context: Any) -> str:
 def _require_utf8(context: Any) -> None:
     request = (context or {}).get("request")
     charset = request.content_params.get("charset", "utf-8") if request is not None else "utf-8"
-    try:
-        known = codecs.lookup(charset).name
-    except LookupError:
-        known = ""
-    if known not in ("utf-8", "ascii"):
+    if charset.lower() not in UTF8_NAMES:
         raise ParseError("The charset has to be UTF-8.")

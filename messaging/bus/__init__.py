@@ -3,9 +3,19 @@
 from messaging import conf
 from messaging.bus.base import Bus
 
+_buses: dict[tuple[str, str, int], Bus] = {}
+
 
 def current_bus() -> Bus:
+    """One bus for the same settings, so that its connection is used again."""
     settings = conf.kafka()
+    key = (settings.bootstrap_servers, settings.topic, settings.partitions)
+    if key not in _buses:
+        _buses[key] = _make(settings)
+    return _buses[key]
+
+
+def _make(settings: conf.KafkaSettings) -> Bus:
     if settings.bootstrap_servers:
         from messaging.bus.kafka import KafkaBus
 

@@ -124,3 +124,6 @@ class Bus(ABC):
 
         Raises `OffsetOutOfRange` if `start` is no longer there.
         """
+
+    def close(self) -> None:  # noqa: B027  # most have nothing to close
+        """Let go of connections. It can be used again."""

@@ -124,6 +124,12 @@ class KafkaBus(Bus):
         finally:
             consumer.close()
 
+    def close(self) -> None:
+        with self._lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None
+
     def consumer(self, **config: Any) -> Any:
         """A kafka-python consumer that keeps no offsets and resets none."""
         with bus_errors(self):

@@ -14,6 +14,7 @@ from django.db import connections
 from django.test import override_settings
 
 from config.settings import database
+from messaging.bus import current_bus
 
 ALIASES = {"default": "WRITE_DATABASE_URL", "read": "READ_DATABASE_URL"}
 
@@ -37,6 +38,7 @@ def fresh_mode(vendor: str, bus: str, folder: Path) -> Iterator[Mode]:
     kafka_settings = {**settings.POSTLOG_KAFKA, "bootstrap_servers": kafka, "topic": name}
     with switched(urls), override_settings(POSTLOG_KAFKA=kafka_settings):
         yield Mode(vendor, bus, env)
+        current_bus().close()
     if vendor == "postgresql":
         for alias in ALIASES:
             postgresql(f'DROP DATABASE "{name}_{alias}" WITH (FORCE)')
