@@ -15,7 +15,7 @@ from django.db import (
 )
 
 from messaging.bus.base import Bus, Record, Subscription
-from messaging.exceptions import BusError, Loss, LostPartition
+from messaging.exceptions import BusError, Loss, LostPartition, OffsetOutOfRange
 from messaging.projections import batch, checkpoints
 from messaging.projections.deadletters import store
 from messaging.projections.registry import Projection
@@ -71,7 +71,11 @@ class Consumer:
         self._identity_checked = time.monotonic()
 
     def _step(self, subscription: Subscription) -> None:
-        polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
+        try:
+            polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
+        except OffsetOutOfRange:
+            self._require_identity()  # which says more, if the topic was made anew
+            raise
         if polled.changed:
             self._seek(subscription, polled.assignment)
         self._check_identity()
@@ -96,6 +100,9 @@ class Consumer:
         """A topic that was made anew is not seen by who reads it: ask from time to time."""
         if time.monotonic() - self._identity_checked < IDENTITY_EVERY_S:
             return
+        self._require_identity()
+
+    def _require_identity(self) -> None:
         checkpoints.require_identity(self._name, self._generation, self._bus.identity())
         self._identity_checked = time.monotonic()
 

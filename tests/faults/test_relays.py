@@ -1,0 +1,48 @@
+"""One relay works, others stand by; a frozen one loses the lock and does no harm after."""
+
+from uuid import uuid4
+
+from tests.support.modes import Mode
+from tests.support.processes import Worker
+from tests.support.topic import assert_the_log_tells_the_store
+from tests.support.waiting import wait_until
+
+from commands_app.commands import EditMessage, NewPost
+from messaging import mediator
+from messaging.eventstore import outbox
+from messaging.message import Context
+
+ALICE = Context(actor="alice")
+
+
+def test_the_standby_takes_over_from_a_killed_relay(mode: Mode) -> None:
+    with Worker(mode.env, "runrelay") as first:
+        wait_until(lambda: "at work" in first.output(), "the first relay leads")
+        with Worker(mode.env, "runrelay") as second:
+            mediator.send(NewPost(message="one"), ALICE)
+            wait_until(lambda: outbox.waiting() == 0, "it is published")
+            assert "at work" not in second.output()
+            first.kill()
+            mediator.send(NewPost(message="two"), ALICE)
+            wait_until(lambda: outbox.waiting() == 0, "the second publishes", 15)
+            assert second.stop() == 0
+    assert assert_the_log_tells_the_store() == 0
+
+
+def test_a_frozen_relay_is_replaced_and_breaks_no_order_when_thawed(postgresql: Mode) -> None:
+    post_id = uuid4()
+    mediator.send(NewPost(post_id=post_id, message="0"), ALICE)
+    with Worker(postgresql.env, "runrelay") as first, Worker(postgresql.env, "runrelay") as second:
+        wait_until(lambda: outbox.waiting() == 0, "one of them leads")
+        leader, other = (first, second) if "at work" in first.output() else (second, first)
+        leader.freeze()
+        mediator.send(EditMessage(post_id=post_id, message="1"), ALICE)
+        wait_until(lambda: "at work" in other.output(), "the other takes over", 15)
+        wait_until(lambda: outbox.waiting() == 0, "it publishes")
+        leader.thaw()
+        for number in range(2, 30):
+            mediator.send(EditMessage(post_id=post_id, message=str(number)), ALICE)
+        wait_until(lambda: outbox.waiting() == 0, "all is published")
+        wait_until(lambda: "standing by" in leader.output(), "the thawed one stands by")
+        assert (leader.stop(), other.stop()) == (0, 0)
+    assert_the_log_tells_the_store()
