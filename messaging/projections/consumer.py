@@ -5,14 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from threading import Event as Flag
 
-from django.db import (
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connections,
-    transaction,
-)
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from messaging.bus.base import Bus, Record, Subscription
 from messaging.exceptions import BusError, Loss, LostPartition, OffsetOutOfRange
@@ -20,6 +13,7 @@ from messaging.projections import batch, checkpoints
 from messaging.projections.deadletters import store
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
+from messaging.projections.session import RefusedRows
 
 log = logging.getLogger("postlog.consumer")
 
@@ -110,7 +104,7 @@ class Consumer:
         """Let the records take effect; where the database refuses them, find the bad one."""
         try:
             halted = self._commit(records)
-        except (DataError, IntegrityError) as error:
+        except RefusedRows as error:
             flat = [record for part in records.values() for record in part]
             if len(flat) == 1:
                 halted = self._commit(records, refused=str(error))

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db import DataError, IntegrityError
+
 from messaging.codec import Recorded
 from messaging.exceptions import PostlogError
 from messaging.message import Envelope
@@ -23,6 +25,10 @@ class ForeignRow(PostlogError):
 
 class UndeclaredRow(PostlogError):
     """A projection asked for a row that its `rows=` did not name, so it was not loaded."""
+
+
+class RefusedRows(PostlogError):
+    """The database did not take what a batch wrote. One of its events is at fault."""
 
 
 class MissingRow(PostlogError):
@@ -81,7 +87,15 @@ class Session:
         self._changed[self._projection.root].add((envelope.stream_id,))
 
     def write(self) -> None:
-        """Write what has changed: what goes first, then one upsert a model."""
+        """Write what has changed. Raises `RefusedRows` if the database refuses a value."""
+        try:
+            self._write()
+        except (DataError, IntegrityError, ValueError, OverflowError) as error:
+            # psycopg2 says ValueError, by itself, to a string with NUL.
+            raise RefusedRows(str(error)) from error
+
+    def _write(self) -> None:
+        """What goes first, then one upsert a model."""
         for model in self._projection.models:
             rows, changed = self._rows[model], self._changed[model]
             for key in changed:

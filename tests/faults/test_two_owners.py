@@ -1,0 +1,120 @@
+"""A partition with two owners, and projections that reach beyond their stream."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.relaying import publish_all
+
+from commands_app.commands import AddComment, LikePost, NewPost
+from messaging import codec, mediator
+from messaging.bus import current_bus
+from messaging.bus.base import Record
+from messaging.contracts.posts import CommentAdded
+from messaging.exceptions import LostPartition
+from messaging.message import Context
+from messaging.projections import checkpoints
+from messaging.projections.consumer import Consumer
+from messaging.projections.session import ForeignRow, Rows, Session, UndeclaredRow
+from queries_app.models import Comment, Post
+from queries_app.projections import posts
+
+ALICE = Context(actor="alice")
+
+
+def records() -> dict[int, list[Record]]:
+    bus = current_bus()
+    found = {
+        partition: [record for part in bus.read(partition, 0, end) for record in part]
+        for partition, end in bus.end_offsets().items()
+    }
+    return {partition: part for partition, part in found.items() if part}
+
+
+def some_likes() -> None:
+    post_id = uuid4()
+    mediator.send(NewPost(post_id=post_id, message="Hi"), ALICE)
+    for number in range(5):
+        mediator.send(LikePost(post_id=post_id), Context(actor=f"person{number}"))
+        mediator.send(AddComment(post_id=post_id, text="Hi"), Context(actor=f"person{number}"))
+    publish_all()
+
+
+def started() -> Consumer:
+    consumer = Consumer(posts, current_bus())
+    consumer._start()
+    return consumer
+
+
+def test_a_zombies_batch_rolls_back_and_counts_stay_exact(database: Mode) -> None:
+    some_likes()
+    owner, zombie = started(), started()
+    batch = records()
+    owner._commit(batch)
+    before = list(Post.objects.values()), list(Comment.objects.values())
+    with pytest.raises(LostPartition):
+        zombie._commit(batch)
+    assert (list(Post.objects.values()), list(Comment.objects.values())) == before
+    assert assert_read_models_equal_the_fold() == 1
+
+
+def test_a_batch_that_is_delivered_again_changes_nothing(database: Mode) -> None:
+    some_likes()
+    started()._commit(records())
+    for partition in records():
+        checkpoints.halt("posts", 1, partition, 0, "")  # as if the checkpoint had been lost
+    started()._commit(records())
+    assert assert_read_models_equal_the_fold() == 1
+
+
+def test_a_consumer_of_a_generation_that_is_gone_changes_nothing(database: Mode) -> None:
+    some_likes()
+    consumer = started()
+    consumer._generation = 7
+    with pytest.raises(LostPartition):
+        consumer._commit(records())
+    assert Post.objects.count() == 0
+
+
+def recorded() -> codec.Recorded:
+    envelope, data = codec.decode_envelope(next(iter(records().values()))[2].value or b"")
+    event = codec.decode_event(envelope.type, data)
+    assert isinstance(event, CommentAdded)
+    return codec.Recorded(envelope, event)
+
+
+@pytest.fixture
+def rows(database: Mode) -> Rows:
+    some_likes()
+    found = recorded()
+    with transaction.atomic(using="read"):
+        session = Session(posts, 1)
+        session.load([found])
+    return Rows(session, found, posts.appliers[CommentAdded])
+
+
+def test_adding_a_row_to_another_stream_is_refused(rows: Rows) -> None:
+    with pytest.raises(ForeignRow):
+        rows.add(Comment(stream_id=uuid4(), comment_id=uuid4()))
+
+
+def test_deleting_a_row_of_another_stream_is_refused(rows: Rows) -> None:
+    with pytest.raises(ForeignRow):
+        rows.delete(Comment(stream_id=uuid4(), comment_id=uuid4()))
+
+
+def test_a_row_that_was_not_declared_cannot_be_read(rows: Rows) -> None:
+    with pytest.raises(UndeclaredRow):
+        rows.get(Comment, uuid4())
+
+
+def test_moving_the_root_to_another_stream_is_refused(rows: Rows) -> None:
+    session, envelope = rows._session, rows.envelope
+    session.apply(recorded())
+    root = session.root(envelope.stream_id)
+    assert root is not None
+    root.stream_id = uuid4()
+    with pytest.raises(ForeignRow), transaction.atomic(using="read"):
+        session.write()

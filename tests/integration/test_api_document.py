@@ -1,0 +1,166 @@
+"""The OpenAPI document, unknown addresses, health."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client, override_settings
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from messaging.api.chunked import with_bodies_of_unknown_length
+from messaging.bus import current_bus
+from messaging.message import COMMANDS, QUERIES
+from tests.support.api import HTML, Api, errors
+from tests.support.modes import Mode, use
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    GENERATOR_STATS.reset()
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def operations(document: Any) -> dict[str, Any]:
+    return {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+
+
+def test_the_document_is_valid_and_names_every_command_and_query(document: Any) -> None:
+    validate_schema(document)
+    assert not GENERATOR_STATS
+    assert document["openapi"] == "3.1.0"
+    assert set(operations(document)) == {*COMMANDS, *QUERIES, "CreateToken"}
+
+
+def test_an_operation_is_described_by_the_docstring_of_its_message(document: Any) -> None:
+    for name, message in {**COMMANDS, **QUERIES}.items():
+        assert operations(document)[name]["description"] == message.__doc__
+
+
+def test_every_error_answer_is_the_one_error_component(document: Any) -> None:
+    for operation in operations(document).values():
+        answers = {int(status): answer for status, answer in operation["responses"].items()}
+        failures = {status: answer for status, answer in answers.items() if status >= 400}
+        assert {401, 405, 503} <= set(failures)
+        for answer in failures.values():
+            schema = answer["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+    assert [name for name in document["components"]["schemas"] if "Error" in name] == [
+        "Error",
+        "ErrorAnswer",
+    ]
+
+
+def test_a_command_says_what_it_takes_and_what_it_answers(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    assert set(schemas["AddComment"]["properties"]) == {"post_id", "text", "comment_id"}
+    assert schemas["AddComment"]["required"] == ["post_id", "text"]
+    assert set(schemas["AddCommentAnswer"]["required"]) == {
+        "post_id",
+        "comment_id",
+        "version",
+        "consistency_token",
+    }
+    assert "comment_id" not in schemas["LikePostAnswer"]["properties"]
+
+
+def test_a_query_says_its_parameters_with_their_limits(document: Any) -> None:
+    parameters = {p["name"]: p for p in operations(document)["FindPostsByAuthor"]["parameters"]}
+    assert set(parameters) == {
+        "author",
+        "cursor",
+        "page_size",
+        "consistency_token",
+        "Consistency-Token",
+    }
+    assert parameters["author"]["required"] is True
+    size = parameters["page_size"]["schema"]
+    assert (size["minimum"], size["maximum"], size["default"]) == (1, 100, 20)
+
+
+def test_the_document_is_served(sqlite: Mode) -> None:
+    answer = Client().get("/api/v1/schema/?format=json")
+    assert (answer.status_code, answer.json()["info"]["title"]) == (200, "Postlog")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v1/nothing", "/api/%ff/%00/"])
+def test_an_unknown_address_is_404_in_the_error_form(
+    sqlite: Mode, debug: bool, method: str, path: str
+) -> None:
+    with override_settings(DEBUG=debug):
+        answer = Api().client.generic(method, path)
+        page = Api().client.generic(method, path, headers={"Accept": HTML})
+    assert (answer.status_code, page.status_code) == (404, 404)
+    if method != "HEAD":
+        assert errors(answer) == [("not_found", None)]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_forgotten_slash_leads_a_reader_on_and_tells_a_sender(sqlite: Mode, debug: bool) -> None:
+    with override_settings(DEBUG=debug):
+        read = Client().get("/api/v1/queries/find-all-posts?page_size=5")
+        sent = Api("alice").post("/api/v1/commands/new-post", '{"message": "a"}')
+    assert (read.status_code, read.headers["Location"]) == (
+        301,
+        "/api/v1/queries/find-all-posts/?page_size=5",
+    )
+    assert (sent.status_code, "slash" in sent.json()["errors"][0]["detail"]) == (404, True)
+
+
+def test_elsewhere_an_unknown_address_is_a_page(sqlite: Mode) -> None:
+    answer = Client().get("/nothing/")
+    assert (answer.status_code, answer.headers["Content-Type"][:9]) == (404, "text/html")
+
+
+def test_a_host_that_is_not_ours_is_400_in_the_error_form(sqlite: Mode) -> None:
+    answer = Client().get("/api/v1/", headers={"Host": "evil.example"})
+    assert (answer.status_code, errors(answer)) == (400, [("invalid_request", None)])
+
+
+def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
+    seen: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.update(environ, body=environ["wsgi.input"].read())
+        return []
+
+    endless = BytesIO(b"x" * 3_000_000)
+    environ = {"wsgi.input": endless, "wsgi.input_terminated": True}
+    with_bodies_of_unknown_length(application)(environ, None)
+    assert (seen["CONTENT_LENGTH"], len(seen["body"])) == ("1048577", 1_048_577)
+
+
+def test_ready_when_the_databases_are_migrated_and_the_bus_answers(database: Mode) -> None:
+    current_bus().ensure_topic()
+    assert Client().get("/health/live").json() == {"status": "ok"}
+    answer = Client().get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "failing": {}})
+
+
+def test_not_ready_while_a_database_does_not_answer_but_alive(sqlite: Mode) -> None:
+    current_bus().ensure_topic()
+    before = {"read": connections.settings["read"]}
+    use({"read": {**before["read"], "NAME": "/nowhere/at/all"}})
+    try:
+        ready, live = Client().get("/health/ready"), Client().get("/health/live")
+    finally:
+        use(before)
+    assert (ready.status_code, list(ready.json()["failing"])) == (503, ["database read"])
+    assert live.status_code == 200
+
+
+def test_not_ready_while_migrations_are_missing(sqlite: Mode) -> None:
+    current_bus().ensure_topic()
+    with connections["read"].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'queries_app'")
+    answer = Client().get("/health/ready")
+    assert answer.status_code == 503
+    assert "manage.py migrate" in answer.json()["failing"]["database read"]

@@ -1,0 +1,211 @@
+"""Queries over HTTP: open to all, strict about parameters, never stale without saying so."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connections
+
+from messaging import tokens
+from messaging.message import QUERIES as REGISTERED
+from tests.support.api import HTML, QUERIES, Api, errors, some_id
+from tests.support.modes import Mode, use
+from tests.support.processes import Worker
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def served(database: Mode) -> Iterator[Mode]:
+    """With a consumer that feeds the read models."""
+    with Worker(database.env, "runconsumer"):
+        yield database
+
+
+def shown(query: str, token: str, **params: Any) -> Any:
+    """The answer once the read side has reached the token."""
+
+    def found() -> Any:
+        answer = Api().ask(query, headers={"Consistency-Token": token}, **params)
+        return answer if answer.status_code != 503 else None
+
+    return wait_until(found, f"{query} shows what was done")
+
+
+def test_a_query_with_the_token_of_a_command_shows_what_it_did(served: Mode) -> None:
+    alice = Api("alice")
+    sent = alice.send("new-post", message="Hello").json()
+    alice.send("add-comment", post_id=sent["post_id"], text="Hi")
+    liked = alice.send("like-post", post_id=sent["post_id"]).json()
+    post = shown("find-post-by-id", liked["consistency_token"], post_id=sent["post_id"]).json()
+    [comment] = post.pop("comments")
+    assert set(comment) == {"comment_id", "author", "text", "commented_at", "edited_at"}
+    assert {**post, "posted_at": ""} == {
+        "post_id": sent["post_id"],
+        "author": "alice",
+        "message": "Hello",
+        "posted_at": "",
+        "edited_at": None,
+        "likes": 1,
+        "comments_count": 1,
+        "version": 3,
+    }
+
+
+def test_pages_follow_each_other_by_their_links_and_keep_the_other_parameters(
+    served: Mode,
+) -> None:
+    alice = Api("alice")
+    for number in range(5):
+        sent = alice.send("new-post", message=f"Post {number}").json()
+    token = sent["consistency_token"]
+    wait_until(
+        lambda: len(Api().ask("find-all-posts").json()["results"]) == 5, "all posts are there"
+    )
+    page = shown("find-posts-by-author", token, author="alice", page_size=2)
+    seen, links = [], []
+    while True:
+        seen += [post["message"] for post in page.json()["results"]]
+        links.append(page.json()["previous"])
+        if page.json()["next"] is None:
+            break
+        assert page.json()["next"].startswith(f"http://testserver{QUERIES}/find-posts-by-author/?")
+        page = Api().client.get(page.json()["next"])
+    assert seen == [f"Post {number}" for number in (4, 3, 2, 1, 0)]
+    back = Api().client.get(links[-1]).json()
+    assert [post["message"] for post in back["results"]] == ["Post 2", "Post 1"]
+
+
+def test_every_query_answers_all_when_there_is_nothing(database: Mode) -> None:
+    for query in ("find-all-posts", "find-posts-with-comments", "find-posts-with-likes"):
+        assert Api().ask(query).json() == {"next": None, "previous": None, "results": []}
+    assert Api().ask("find-posts-by-author", author="nobody").json()["results"] == []
+
+
+def test_what_is_not_there_is_404(database: Mode) -> None:
+    for query in ("find-post-by-id", "find-comments"):
+        answer = Api().ask(query, post_id=some_id())
+        assert (answer.status_code, errors(answer)) == (404, [("post_not_found", "post_id")])
+
+
+def cursor(time: str, row_id: str = "00000000-0000-4000-8000-000000000000") -> str:
+    raw = json.dumps([False, time, row_id]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+BAD = {
+    "an unknown parameter": ("find-all-posts/?limit=5", "unknown_field", "limit"),
+    "another format": ("find-all-posts/?format=json", "unknown_field", "format"),
+    "NUL as parameter": ("find-all-posts/?%00=1", "unknown_field", r"\x00"),
+    "a parameter twice": ("find-all-posts/?page_size=1&page_size=1", "repeated_field", "page_size"),
+    "no id": ("find-post-by-id/", "required", "post_id"),
+    "an empty id": ("find-post-by-id/?post_id=", "invalid", "post_id"),
+    "a number as id": ("find-post-by-id/?post_id=5", "invalid", "post_id"),
+    "NUL as id": ("find-post-by-id/?post_id=%00", "invalid", "post_id"),
+    "NUL as author": (
+        "find-posts-by-author/?author=%00",
+        "null_characters_not_allowed",
+        "author",
+    ),
+    "a long author": ("find-posts-by-author/?author=" + "x" * 151, "max_length", "author"),
+    "broken UTF-8": ("find-posts-by-author/?author=%ff", "parse_error", None),
+    "broken UTF-8 as parameter": ("find-all-posts/?%ff=1", "parse_error", None),
+    "a page of none": ("find-all-posts/?page_size=0", "min_value", "page_size"),
+    "a page of 101": ("find-all-posts/?page_size=101", "max_value", "page_size"),
+    "a page of 1.0": ("find-all-posts/?page_size=1.0", "invalid", "page_size"),
+    "a page of 1e1": ("find-all-posts/?page_size=1e1", "invalid", "page_size"),
+    "a page in other digits": ("find-all-posts/?page_size=%D9%A1", "invalid", "page_size"),
+    "a page of 5,000 digits": ("find-all-posts/?page_size=" + "9" * 5_000, "invalid", "page_size"),
+    "fewer likes than none": ("find-posts-with-likes/?min_likes=-1", "min_value", "min_likes"),
+    "more likes than counted": (
+        "find-posts-with-likes/?min_likes=2147483648",
+        "max_value",
+        "min_likes",
+    ),
+    "a cursor made by hand": ("find-all-posts/?cursor=2", "invalid_cursor", "cursor"),
+    "a cursor of nothing": ("find-all-posts/?cursor=bnVsbA", "invalid_cursor", "cursor"),
+    "NUL as cursor": ("find-all-posts/?cursor=%00", "null_characters_not_allowed", "cursor"),
+    "a long cursor": ("find-all-posts/?cursor=" + "a" * 5_000, "max_length", "cursor"),
+    "a cursor before all time": (
+        "find-all-posts/?cursor=" + cursor("0001-01-01T00:00:00+14:00"),
+        "invalid_cursor",
+        "cursor",
+    ),
+    "a cursor after all time": (
+        "find-all-posts/?cursor=" + cursor("9999-12-31T23:59:59-14:00"),
+        "invalid_cursor",
+        "cursor",
+    ),
+    "a forged token": (
+        f"find-all-posts/?consistency_token={'0' * 32}.1:forged",
+        "invalid_token",
+        "consistency_token",
+    ),
+    "an empty token": (
+        "find-all-posts/?consistency_token=",
+        "invalid_token",
+        "consistency_token",
+    ),
+    "a token twice": (
+        "find-all-posts/?consistency_token=a&consistency_token=a",
+        "repeated_field",
+        "consistency_token",
+    ),
+    "3,000 parameters": (
+        "find-all-posts/?" + "&".join(f"p{number}=1" for number in range(3_000)),
+        "invalid_request",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "code", "attr"), BAD.values(), ids=BAD.keys())
+def test_bad_parameters_are_refused(database: Mode, path: str, code: str, attr: str | None) -> None:
+    answer = Api().client.get(f"{QUERIES}/{path}")
+    page = Api().client.get(f"{QUERIES}/{path}", headers={"Accept": HTML})
+    assert (answer.status_code, errors(answer)[0]) == (400, (code, attr))
+    assert page.status_code == 400
+
+
+@pytest.mark.parametrize("token", ["", "x", "caf\xe9", f"{'0' * 32}.1:forged", ":" * 5_000])
+def test_a_forged_token_in_the_header_is_400(sqlite: Mode, token: str) -> None:
+    answer = Api().ask("find-all-posts", headers={"Consistency-Token": token})
+    assert (answer.status_code, errors(answer)) == (400, [("invalid_token", "consistency_token")])
+
+
+def test_a_token_that_the_read_side_does_not_reach_is_503(sqlite: Mode) -> None:
+    token = tokens.mint(UUID(some_id()), 1)
+    for answer in (
+        Api().ask("find-all-posts", headers={"Consistency-Token": token}),
+        Api().ask("find-all-posts", consistency_token=token),
+    ):
+        assert (answer.status_code, errors(answer)) == (503, [("read_side_behind", None)])
+        assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_database_that_does_not_answer_is_503(sqlite: Mode) -> None:
+    alice = Api("alice")
+    before = {alias: connections.settings[alias] for alias in connections}
+    use({alias: {**config, "NAME": "/nowhere/at/all"} for alias, config in before.items()})
+    try:
+        answers = [Api().ask("find-all-posts"), alice.send("new-post", message="Hello")]
+    finally:
+        use(before)
+    for answer in answers:
+        assert (answer.status_code, errors(answer)) == (503, [("unavailable", None)])
+        assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_query_answers_get_only(sqlite: Mode) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE"):
+        answer = Api().client.generic(method, f"{QUERIES}/find-all-posts/")
+        assert answer.status_code == 405
+
+
+def test_every_registered_query_is_an_endpoint(sqlite: Mode) -> None:
+    listed = Api().client.get("/api/v1/").json()["queries"]
+    assert len(listed) == len(REGISTERED)
+    for address in listed.values():
+        assert Api().client.get(address).status_code in (200, 400)

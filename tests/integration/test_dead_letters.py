@@ -1,0 +1,145 @@
+"""What cannot take effect is parked with its stream; other streams go on."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.records import publish, record_of
+
+from messaging.bus.base import Message
+from messaging.contracts.posts import (
+    CommentUpdated,
+    MessageUpdated,
+    PostCreated,
+    PostLiked,
+)
+from messaging.exceptions import CodeAtFault
+from messaging.projections.models import DeadLetter
+from queries_app.models import Post
+
+
+def created(post_id: UUID) -> Message:
+    return record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="first"))
+
+
+def edited(post_id: UUID, version: int) -> Message:
+    return record_of(post_id, version, MessageUpdated(post_id=post_id, message=f"v{version}"))
+
+
+def poison(post_id: UUID, version: int) -> Message:
+    """An edit of a comment that never was: the projection's function raises."""
+    event = CommentUpdated(post_id=post_id, comment_id=uuid4(), text="?")
+    return record_of(post_id, version, event)
+
+
+def version_of(post_id: UUID) -> int:
+    return Post.objects.get(stream_id=post_id).version
+
+
+def letters() -> list[tuple[int | None, str]]:
+    return list(DeadLetter.objects.order_by("version").values_list("version", "code"))
+
+
+def test_a_poison_event_is_parked_with_its_stream_and_others_go_on(database: Mode) -> None:
+    bad, good = uuid4(), uuid4()
+    publish(created(bad), created(good), edited(bad, 2), poison(bad, 3), edited(good, 2))
+    publish(edited(bad, 4), edited(good, 3))
+    consume_all()
+    assert (version_of(bad), version_of(good)) == (2, 3)
+    assert letters() == [(3, "poison"), (4, "behind")]
+    assert "MissingRow" in DeadLetter.objects.get(version=3).reason
+
+
+def test_what_a_failed_event_changed_before_it_failed_does_not_stay(database: Mode) -> None:
+    from queries_app.projections import posts
+
+    applier = posts.appliers[PostLiked]
+
+    def half(post, event, rows):
+        post.likes += 1
+        raise ValueError("in the middle")
+
+    posts.appliers[PostLiked] = type(applier)(half, applier.rows)
+    post_id = uuid4()
+    try:
+        publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="b")))
+        consume_all()
+    finally:
+        posts.appliers[PostLiked] = applier
+    assert Post.objects.get().likes == 0
+    assert letters() == [(2, "poison")]
+
+
+def test_a_gap_is_parked_and_drains_by_itself_when_the_missing_version_comes(
+    database: Mode,
+) -> None:
+    post_id = uuid4()
+    publish(created(post_id), edited(post_id, 3), edited(post_id, 4))
+    consume_all()
+    assert version_of(post_id) == 1
+    assert letters() == [(3, "gap"), (4, "behind")]
+    publish(edited(post_id, 2))
+    consume_all()
+    assert version_of(post_id) == 4
+    assert Post.objects.get().message == "v4"
+    assert letters() == []
+
+
+def test_a_gap_that_closes_within_a_batch_leaves_nothing_behind(database: Mode) -> None:
+    post_id = uuid4()
+    publish(created(post_id), edited(post_id, 3), edited(post_id, 2))
+    consume_all()
+    assert version_of(post_id) == 3
+    assert letters() == []
+
+
+def test_a_parked_event_that_is_delivered_again_is_kept_once(database: Mode) -> None:
+    post_id = uuid4()
+    late = edited(post_id, 3)
+    publish(created(post_id), late, late)
+    consume_all()
+    publish(late)
+    consume_all()
+    assert letters() == [(3, "gap")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("k", b"no json"),
+        Message("k", b"{}"),
+        Message("k", b"\xff\xfe"),
+        Message("k", b'{"specversion": "1.0"}' * 1000),
+        record_of(uuid4(), 1, PostLiked(post_id=uuid4(), username="x"))._replace(key="another"),
+        record_of(uuid4(), 1, PostLiked(post_id=uuid4(), username="x"), type="posts.unknown.v9"),
+    ],
+    ids=["text", "empty", "bytes", "repeated", "wrong-key", "unknown-type"],
+)
+def test_an_unreadable_record_is_parked_and_stops_nobody(database: Mode, message: Message) -> None:
+    post_id = uuid4()
+    publish(message, created(post_id))
+    consume_all()
+    assert version_of(post_id) == 1
+    assert [code for _, code in letters()] == ["unreadable"]
+
+
+def test_what_the_database_refuses_is_found_and_parked(postgresql: Mode) -> None:
+    bad, good = uuid4(), uuid4()
+    nul = MessageUpdated(post_id=bad, message="a\0b")  # PostgreSQL stores no NUL
+    publish(created(bad), created(good), record_of(bad, 2, nul), edited(good, 2))
+    consume_all()
+    publish(edited(bad, 3))
+    consume_all()
+    assert (version_of(bad), version_of(good)) == (1, 2)
+    assert letters() == [(2, "poison"), (3, "behind")]
+
+
+def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(database: Mode) -> None:
+    streams = [uuid4() for _ in range(30)]
+    publish(*(created(s) for s in streams))
+    consume_all()
+    publish(*(poison(s, 2) for s in streams), *(edited(uuid4(), 1) for _ in range(25)))
+    with pytest.raises(CodeAtFault):
+        consume_all()
+    assert letters() == []
