@@ -1,0 +1,108 @@
+"""The consumer: from Kafka to committed read models."""
+
+import time
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+from django.db import connections, transaction
+
+from benchmarks.measure import Result, medians
+
+EVENTS = 30_000
+BATCH = 1_000
+
+
+def results() -> Iterator[Result]:
+    for streams, at_least in ((200, 10_000), (1_000, 4_500)):
+        ours, bare = medians(3, lambda s=streams: consumed(s), lambda s=streams: upserted(s))  # type: ignore[misc]
+        workload = f"{EVENTS:,} likes, {streams} streams in each batch of {BATCH:,}"
+        yield Result(
+            name="consumer",
+            workload=workload,
+            ours=ours,
+            limit=at_least,
+            against="the figure asked for",
+            unit="events/s",
+            target=1.0,
+        )
+        yield Result(
+            name="consumer",
+            workload=workload,
+            ours=ours,
+            limit=bare,
+            against="bare upsert of the same rows, a batch a transaction",
+            unit="events/s",
+            target=0.30,
+        )
+
+
+def published(streams: int) -> list[UUID]:
+    """Likes on so many posts in turn, straight into the topic."""
+    from messaging.bus import current_bus
+    from messaging.contracts.posts import PostCreated, PostLiked
+    from tests.support.records import record_of
+
+    ids = [uuid4() for _ in range(streams)]
+    bus = current_bus()
+    bus.ensure_topic()
+    publisher = bus.publisher()
+    publisher.publish(
+        [record_of(i, 1, PostCreated(post_id=i, author="a", message="Hi " * 20)) for i in ids]
+    )
+    for version in range(2, EVENTS // streams + 2):
+        liked = [PostLiked(post_id=i, username=f"person{version}") for i in ids]
+        publisher.publish([record_of(e.post_id, version, e) for e in liked])
+    publisher.close()
+    return ids
+
+
+def consumed(streams: int) -> float:
+    from messaging.bus import current_bus
+    from messaging.projections import checkpoints
+    from messaging.projections.consumer import Consumer
+    from queries_app.projections import posts
+
+    bus = current_bus()
+    bus.ensure_topic()
+    consumer = Consumer(posts, bus)
+    consumer._start()
+    subscription = bus.subscribe(f"bench.{uuid4()}")
+    for partition, end in bus.end_offsets().items():
+        checkpoints.halt("posts", 1, partition, end, "")
+    while not consumer._positions:
+        consumer._step(subscription)
+    published(streams)
+    ends = bus.end_offsets()
+    begun = time.perf_counter()
+    while consumer._positions != ends:
+        consumer._step(subscription)
+    found = (EVENTS + streams) / (time.perf_counter() - begun)
+    subscription.close()
+    return found
+
+
+def upserted(streams: int) -> float:
+    """Of each batch the rows that it ends with, in one statement and one commit."""
+    from django.utils import timezone
+
+    from messaging.projections import rowstore
+    from queries_app.models import Post
+
+    rows = [
+        Post(
+            generation=0, stream_id=uuid4(), author="a", message="Hi " * 20, event_id=uuid4(),
+            posted_at=timezone.now(), visible=True,
+        )
+        for _ in range(streams)
+    ]
+    connections["read"].ensure_connection()
+    begun = time.perf_counter()
+    for number in range(EVENTS // BATCH):
+        for row in rows:
+            row.version, row.likes = number + 1, number
+        with transaction.atomic(using="read"):
+            rowstore.upsert(Post, rows)
+    found = EVENTS / (time.perf_counter() - begun)
+    with connections["read"].cursor() as cursor:
+        cursor.execute("DELETE FROM queries_app_post WHERE generation = 0")
+    return found

@@ -1,0 +1,33 @@
+"""Many events, stored the quick way: whole batches in one transaction."""
+
+from uuid import UUID, uuid4
+
+from django.db import connections
+
+
+def many_events(streams: int, each: int) -> list[UUID]:
+    """So many streams of so many events, a like after the post, in the outbox as well."""
+    from messaging.contracts.posts import PostCreated, PostLiked
+    from messaging.eventstore.unit import in_one_transaction
+    from messaging.message import Context, Result
+
+    ids = [uuid4() for _ in range(streams)]
+
+    def append(unit: object) -> Result:
+        for post_id in ids:
+            created = PostCreated(post_id=post_id, author="author", message="Hi " * 20)
+            likes = [PostLiked(post_id=post_id, username=f"person{n}") for n in range(1, each)]
+            unit.append("post", post_id, 0, [created, *likes])  # type: ignore[attr-defined]
+        return Result(stream_id=ids[0], version=each, ids={}, created=True)
+
+    in_one_transaction(Context(actor="author"), append)
+    return ids
+
+
+def fill_outbox_again() -> None:
+    """Every stored event waits once more."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO eventstore_outbox SELECT position FROM eventstore_event "
+            "ON CONFLICT DO NOTHING"
+        )

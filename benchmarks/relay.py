@@ -1,0 +1,74 @@
+"""The relay: from the outbox to acknowledged in Kafka."""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kafka import KafkaProducer
+
+from benchmarks.fill import fill_outbox_again, many_events
+from benchmarks.measure import Result, medians
+
+STREAMS, EVENTS_EACH = 500, 60
+
+
+def results() -> Iterator[Result]:
+    from messaging.bus import current_bus
+    from messaging.eventstore import outbox
+
+    many_events(STREAMS, EVENTS_EACH)
+    bus = current_bus()
+    bus.ensure_topic()
+    count = STREAMS * EVENTS_EACH
+    messages = [one.message for one in outbox.oldest(count)]
+    size = sum(len(message.value) for message in messages) // count
+    ours, bare = medians(3, lambda: relayed(count), lambda: produced(messages))
+    yield Result(
+        name="relay",
+        workload=f"{count:,} events of {STREAMS} streams, {size} bytes each, 12 partitions",
+        ours=ours,
+        limit=bare,
+        against="bare kafka-python producer, same records",
+        unit="events/s",
+        target=0.60,
+    )
+
+
+def relayed(count: int) -> float:
+    from messaging.bus import current_bus
+    from messaging.eventstore.relay import Relay
+
+    fill_outbox_again()
+    relay = Relay(current_bus())
+    relay._publisher = current_bus().publisher()
+    begun = time.perf_counter()
+    while relay._publish_batch(lambda: True):
+        pass
+    found = count / (time.perf_counter() - begun)
+    relay._publisher.close()
+    return found
+
+
+def produced(messages: list[Any]) -> float:
+    from messaging.bus.base import partition_of
+    from messaging.bus.kafka import HEADERS
+
+    producer = KafkaProducer(
+        bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"],
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=5,
+        batch_size=256 * 1024,
+        compression_type="lz4",
+        metrics_enabled=False,
+    )
+    producer.partitions_for("bench")
+    begun = time.perf_counter()
+    for key, value in messages:
+        partition = partition_of(key, 12)
+        producer.send("bench", value=value, key=key.encode(), headers=HEADERS, partition=partition)
+    producer.flush()
+    found = len(messages) / (time.perf_counter() - begun)
+    producer.close()
+    return found
