@@ -2,15 +2,14 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.http import Http404
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.api import TokenView
 from messaging import health
-from messaging.api import errors
 from messaging.api.routes import routes
+from messaging.api.views import NotFoundView
 
 api = [
     *routes(),
@@ -27,7 +26,7 @@ sign_in = [  # under the name that DRF's browsable pages link to
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-root")),
     path("api/v1/", include(api)),
-    re_path(r"^api/", lambda request: errors.not_found(request, Http404())),  # with DEBUG too
+    re_path("^api/(?P<rest>.*)", NotFoundView.as_view()),  # with DEBUG too
     path("accounts/", include((sign_in, "rest_framework"))),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
@@ -35,5 +34,6 @@ urlpatterns = [
 ]
 
 handler400 = "messaging.api.errors.bad_request"
+handler403 = "messaging.api.errors.permission_denied"
 handler404 = "messaging.api.errors.not_found"
 handler500 = "messaging.api.errors.server_error"

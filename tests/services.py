@@ -46,6 +46,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[bytes] | None = None
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -63,6 +64,8 @@ class Server:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = lock_folder(self.folder)
         self.prepare()
         log = self._open_log()
         libc = ctypes.CDLL(None)  # before the fork
@@ -96,6 +99,7 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.process = None
+        self._let_go()
 
     def kill(self) -> None:
         """SIGKILL: what a power cut does to it."""
@@ -103,6 +107,12 @@ class Server:
             self.process.kill()
             self.process.wait()
             self.process = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def wipe(self) -> None:
         """Delete its data, stopped or not."""
@@ -315,6 +325,17 @@ def locked(done: Path, make: Callable[[Path], None]) -> Path:
 def cluster_id() -> str:
     """Not with a "-" in front, which the command line would take for an option."""
     return "k" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
+
+
+def lock_folder(folder: Path) -> IO[bytes]:
+    """Hold a data folder: two servers on one would ruin it. Raises `ServiceError`."""
+    lock = (folder / "in-use").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ServiceError(f"{folder} is in use: stop the stack that runs on it first.") from None
+    return lock
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 Their data stays below the temporary folder between runs; `--clean` deletes it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,11 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.services import KafkaServer, PostgresServer
+from tests.services import KafkaServer, PostgresServer, ServiceError, lock_folder
 from tests.support.modes import ALIASES
 from tests.support.run import ROOT, run
 
-FOLDER = Path(tempfile.gettempdir()) / f"postlog-stack-{os.getuid()}"
+# One for each user and clone.
+CLONE = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+FOLDER = Path(tempfile.gettempdir()) / f"postlog-stack-{os.getuid()}-{CLONE}"
 ENV_FILE = ROOT / "var" / "stack.env"
 
 
@@ -46,8 +49,22 @@ def main() -> int:
         postgres.stop()
 
 
+def clean() -> str | int:
+    """Delete the data, unless a stack runs on it."""
+    try:
+        for name in ("postgresql", "kafka"):
+            if (FOLDER / name).exists():
+                lock_folder(FOLDER / name).close()
+    except ServiceError as error:
+        return str(error)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return 0
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--clean"]:
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        sys.exit(0)
-    sys.exit(main())
+        sys.exit(clean())
+    try:
+        sys.exit(main())
+    except (ServiceError, KeyboardInterrupt) as error:
+        sys.exit(str(error) or 0)

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
@@ -28,6 +28,14 @@ class Unavailable(APIException):
         super().__init__(detail, code)
 
 
+class Refusal(APIException):
+    """A refusal by the domain that is not about a wrong value: 403, 404, 409."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(_details(refused))
+        self.status_code = refused.status
+
+
 class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, Refused):
@@ -38,29 +46,37 @@ class Handler(ExceptionHandler):
             return ValidationError(str(exc), code="invalid_request")
         if isinstance(exc, ReadSideBehind):
             return Unavailable("read_side_behind", str(exc))
+        if isinstance(exc, UnreadablePostError):
+            return ParseError("The body did not arrive.")
         if isinstance(exc, (OperationalError, InterfaceError, BusError)):
-            return Unavailable("unavailable", "A server that this needs does not answer. Try again.")
+            return Unavailable(
+                "unavailable", "A server behind this one does not answer. Try again."
+            )
         return super().convert_known_exceptions(exc)
 
     def get_response(self, exc: APIException, data: dict[str, Any]) -> Response:
-        response = super().get_response(exc, data)
-        serializer = getattr(exc.detail, "serializer", None)
-        if serializer is not None:
-            # The browsable form shows text and messages from the serializer, which the
-            # standard form of errors leaves out.
+        response: Response = super().get_response(exc, data)
+        serializer = getattr(exc, "serializer", None) or getattr(exc.detail, "serializer", None)
+        if serializer is not None and isinstance(serializer.initial_data, QueryDict):
+            # The browsable form takes its text and messages from here; the standard form
+            # of errors leaves it out. Not after JSON: what was sent may not fit in a page.
             response.data = ReturnDict(response.data, serializer=serializer)
         return response
 
 
-def refusal(refused: Refused) -> APIException:
-    """A refusal by the domain as an error of the API."""
-    detail = ErrorDetail(refused.detail, refused.code)
-    if refused.status == 400 and refused.attr:
-        error: APIException = ValidationError({refused.attr: [detail]})
-    else:
-        error = APIException(refused.detail, refused.code)
-    error.status_code = refused.status
+def refusal(refused: Refused, serializer: Any = None) -> APIException:
+    """A refusal by the domain as an error of the API; with the serializer, forms keep the text."""
+    is_invalid = refused.status == 400
+    error = ValidationError(_details(refused)) if is_invalid else Refusal(refused)
+    if serializer is not None:
+        serializer._errors = error.detail if isinstance(error.detail, dict) else {}
+        error.serializer = serializer  # type: ignore[union-attr]  # for Handler.get_response
     return error
+
+
+def _details(refused: Refused) -> Any:
+    detail = ErrorDetail(refused.detail, refused.code)
+    return {refused.attr: [detail]} if refused.attr else [detail]
 
 
 def error_answer(status: int, code: str, detail: str) -> JsonResponse:
@@ -73,6 +89,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(API_PREFIX):
         return error_answer(404, "not_found", "Not found.")
     return defaults.page_not_found(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        return error_answer(403, "permission_denied", "You may not do this.")
+    return defaults.permission_denied(request, exception)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

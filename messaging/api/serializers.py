@@ -1,8 +1,11 @@
 """Serializers made from the messages: strict about types, silent about the domain's rules."""
 
+import dataclasses
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +15,9 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework_dataclasses.serializers import DataclassSerializer
 
 CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
-SHOWN_OF_A_KEY = 50  # characters of an unknown key that are echoed
+DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+SHOWN_KEYS = 20  # unknown keys that are echoed
+SHOWN_OF_A_KEY = 50  # characters of each
 FORM_EXTRAS = frozenset({"csrfmiddlewaretoken"})
 
 
@@ -40,13 +45,17 @@ class IdField(serializers.UUIDField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A number of a query string, in plain digits."""
+    """A JSON integer; in a form or a query string, where all is text, plain digits."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"min_value": -(2**31), "max_value": 2**31 - 1, **kwargs})
 
     def to_internal_value(self, data: Any) -> int:
-        if not isinstance(data, str) or not re.fullmatch(r"-?[0-9]{1,18}", data, re.ASCII):
+        if isinstance(getattr(self.root, "initial_data", None), QueryDict):
+            fits = isinstance(data, str) and bool(DIGITS.fullmatch(data))
+        else:
+            fits = isinstance(data, int) and not isinstance(data, bool)
+        if not fits:
             self.fail("invalid")
         return int(data)
 
@@ -61,28 +70,34 @@ class MessageSerializer(DataclassSerializer[Any]):
         int: WholeNumberField,
     }
 
+    def get_fields(self) -> dict[str, Any]:
+        """With the defaults of the dataclass, for the OpenAPI document and the forms."""
+        fields: dict[str, Any] = super().get_fields()
+        for field in dataclasses.fields(self.dataclass_definition.dataclass_type):
+            if field.default not in (dataclasses.MISSING, None):
+                fields[field.name].default = fields[field.name].initial = field.default
+        return fields
+
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             self._require_known(data)
         return super().to_internal_value(data)
 
     def _require_known(self, data: Mapping[str, Any]) -> None:
+        lists = data.lists() if isinstance(data, QueryDict) else ()
         extras = FORM_EXTRAS if isinstance(data, QueryDict) else frozenset()
         unknown = [key for key in data if key not in self.fields and key not in extras]
-        twice = (
-            [key for key, values in data.lists() if len(values) > 1]
-            if isinstance(data, QueryDict)
-            else []
-        )
-        if unknown or twice:
+        repeated = [key for key, values in lists if len(values) > 1 and key not in unknown]
+        if unknown or repeated:
             raise ValidationError(
                 {
-                    **_errors(unknown, "unknown_field", "There is no such field."),
-                    **_errors(twice, "repeated_field", "Send this once."),
+                    **key_errors(unknown, "unknown_field", "There is no such field."),
+                    **key_errors(repeated, "repeated_field", "Send this once."),
                 }
             )
 
 
+@cache
 def input_serializer(message_type: type) -> type[MessageSerializer]:
     """The serializer class of a command or query."""
     meta = type("Meta", (), {"dataclass": message_type})
@@ -106,13 +121,17 @@ def page_serializer(item_type: type) -> type[serializers.Serializer[Any]]:
     return type(f"{item_type.__name__}PageSerializer", (serializers.Serializer,), fields)
 
 
-class CommandAnswerSerializer(serializers.Serializer[Any]):
-    """What the sender of a command gets."""
-
-    post_id = serializers.UUIDField()
-    comment_id = serializers.UUIDField(required=False)
-    version = serializers.IntegerField()
-    consistency_token = serializers.CharField()
+@cache
+def answer_serializer(command_type: type) -> type[serializers.Serializer[Any]]:
+    """What the sender of a command gets: the ids that it names, made where it left them out."""
+    hints = typing.get_type_hints(command_type)
+    ids = [name for name, hint in hints.items() if UUID in (hint, *typing.get_args(hint))]
+    fields: dict[str, Any] = {name: serializers.UUIDField() for name in ids}
+    fields["version"] = serializers.IntegerField(help_text="Of the stream, after the command.")
+    fields["consistency_token"] = serializers.CharField(
+        help_text="Send it with a query: its answer then shows what this command did."
+    )
+    return type(f"{command_type.__name__}AnswerSerializer", (serializers.Serializer,), fields)
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -123,11 +142,14 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 class ErrorAnswerSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(["validation_error", "client_error", "server_error"])
-    errors = ErrorSerializer(many=True)
+    errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # a field of that name
 
 
-def _errors(keys: Iterable[str], code: str, detail: str) -> dict[str, list[ErrorDetail]]:
-    # By ascii(), because a lone surrogate cannot be encoded, and cut, because keys may be long.
+def key_errors(keys: Iterable[str], code: str, detail: str) -> dict[str, list[ErrorDetail]]:
+    """An error for each of the keys, which are whatever was sent."""
+    # By ascii(), because a lone surrogate cannot be encoded, and cut, because keys may be
+    # long and many.
     return {
-        ascii(key)[1:-1][:SHOWN_OF_A_KEY]: [ErrorDetail(detail, code)] for key in keys
+        ascii(key)[1:-1][:SHOWN_OF_A_KEY]: [ErrorDetail(detail, code)]
+        for key in islice(keys, SHOWN_KEYS)
     }

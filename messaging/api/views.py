@@ -1,14 +1,14 @@
 """Views made from the registry: a registered command or query is an endpoint."""
 
-import typing
-from typing import Any, ClassVar
-from urllib.parse import urlencode
+from typing import Any, ClassVar, NoReturn
+from urllib.parse import unquote_to_bytes, urlencode
 
 import msgspec
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import MethodNotAllowed, ValidationError
-from rest_framework.permissions import AllowAny, IsAuthenticated
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, QueryDict
+from django.urls import resolve
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import MethodNotAllowed, NotFound, ParseError, ValidationError
+from rest_framework.permissions import AllowAny, IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -16,64 +16,46 @@ from rest_framework.views import APIView
 
 from messaging import mediator, tokens
 from messaging.api.errors import refusal
-from messaging.api.serializers import (
-    CommandAnswerSerializer,
-    ErrorAnswerSerializer,
-    MessageSerializer,
-    input_serializer,
-    output_serializer,
-    page_serializer,
+from messaging.api.openapi import (
+    TOKEN_HEADER,
+    TOKEN_PARAMETER,
+    command_schema,
+    query_schema,
 )
+from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
+from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
 from messaging.exceptions import Refused
 from messaging.message import Context, Result
 from messaging.projections.paging import Page
 
-TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
-ERRORS: dict[int, Any] = {
-    status: ErrorAnswerSerializer for status in (400, 401, 403, 404, 405, 409, 413, 415, 503)
-}
-
-
-class FastJSONRenderer(JSONRenderer):
-    """As DRF's, by msgspec, which also knows dataclasses, UUIDs and times."""
-
-    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
-        return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
-
-
-class BrowsableRenderer(BrowsableAPIRenderer):
-    """DRF's browsable pages, with the JSON indented."""
-
-    def get_default_renderer(self, view: APIView) -> JSONRenderer:
-        return JSONRenderer()
+NOTHING_HERE = "Nothing is here. Addresses end in a slash; /api/v1/ lists them."
 
 
 class MessageView(APIView):
-    message_type: ClassVar[type]
     serializer_class: ClassVar[type[MessageSerializer]]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
-    def get_serializer(self, *args: Any, **kwargs: Any) -> MessageSerializer:
-        return self.serializer_class(*args, **kwargs)
-
 
 class CommandView(MessageView):
-    permission_classes = [IsAuthenticated]
+    permission_classes = [IsAuthenticatedOrReadOnly]  # all may read what a command does
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> MessageSerializer:
+        """By the name that DRF makes forms from."""
+        return self.serializer_class(*args, **kwargs)
 
     @property
     def allowed_methods(self) -> list[str]:
         methods: list[str] = super().allowed_methods
-        browsed = getattr(getattr(self, "request", None), "accepted_renderer", None)
-        if browsed is None or browsed.format != "api":
-            methods = [method for method in methods if method != "GET"]
+        if not _is_browsed(getattr(self, "request", None)):
+            methods = [method for method in methods if method not in ("GET", "HEAD")]
         return methods
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         """The description and the form, for a browser."""
-        if request.accepted_renderer.format != "api":
-            raise MethodNotAllowed("GET")
-        return Response({"detail": "Send this command with POST."})
+        if not _is_browsed(request):
+            raise MethodNotAllowed(request.method or "")
+        return Response()
 
     def post(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
@@ -82,97 +64,39 @@ class CommandView(MessageView):
         try:
             result = mediator.send(serializer.validated_data, context)
         except Refused as refused:
-            error = refusal(refused)
-            if isinstance(error, ValidationError):
-                # So that the form shows the message at its field, with the text kept.
-                serializer._errors = error.detail
-                raise ValidationError(serializer.errors) from refused
-            raise error from refused
+            raise refusal(refused, serializer) from refused
         return Response(answer(result), status=201 if result.created else 200)
 
 
 class QueryView(MessageView):
     permission_classes = [AllowAny]
+    _serializer: MessageSerializer | None = None
+
+    def query_serializer(self) -> MessageSerializer:
+        """What was asked, or nothing yet, for the form."""
+        return self._serializer or self.serializer_class()
 
     def get(self, request: Request) -> Response:
-        params = request.query_params.copy()
-        token = request.headers.get(TOKEN_HEADER) or params.get(TOKEN_PARAMETER)
-        params.pop(TOKEN_PARAMETER, None)
-        params.pop("format", None) if request.accepted_renderer.format == "api" else None
-        reached = tokens.read(token) if token else None
-        serializer = self.get_serializer(data=params)
+        params = parameters(request)
+        token = consistency_token(request, params)
+        serializer = self._serializer = self.serializer_class(data=params)
         serializer.is_valid(raise_exception=True)
+        reached = tokens.read(token) if token is not None else None
         found = mediator.ask(serializer.validated_data, reached)
         if isinstance(found, Page):
             found = {
-                "next": self._page_url(request, found.next),
-                "previous": self._page_url(request, found.previous),
+                "next": page_url(request, params, found.next),
+                "previous": page_url(request, params, found.previous),
                 "results": found.results,
             }
-        if request.accepted_renderer.format == "api":
-            found = msgspec.to_builtins(found)
-        return Response(found)
-
-    def _page_url(self, request: Request, cursor: str | None) -> str | None:
-        if cursor is None:
-            return None
-        params = {k: v for k, v in request.query_params.items() if k != TOKEN_PARAMETER}
-        return request.build_absolute_uri(f"{request.path}?{urlencode({**params, 'cursor': cursor})}")
-
-
-def answer(result: Result) -> dict[str, Any]:
-    """What the sender of a command gets."""
-    ids = {name: str(value) for name, value in result.ids.items()}
-    token = tokens.mint(result.stream_id, result.version)
-    return {**ids, "version": result.version, "consistency_token": token}
-
-
-def command_view(command_type: type) -> type[CommandView]:
-    """The view class of a command."""
-    serializer = input_serializer(command_type)
-    post = extend_schema(
-        operation_id=command_type.__name__,
-        description=command_type.__doc__,
-        request=serializer,
-        responses={200: CommandAnswerSerializer, 201: CommandAnswerSerializer, **ERRORS},
-        tags=["commands"],
-    )(_copy(CommandView.post))
-    return _view(CommandView, command_type, serializer, post=post)
-
-
-def query_view(query_type: type) -> type[QueryView]:
-    """The view class of a query; its answer is what the handler is annotated to return."""
-    serializer = input_serializer(query_type)
-    returned = typing.get_type_hints(mediator.answerer_of(query_type))["return"]
-    if typing.get_origin(returned) is Page:
-        response: Any = page_serializer(typing.get_args(returned)[0])
-    else:
-        response = output_serializer(returned)
-    get = extend_schema(
-        operation_id=query_type.__name__,
-        description=query_type.__doc__,
-        parameters=[serializer, *TOKEN_PARAMETERS],
-        responses={200: response, **{s: ERRORS[s] for s in (400, 401, 404, 405, 503)}},
-        tags=["queries"],
-    )(_copy(QueryView.get))
-    return _view(QueryView, query_type, serializer, get=get)
-
-
-TOKEN_PARAMETERS = [
-    OpenApiParameter(
-        name, str, place, description="Of a command's answer: wait until the answer shows it."
-    )
-    for name, place in (
-        (TOKEN_HEADER, OpenApiParameter.HEADER),
-        (TOKEN_PARAMETER, OpenApiParameter.QUERY),
-    )
-]
+        return Response(msgspec.to_builtins(found) if _is_browsed(request) else found)
 
 
 class RootView(APIView):
     """Every command and query."""
 
     permission_classes = [AllowAny]
+    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
     schema = None
     names: ClassVar[dict[str, list[str]]]
 
@@ -185,17 +109,75 @@ class RootView(APIView):
         )
 
 
-def _view(base: type[Any], message_type: type, serializer: type, **members: Any) -> type[Any]:
-    return type(
-        message_type.__name__,
-        (base,),
-        {
-            "__doc__": message_type.__doc__,
-            "message_type": message_type,
-            "serializer_class": serializer,
-            **members,
-        },
-    )
+class NotFoundView(APIView):
+    """Every other address: an error of the API also when DEBUG shows Django's own pages."""
+
+    permission_classes = [AllowAny]
+    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
+    schema = None
+
+    def get(self, request: Request, rest: str) -> HttpResponseBase:
+        view = resolve(f"{request.path_info}/").func
+        if not rest.endswith("/") and getattr(view, "view_class", None) is not NotFoundView:
+            return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
+        raise NotFound(NOTHING_HERE)
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotFound(NOTHING_HERE)
+
+    options = http_method_not_allowed
+
+
+def parameters(request: Request) -> QueryDict:
+    """The query string, to be changed freely. Django would replace what is not UTF-8."""
+    try:
+        unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1")).decode()
+    except UnicodeError:
+        raise ParseError("The query string is not valid UTF-8.") from None
+    return request.query_params.copy()
+
+
+def consistency_token(request: Request, params: QueryDict) -> str | None:
+    """The token of the header or the parameter, which is taken out of `params`."""
+    sent = params.pop(TOKEN_PARAMETER, [])
+    if TOKEN_HEADER in request.headers:
+        sent = [*sent, request.headers[TOKEN_HEADER]]
+    if len(sent) > 1:
+        raise ValidationError(key_errors([TOKEN_PARAMETER], "repeated_field", "Send this once."))
+    return sent[0] if sent else None
+
+
+def page_url(request: Request, params: QueryDict, cursor: str | None) -> str | None:
+    """The address of the page at the cursor, with the other parameters as they were."""
+    if cursor is None:
+        return None
+    query = urlencode({**params.dict(), "cursor": cursor})
+    return request.build_absolute_uri(f"{request.path}?{query}")
+
+
+def answer(result: Result) -> dict[str, Any]:
+    """What the sender of a command gets."""
+    ids = {name: str(value) for name, value in result.ids.items()}
+    token = tokens.mint(result.stream_id, result.version)
+    return {**ids, "version": result.version, "consistency_token": token}
+
+
+def command_view(command_type: type) -> type[CommandView]:
+    """The view class of a command."""
+    post = command_schema(command_type)(_copy(CommandView.post))
+    return _view(CommandView, command_type, post=post)
+
+
+def query_view(query_type: type) -> type[QueryView]:
+    """The view class of a query."""
+    get = query_schema(query_type)(_copy(QueryView.get))
+    return _view(QueryView, query_type, get=get)
+
+
+def _view(base: type[Any], message_type: type, **members: Any) -> type[Any]:
+    description = {"__doc__": message_type.__doc__}
+    serializer = {"serializer_class": input_serializer(message_type)}
+    return type(message_type.__name__, (base,), {**description, **serializer, **members})
 
 
 def _copy(method: Any) -> Any:
@@ -206,3 +188,8 @@ def _copy(method: Any) -> Any:
         return response
 
     return handler
+
+
+def _is_browsed(request: Request | None) -> bool:
+    renderer = getattr(request, "accepted_renderer", None)
+    return renderer is not None and renderer.format == "api"

@@ -5,7 +5,7 @@ order in which they were published. Delivery is at least once: consumers drop re
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
@@ -53,13 +53,20 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 class Publisher(ABC):
-    @abstractmethod
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all are durable; raise `BusError` when that is not known of any of them.
+    """Puts messages into the log, in the order in which they are handed over.
 
-        After an error the publisher is of no more use: close it and begin again from
-        the oldest message.
-        """
+    After an error it is of no more use: what was not acknowledged never goes out. Begin
+    again, with another one, from the oldest message.
+    """
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Return when all are durable; raise `BusError` when that is not known of any of them."""
+        self.send(messages)()
+
+    @abstractmethod
+    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
+        """Hand the messages over. What is returned waits until they are durable, as `publish`
+        does; until then more can be sent, which goes out behind them."""
 
     @abstractmethod
     def close(self) -> None:

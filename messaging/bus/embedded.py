@@ -4,10 +4,11 @@ For one machine without Kafka. One publisher at a time holds the row of the log,
 offsets are dense and are committed in their order.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
@@ -24,9 +25,12 @@ from messaging.bus.base import (
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 
+log = logging.getLogger("postlog.embedded")
+
 DATABASE = "default"
 HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
+FORGOTTEN_AFTER_S = 60.0
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
 READ_BATCH = 5_000
 
@@ -45,22 +49,26 @@ class EmbeddedBus(Bus):
                     [Log(topic=self.topic, identity=uuid4(), partitions=self.partitions)],
                     ignore_conflicts=True,
                 )
+                made = Log.objects.get(topic=self.topic)  # maybe by another process, otherwise
                 LogPartition.objects.bulk_create(
-                    [LogPartition(topic=self.topic, partition=p) for p in range(self.partitions)],
+                    [LogPartition(topic=self.topic, partition=p) for p in range(made.partitions)],
                     ignore_conflicts=True,
                 )
 
     def identity(self) -> Identity:
         with bus_errors():
-            log = Log.objects.filter(topic=self.topic).first()
-        if log is None:
+            topic = Log.objects.filter(topic=self.topic).first()
+        if topic is None:
             raise Loss(f"The embedded log has no topic {self.topic!r}: it was deleted.")
-        if log.partitions != self.partitions:
+        self.require_count(topic.partitions)
+        return Identity(cluster="embedded", topic=str(topic.identity), partitions=topic.partitions)
+
+    def require_count(self, partitions: int) -> None:
+        if partitions != self.partitions:
             raise Loss(
-                f"The topic {self.topic!r} has {log.partitions} partitions, KAFKA_PARTITIONS says "
-                f"{self.partitions}: streams would be split. Set KAFKA_PARTITIONS={log.partitions}."
+                f"The topic {self.topic!r} has {partitions} partitions, KAFKA_PARTITIONS says "
+                f"{self.partitions}: streams would be split. Set KAFKA_PARTITIONS={partitions}."
             )
-        return Identity(cluster="embedded", topic=str(log.identity), partitions=log.partitions)
 
     def publisher(self) -> Publisher:
         return EmbeddedPublisher(self)
@@ -101,41 +109,52 @@ class EmbeddedBus(Bus):
             )
             found = [Record(partition, o, _bytes(k), _bytes(v)) for o, k, v in rows]
         if not found or found[0].offset != start:
-            first, end = self.begin_offsets()[partition], self.end_offsets()[partition]
-            raise OffsetOutOfRange(partition, start, first, end)
+            raise self.out_of_range(partition, start)
         return found
+
+    def out_of_range(self, partition: int, offset: int) -> Loss:
+        first, end = self.begin_offsets().get(partition), self.end_offsets().get(partition)
+        if first is None or end is None:
+            return Loss(
+                f"The embedded log has no partition {partition} of {self.topic!r} any more."
+            )
+        return OffsetOutOfRange(partition, offset, first, end)
 
 
 class EmbeddedPublisher(Publisher):
     def __init__(self, bus: EmbeddedBus) -> None:
         self._bus = bus
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
+        self._commit(messages)
+        return lambda: None
+
+    def _commit(self, messages: Sequence[Message]) -> None:
         topic = self._bus.topic
         with bus_errors(), transaction.atomic(using=DATABASE, durable=True):
-            if not Log.objects.select_for_update().filter(topic=topic).exists():
+            lock = Log.objects.select_for_update().filter(topic=topic)
+            partitions = lock.values_list("partitions", flat=True).first()
+            if partitions is None:
                 raise BusError(f"The embedded log has no topic {topic!r}.")
-            ends = self._bus.end_offsets()
-            before = dict(ends)
-            rows = []
+            self._bus.require_count(partitions)
+            ends = {row.partition: row for row in LogPartition.objects.filter(topic=topic)}
+            touched: dict[int, LogPartition] = {}
+            records = []
             for key, value in messages:
-                partition = partition_of(key, self._bus.partitions)
-                rows.append(
+                end = ends[partition_of(key, partitions)]
+                touched[end.partition] = end
+                records.append(
                     LogRecord(
                         topic=topic,
-                        partition=partition,
-                        offset=ends[partition],
+                        partition=end.partition,
+                        offset=end.next_offset,
                         key=key.encode(),
                         value=value,
                     )
                 )
-                ends[partition] += 1
-            LogRecord.objects.bulk_create(rows)
-            for partition, end in ends.items():
-                if end != before[partition]:
-                    LogPartition.objects.filter(topic=topic, partition=partition).update(
-                        next_offset=end
-                    )
+                end.next_offset += 1
+            LogRecord.objects.bulk_create(records)
+            LogPartition.objects.bulk_update(touched.values(), ["next_offset"])
 
     def close(self) -> None:
         pass
@@ -152,6 +171,7 @@ class EmbeddedSubscription(Subscription):
         self._positions: dict[int, int] = {}  # of the partitions that were sought
         self._paused: set[int] = set()
         self._next_heartbeat = 0.0
+        self._turn = 0  # which partition is read first
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         deadline = time.monotonic() + timeout_s
@@ -159,6 +179,7 @@ class EmbeddedSubscription(Subscription):
         while True:
             if self._assignment_changed():
                 self._positions.clear()
+                self._paused &= self._assignment  # one that comes back later is not paused
                 return Polled(self._assignment, True, {})
             records = self._take(max_records)
             if records or time.monotonic() >= deadline:
@@ -167,6 +188,8 @@ class EmbeddedSubscription(Subscription):
             pause = min(2 * pause, LONGEST_POLL_S)
 
     def seek(self, partition: int, offset: int) -> None:
+        if partition not in self._assignment:
+            raise ValueError(f"partition {partition} is not assigned")
         self._positions[partition] = offset
 
     def pause(self, partition: int) -> None:
@@ -176,18 +199,22 @@ class EmbeddedSubscription(Subscription):
         self._paused.discard(partition)
 
     def close(self) -> None:
-        with bus_errors():
-            LogMember.objects.filter(member=self._member).delete()
+        try:
+            with bus_errors():
+                LogMember.objects.filter(member=self._member).delete()
+        except BusError as error:  # the others will find out by themselves
+            log.warning("leaving the group: %s", error)
 
     def _take(self, max_records: int) -> dict[int, list[Record]]:
         ends = self._bus.end_offsets()
         found: dict[int, list[Record]] = {}
-        for partition, position in self._positions.items():
-            end = ends.get(partition, 0)
+        self._turn += 1  # else a busy partition would keep the ones after it waiting
+        for partition in _from_turn(sorted(self._positions), self._turn):
+            position, end = self._positions[partition], ends.get(partition, 0)
             if partition in self._paused or position == end or max_records <= 0:
                 continue
             if position > end:
-                raise OffsetOutOfRange(partition, position, 0, end)
+                raise self._bus.out_of_range(partition, position)
             found[partition] = self._bus.records(partition, position, max_records)
             max_records -= len(found[partition])
             self._positions[partition] = found[partition][-1].offset + 1
@@ -198,23 +225,31 @@ class EmbeddedSubscription(Subscription):
         now = time.monotonic()
         if now < self._next_heartbeat:
             return False
-        self._next_heartbeat = now + HEARTBEAT_S
-        wall = time.time()
         with bus_errors():
-            LogMember.objects.update_or_create(
-                member=self._member, defaults={"group": self._group, "seen_at": wall}
-            )
-            group = LogMember.objects.filter(group=self._group)
-            alive = sorted(
-                group.filter(seen_at__gt=wall - DEAD_AFTER_S).values_list("member", flat=True)
-            )
+            alive = self._beat(time.time())
+        self._next_heartbeat = now + HEARTBEAT_S
         mine = alive.index(self._member)
-        assignment = frozenset(
-            p for p in range(self._bus.partitions) if p % len(alive) == mine
-        )
+        assignment = frozenset(p for p in range(self._bus.partitions) if p % len(alive) == mine)
         changed = assignment != self._assignment
         self._assignment = assignment
         return changed
+
+    def _beat(self, now: float) -> list[UUID]:
+        """The members that are alive, this one among them. One short write, no transaction."""
+        if not LogMember.objects.filter(member=self._member).update(seen_at=now):
+            # Just come, or taken for dead. Sweep out those that were killed.
+            LogMember.objects.filter(
+                group=self._group, seen_at__lt=now - FORGOTTEN_AFTER_S
+            ).delete()
+            LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
+        group = LogMember.objects.filter(group=self._group, seen_at__gt=now - DEAD_AFTER_S)
+        return sorted({*group.values_list("member", flat=True), self._member})
+
+
+def _from_turn(partitions: list[int], turn: int) -> list[int]:
+    """The same partitions, each in its turn the first."""
+    first = turn % len(partitions) if partitions else 0
+    return partitions[first:] + partitions[:first]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,11 +20,10 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import (
     KafkaError,
     LogTruncationError,
-    NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
 )
+from kafka.net.compat import KafkaNetClient
 
 from messaging.bus.base import (
     Bus,
@@ -45,13 +45,27 @@ log = logging.getLogger("postlog.kafka")
 HEADERS = [("content-type", b"application/cloudevents+json")]
 LARGEST_RECORD = 1024 * 1024 - 1024  # bytes; the broker's own limit is 1 MiB with overhead
 PUBLISH_TIMEOUT_S = 30
+READ_TIMEOUT_S = 30
+CLOSE_TIMEOUT_S = 5
 CONNECT_TIMEOUT_MS = 5_000
+WAIT_S = 0.1  # the longest wait inside the client; a new assignment is told after it
+GROUP = {
+    "session_timeout_ms": 10_000,
+    # A member hears that another came or left with the answer to its heartbeat.
+    "heartbeat_interval_ms": 1_000,
+    "max_poll_interval_ms": 300_000,
+}
 UNLIMITED = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 
 
 class KafkaBus(Bus):
-    def __init__(self, settings: KafkaSettings) -> None:
+    """`publish_timeout_s`: how long a publisher waits for an acknowledgement."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, publish_timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> None:
         self.topic = settings.topic
+        self.publish_timeout_s = publish_timeout_s
         self.partitions = settings.partitions
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
@@ -70,8 +84,10 @@ class KafkaBus(Bus):
             try:
                 admin.create_topics([topic])
             except TopicAlreadyExistsError:
-                return
-            admin.wait_for_topics([self.topic])
+                log.debug("another process has made the topic %s", self.topic)
+            except RuntimeError as error:  # the client's, while the cluster has no controller
+                raise BusError(f"Kafka: {error}") from error
+            admin.wait_for_topics([self.topic])  # of whoever made it: not all brokers know it yet
 
         self._ask(create)
 
@@ -114,6 +130,7 @@ class KafkaBus(Bus):
         try:
             consumer.assign([at])
             consumer.seek(at, start)
+            deadline = time.monotonic() + READ_TIMEOUT_S
             while start < stop:
                 with bus_errors(self):
                     found = consumer.poll(timeout_ms=1_000, max_records=5_000).get(at, [])
@@ -121,6 +138,9 @@ class KafkaBus(Bus):
                 if records:
                     yield records
                     start = records[-1].offset + 1
+                    deadline = time.monotonic() + READ_TIMEOUT_S
+                else:
+                    self._require_more(partition, stop, deadline)
         finally:
             consumer.close()
 
@@ -132,17 +152,41 @@ class KafkaBus(Bus):
 
     def consumer(self, **config: Any) -> Any:
         """A kafka-python consumer that keeps no offsets and resets none."""
+        return self.client_of(
+            KafkaConsumer,
+            **config,
+            metrics_enabled=False,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=10_000,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+
+    def client_of(self, kind: Callable[..., Any], **config: Any) -> Any:
+        """One of kafka-python's clients. One that cannot connect would leave a thread behind
+        at each attempt (tried), so its connections are closed here."""
+        made: list[KafkaNetClient] = []
+
+        def connect(**connection: Any) -> KafkaNetClient:
+            made.append(KafkaNetClient(**connection))
+            return made[-1]
+
         with bus_errors(self):
-            return KafkaConsumer(
-                **self.client,
-                **config,
-                metrics_enabled=False,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                allow_auto_create_topics=False,
-                metadata_max_age_ms=10_000,
-                max_partition_fetch_bytes=4 * 1024 * 1024,
-            )
+            try:
+                return kind(**self.client, **config, kafka_client=connect)
+            except BaseException:
+                for connections in made:
+                    connections.close()
+                raise
+
+    def _require_more(self, partition: int, stop: int, deadline: float) -> None:
+        """What is there to do when a read got nothing: raise, or wait on until the deadline."""
+        end = self.end_offsets()[partition]
+        if end < stop:
+            raise OffsetOutOfRange(partition, stop, self.begin_offsets()[partition], end)
+        if time.monotonic() > deadline:
+            raise BusError(f"Kafka: partition {partition} gave nothing for {READ_TIMEOUT_S} s.")
 
     def _offsets(self, spec: Any) -> dict[int, int]:
         asked = {TopicPartition(self.topic, p): spec for p in range(self.partitions)}
@@ -154,7 +198,7 @@ class KafkaBus(Bus):
         with self._lock, bus_errors(self):
             try:
                 if self._admin is None:
-                    self._admin = KafkaAdminClient(**self.client, request_timeout_ms=10_000)
+                    self._admin = self.client_of(KafkaAdminClient, request_timeout_ms=10_000)
                 return question(self._admin)
             except Exception:
                 if self._admin is not None:
@@ -167,32 +211,41 @@ class KafkaPublisher(Publisher):
     def __init__(self, bus: KafkaBus) -> None:
         self._topic, self._partitions = bus.topic, bus.partitions
         self._bus = bus
-        with bus_errors(bus):
-            self._producer: Any = KafkaProducer(
-                **bus.client,
-                metrics_enabled=False,
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=5,
-                batch_size=256 * 1024,
-                compression_type="lz4",
-                max_request_size=4 * 1024 * 1024,
-                allow_auto_create_topics=False,
-                # Else batches expire one by one, and later ones go out without them.
-                delivery_timeout_ms=2**31 - 1,
-                max_block_ms=PUBLISH_TIMEOUT_S * 1000,
-            )
+        self._producer = bus.client_of(
+            KafkaProducer,
+            metrics_enabled=False,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=5,
+            batch_size=256 * 1024,
+            compression_type="lz4",
+            max_request_size=4 * 1024 * 1024,
+            allow_auto_create_topics=False,
+            # Else batches expire one by one, and later ones go out without them.
+            delivery_timeout_ms=2**31 - 1,
+            max_block_ms=int(bus.publish_timeout_s * 1000),
+        )
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        send, topic, partitions = self._producer.send, self._topic, self._partitions
+    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
         for key, value in messages:
             if len(value) > LARGEST_RECORD:
                 raise Loss(
                     f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
                     f"{LARGEST_RECORD:,}. It can never be published, nor what follows it."
                 )
-        with bus_errors(self._bus):
-            futures = [
+        with self._closing_on_error():
+            futures = self._send(messages)
+
+        def wait() -> None:
+            with self._closing_on_error():
+                self._wait(futures)
+
+        return wait
+
+    def _send(self, messages: Sequence[Message]) -> list[Any]:
+        send, topic, partitions = self._producer.send, self._topic, self._partitions
+        try:
+            return [
                 send(
                     topic,
                     value=value,
@@ -202,40 +255,85 @@ class KafkaPublisher(Publisher):
                 )
                 for key, value in messages
             ]
-            self._producer.flush(timeout=PUBLISH_TIMEOUT_S)
-            for future in futures:
-                if not future.succeeded():
-                    raise BusError(f"not acknowledged: {future.exception or 'timed out'}")
+        except ValueError as error:  # the client's, for a partition or a topic that is gone
+            raise BusError(f"Kafka: the topic is not as it was: {error}") from error
+
+    def _wait(self, futures: list[Any]) -> None:
+        if not all(future.is_done for future in futures):
+            self._producer.flush(timeout=self._bus.publish_timeout_s)
+        for future in futures:
+            if not future.succeeded():
+                raise BusError(f"not acknowledged: {future.exception or 'timed out'}")
+
+    @contextmanager
+    def _closing_on_error(self) -> Iterator[None]:
+        try:
+            with bus_errors(self._bus):
+                yield
+        except BaseException:
+            self.close()  # what was not acknowledged must not go out behind the caller's back
+            raise
 
     def close(self) -> None:
+        # close(timeout=0) of the client flushes first, fails at that, and leaves its thread
+        # running, which then sends what was given up (3.0.12, tried). So stop the thread first.
+        sender = self._producer._sender
+        sender.force_close()
+        sender.join(CLOSE_TIMEOUT_S)
+        if sender.is_alive():  # it waits for a connection; take away what it could send then
+            self._producer._accumulator.abort_incomplete_batches()
         try:
             self._producer.close(timeout=0)
         except KafkaError as error:
-            log.debug("closing a producer with messages that nobody waits for: %s", error)
+            log.warning("closing a producer: %s", error)
 
 
 class KafkaSubscription(Subscription):
     def __init__(self, bus: KafkaBus, group: str) -> None:
         self._bus = bus
         self._paused: set[int] = set()
+        assignor = CooperativeStickyAssignor()
         self._consumer = bus.consumer(
-            group_id=group,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3_000,
-            partition_assignment_strategy=(CooperativeStickyAssignor,),
+            group_id=group, partition_assignment_strategy=(assignor,), **GROUP
         )
-        self._listener = _Listener(self._consumer)
+        self._listener = _Listener(self._consumer, assignor)
         self._consumer.subscribe([bus.topic], listener=self._listener)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
-        with bus_errors(self._bus):
-            found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
-            assignment = frozenset(at.partition for at in self._consumer.assignment())
-        if self._listener.changed:
-            self._listener.changed = False
-            return Polled(assignment, True, {})
-        records = {at.partition: [_record(r) for r in part] for at, part in found.items()}
-        return Polled(assignment, False, records)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            with bus_errors(self._bus):
+                found = self._consumer.poll(
+                    timeout_ms=int(min(left, WAIT_S) * 1000), max_records=max_records
+                )
+            self._finish_joining()
+            if self._listener.changed:
+                return self._changed()
+            if found or not left:
+                records = {at.partition: [_record(r) for r in part] for at, part in found.items()}
+                return Polled(self._assignment(), False, records)
+
+    def _finish_joining(self) -> None:
+        """Ask again for a join that took longer than the poll.
+
+        When it was new metadata that asked for it, the client forgets that it waits for an
+        answer, and the member stays without partitions for ever (3.0.12, 6 of 60 starts; tried).
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
+
+    def _changed(self) -> Polled:
+        """Hold all back until they are sought. What this poll found is read again."""
+        self._listener.changed = False
+        self._consumer.pause(*self._consumer.assignment())
+        assignment = self._assignment()
+        self._paused &= assignment  # a partition that comes back later is not paused
+        return Polled(assignment, True, {})
+
+    def _assignment(self) -> frozenset[int]:
+        return frozenset(at.partition for at in self._consumer.assignment())
 
     def seek(self, partition: int, offset: int) -> None:
         at = self._at(partition)
@@ -253,7 +351,7 @@ class KafkaSubscription(Subscription):
 
     def close(self) -> None:
         try:
-            self._consumer.close(autocommit=False)
+            self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_S * 1000)
         except KafkaError as error:
             log.warning("leaving the group: %s", error)
 
@@ -267,8 +365,9 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # comes witho
     Both change the client's own state; the checkpoints are read after the poll.
     """
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, assignor: Any) -> None:
         self._consumer = consumer
+        self._assignor = assignor
         self.changed = False
 
     def on_partitions_revoked(self, revoked: Any) -> None:
@@ -280,31 +379,27 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # comes witho
             self._consumer.seek(at, 0)
             self._consumer.pause(at)
 
+    def on_partitions_lost(self, lost: Any) -> None:
+        # The client would go on to claim what it owned before it was thrown out. Where two
+        # members claim one partition, the leader can leave it to neither.
+        self._assignor.member_assignment = None
+        self.on_partitions_revoked(lost)
+
 
 @contextmanager
 def bus_errors(bus: KafkaBus) -> Iterator[None]:
-    """The client's errors as ours."""
+    """The client's errors as ours. That a topic is gone is for `identity` to say: a broker
+    that has not heard of a new topic yet answers the same."""
     try:
         yield
-    except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
-        raise _out_of_range(bus, error) from error
+    except OffsetOutOfRangeError as error:
+        ((at, offset),) = error.args[0].items()
+        first, end = bus.begin_offsets()[at.partition], bus.end_offsets()[at.partition]
+        raise OffsetOutOfRange(at.partition, offset, first, end) from error
     except LogTruncationError as error:
         raise Loss(f"The log was cut off behind what was read: {error}") from error
-    except UnknownTopicOrPartitionError as error:
-        raise Loss(f"The topic {bus.topic!r} or one of its partitions is gone.") from error
     except (KafkaError, OSError) as error:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
-
-
-def _out_of_range(bus: KafkaBus, error: Any) -> Loss:
-    for at, offset in dict(error.args[0]).items():
-        return OffsetOutOfRange(
-            at.partition,
-            offset,
-            bus.begin_offsets()[at.partition],
-            bus.end_offsets()[at.partition],
-        )
-    return Loss(f"A partition no longer has the offset of its checkpoint: {error}")
 
 
 def _record(found: Any) -> Record:

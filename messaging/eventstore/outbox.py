@@ -1,37 +1,28 @@
 """The outbox: the events that the log has not acknowledged yet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import UTC
 from typing import Any, NamedTuple
 
-from django.db import connections, transaction
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
 from messaging.bus.base import Message
-from messaging.eventstore.models import Event, Outbox
+from messaging.eventstore.models import Outbox
 from messaging.eventstore.statements import DATABASE
-from messaging.message import Envelope
 
 # In the order of positions: a stream's events always are in the order of its versions.
 # What is visible now is taken; an event that commits later with a lower position stays
 # in the outbox, so nothing is skipped.
-COLUMNS = (
-    "event_id",
-    "stream_id",
-    "stream_type",
-    "version",
-    "type",
-    "recorded_at",
-    "actor",
-    "command_id",
-    "correlation_id",
-    "causation_id",
-    "traceparent",
-)
-READ = f"""
-SELECT o.position, e.data, {", ".join("e." + name for name in COLUMNS)}
+READ = """
+SELECT o.position, e.data, {event_id}, {stream_id}, e.stream_type, e.version, e.type,
+  e.recorded_at, e.actor, {command_id}, {correlation_id}, {causation_id}, e.traceparent
 FROM eventstore_outbox o JOIN eventstore_event e ON e.position = o.position
-ORDER BY o.position LIMIT %s
+WHERE {wanted} ORDER BY o.position LIMIT {limit}
 """
+IDS = ("event_id", "stream_id", "command_id", "correlation_id", "causation_id")
+RECORDED_AT = 3  # its place after the first four columns
 
 
 class Pending(NamedTuple):
@@ -39,24 +30,33 @@ class Pending(NamedTuple):
     message: Message
 
 
-def oldest(limit: int) -> list[Pending]:
-    """The oldest events that wait, in the order in which they are to be published."""
-    # raw() converts UUIDs and times where the database has none of its own.
-    return [_pending(row) for row in Event.objects.raw(READ, [limit])]
+def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
+    """The oldest events that wait, in the order in which they are to be published.
+
+    `without` are positions that are on their way already.
+    """
+    connection = connections[DATABASE]
+    native = connection.features.has_native_uuid_field
+    # Text from the database: making UUIDs of them would cost more than all the rest.
+    ids = {name: f"e.{name}::text" if native else _dashed(f"e.{name}") for name in IDS}
+    wanted, values = _not_in(connection, without)
+    with connection.cursor() as cursor:
+        cursor.execute(READ.format(wanted=wanted, limit=limit, **ids), values)
+        rows = cursor.fetchall()
+    return [_pending(row) for row in rows]
 
 
 def remove(positions: Sequence[int]) -> None:
     """Forget these: the log has acknowledged them."""
     connection = connections[DATABASE]
-    with transaction.atomic(using=DATABASE), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             sql = "DELETE FROM eventstore_outbox WHERE position = ANY(%s)"
             cursor.execute(sql, [list(positions)])
         else:
             marks = ", ".join(["%s"] * len(positions))
-            cursor.execute(
-                f"DELETE FROM eventstore_outbox WHERE position IN ({marks})", list(positions)
-            )
+            sql = f"DELETE FROM eventstore_outbox WHERE position IN ({marks})"
+            cursor.execute(sql, list(positions))
 
 
 def waiting() -> int:
@@ -64,7 +64,23 @@ def waiting() -> int:
     return Outbox.objects.count()
 
 
-def _pending(row: Any) -> Pending:
-    envelope = Envelope(**{name: getattr(row, name) for name in COLUMNS})
-    document = codec.encode_record(envelope, row.data)
-    return Pending(row.position, Message(str(row.stream_id), document))
+def _pending(row: tuple[Any, ...]) -> Pending:
+    position, data, event_id, stream_id, *rest = row
+    if rest[RECORDED_AT].tzinfo is None:  # SQLite keeps no zone: it is UTC
+        rest[RECORDED_AT] = rest[RECORDED_AT].replace(tzinfo=UTC)
+    document = codec.encode_document(data, event_id, stream_id, *rest)
+    return Pending(position, Message(stream_id, document))
+
+
+def _not_in(connection: BaseDatabaseWrapper, positions: Collection[int]) -> tuple[str, list[Any]]:
+    if not positions:
+        return "1 = 1", []
+    if connection.vendor == "postgresql":
+        return "o.position <> ALL(%s)", [list(positions)]
+    return f"o.position NOT IN ({', '.join(['%s'] * len(positions))})", list(positions)
+
+
+def _dashed(column: str) -> str:
+    """The canonical form of a UUID that is stored as 32 digits."""
+    cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return " || '-' || ".join(f"substr({column}, {at}, {length})" for at, length in cuts)

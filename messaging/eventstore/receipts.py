@@ -10,15 +10,18 @@ import msgspec
 from django.db import IntegrityError, transaction
 
 from messaging import exceptions
-from messaging.eventstore.statements import DATABASE, db_time, db_uuid, transaction_connection
+from messaging.eventstore.statements import (
+    DATABASE,
+    FIND_RECEIPT,
+    INSERT_RECEIPT,
+    db_time,
+    db_uuid,
+    execute,
+    fetch,
+    transaction_connection,
+)
 from messaging.exceptions import LostRace, Refused
 from messaging.message import Context, Result, utc_now
-
-FIND = "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s"
-STORE = (
-    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at) "
-    "VALUES (%s, %s, %s, %s)"
-)
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -35,10 +38,9 @@ def find(context: Context) -> Answer | None:
     if context.command_id is None:
         return None
     connection = transaction_connection()
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, [context.actor, db_uuid(connection, context.command_id)])
-        row = cursor.fetchone()
-    return None if row is None else msgspec.json.decode(row[0], type=Answer)
+    key = db_uuid(connection, context.command_id)
+    rows = fetch(connection, FIND_RECEIPT, [context.actor, key])
+    return msgspec.json.decode(rows[0][0], type=Answer) if rows else None
 
 
 def store(context: Context, result: Result) -> None:
@@ -78,8 +80,5 @@ def replay(answer: Answer) -> Result:
 def _insert(actor: str, command_id: UUID, answer: Answer) -> None:
     connection = transaction_connection()
     text = msgspec.json.encode(answer).decode()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            STORE,
-            [actor, db_uuid(connection, command_id), text, db_time(connection, utc_now())],
-        )
+    values = [actor, db_uuid(connection, command_id), text, db_time(connection, utc_now())]
+    execute(connection, [(INSERT_RECEIPT, values)])

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Event as Flag
+from typing import NamedTuple
 
 from django.db import InterfaceError, OperationalError, connections
 
@@ -26,6 +27,13 @@ IDENTITY_EVERY_S = 10.0
 LONGEST_BACKOFF_S = 10.0
 
 
+class Sent(NamedTuple):
+    """A batch that is on its way to the log."""
+
+    positions: list[int]
+    wait: Callable[[], None]
+
+
 class Relay:
     """One thread's relay. `run` returns when `stop` is set, after the batch at hand."""
 
@@ -33,6 +41,7 @@ class Relay:
         self._bus = bus
         self._leadership = leadership()
         self._publisher: Publisher | None = None
+        self._on_the_way: Sent | None = None
         self._identity_checked = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -67,24 +76,41 @@ class Relay:
             while not stop.is_set() and while_held():
                 if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
                     self._require_same_log()
-                if self._publish_batch(while_held):
+                if self.publish_next(while_held):
                     pause = SHORTEST_POLL_S
                 else:
                     stop.wait(pause)
                     pause = min(2 * pause, LONGEST_POLL_S)
+            self._finish()
         finally:
             self._publisher.close()
+            self._on_the_way = None
         log.info("relay: standing by" if not stop.is_set() else "relay: stopped")
 
-    def _publish_batch(self, while_held: Callable[[], bool]) -> int:
+    def publish_next(self, while_held: Callable[[], bool]) -> bool:
+        """Send the oldest events, then wait for those sent before; whether there were any.
+
+        While the broker works on one batch, the next is read and sent behind it.
+        """
         assert self._publisher is not None
-        pending = outbox.oldest(BATCH)
-        # Between reading and publishing this process may have been frozen for a long time.
-        if not pending or not while_held():
-            return 0
-        self._publisher.publish([one.message for one in pending])
-        outbox.remove([one.position for one in pending])
-        return len(pending)
+        before = self._on_the_way.positions if self._on_the_way else ()
+        pending = outbox.oldest(BATCH, without=before)
+        # Between reading and sending this process may have been frozen for a long time.
+        if pending and while_held():
+            wait = self._publisher.send([one.message for one in pending])
+            sent = Sent([one.position for one in pending], wait)
+        else:
+            sent = None
+        self._finish()
+        self._on_the_way = sent
+        return bool(before) or sent is not None
+
+    def _finish(self) -> None:
+        """Wait for the acknowledgements, and only then forget the rows."""
+        if self._on_the_way is not None:
+            self._on_the_way.wait()
+            outbox.remove(self._on_the_way.positions)
+            self._on_the_way = None
 
     def _require_same_log(self) -> None:
         history.require_same_log(self._bus.identity())

@@ -1,13 +1,17 @@
 """The SQL of the event store: few statements, the same on PostgreSQL and SQLite.
 
 On PostgreSQL what follows each other is sent in one round trip (psycopg2 speaks the
-simple query protocol); SQLite takes one statement at a time, without a round trip.
+simple query protocol), and each connection keeps the plans: planning would be half of
+the cost. SQLite takes one statement at a time, without a round trip.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,10 +21,18 @@ from messaging.message import Envelope
 
 DATABASE = "default"
 
+
+class Statement(NamedTuple):
+    name: str
+    sql: str  # with %s for each value; {lock} for what locks a row where that is needed
+
+
 # First the stream with its snapshot, then the events after that. The lock comes before
 # the events are read, but on PostgreSQL both see the snapshot of the moment in which the
 # statement began: after a wait for the lock, events may be missing (see repository.py).
-LOAD = """
+LOAD = Statement(
+    "postlog_load",
+    """
 WITH s AS (SELECT version FROM eventstore_stream WHERE stream_id = %s {lock}),
      n AS (SELECT version, state FROM eventstore_snapshot WHERE stream_id = %s AND schema = %s)
 SELECT s.version, n.version, NULL, n.state FROM s LEFT JOIN n ON 1 = 1
@@ -29,21 +41,41 @@ SELECT * FROM (
   SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM eventstore_event e
   WHERE e.stream_id = %s AND e.version > COALESCE((SELECT version FROM n), 0)
   ORDER BY e.version) AS events
-"""
-BEGIN_STREAM = "INSERT INTO eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)"
-ADVANCE_STREAM = (
-    "UPDATE eventstore_stream SET version = %s WHERE stream_id = %s AND version = %s"
+""",
 )
-EVENT_COLUMNS = (
-    "stream_id, stream_type, version, event_id, type, data, recorded_at, "
-    "actor, command_id, correlation_id, causation_id, traceparent"
+BEGIN_STREAM = Statement(
+    "postlog_begin",
+    "INSERT INTO eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
 )
-EVENT_VALUES = "(" + ", ".join(["%s"] * 12) + ")"
-INSERT_EVENTS = f"INSERT INTO eventstore_event ({EVENT_COLUMNS}) VALUES "
-INSERT_OUTBOX = (
+ADVANCE_STREAM = Statement(
+    "postlog_advance",
+    "UPDATE eventstore_stream SET version = %s WHERE stream_id = %s AND version = %s",
+)
+INSERT_EVENT = Statement(
+    "postlog_event",
+    "INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, "
+    "recorded_at, actor, command_id, correlation_id, causation_id, traceparent) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+)
+INSERT_OUTBOX = Statement(
+    "postlog_outbox",
     "INSERT INTO eventstore_outbox (position) "
-    "SELECT position FROM eventstore_event WHERE stream_id = %s AND version > %s"
+    "SELECT position FROM eventstore_event WHERE stream_id = %s AND version > %s",
 )
+FIND_RECEIPT = Statement(
+    "postlog_find_receipt",
+    "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s",
+)
+INSERT_RECEIPT = Statement(
+    "postlog_receipt",
+    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at) "
+    "VALUES (%s, %s, %s, %s)",
+)
+
+Call = tuple[Statement, list[Any]]
+
+# By connection of psycopg2: the statements that it has planned.
+_planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
 class Row(NamedTuple):
@@ -67,10 +99,7 @@ def load(stream_id: UUID, schema: str) -> list[Row]:
     """Lock the stream, and read it with its snapshot and the events after that."""
     connection = transaction_connection()
     key = db_uuid(connection, stream_id)
-    lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(LOAD.format(lock=lock), [key, key, schema, key])
-        return [Row(*row) for row in cursor.fetchall()]
+    return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
 
 
 def append(before: int, envelopes: Sequence[Envelope], payloads: Sequence[str]) -> None:
@@ -84,20 +113,18 @@ def append(before: int, envelopes: Sequence[Envelope], payloads: Sequence[str]) 
     first, last = envelopes[0], envelopes[-1]
     key = db_uuid(connection, first.stream_id)
     if before == 0:
-        stream = (BEGIN_STREAM, [key, first.stream_type, last.version])
+        stream: Call = (BEGIN_STREAM, [key, first.stream_type, last.version])
     else:
         stream = (ADVANCE_STREAM, [last.version, key, before])
-    values = ", ".join([EVENT_VALUES] * len(envelopes))
-    events = [
-        value
+    events: list[Call] = [
+        (INSERT_EVENT, event_values(connection, envelope, payload))
         for envelope, payload in zip(envelopes, payloads, strict=True)
-        for value in event_values(connection, envelope, payload)
     ]
-    execute(connection, [stream, (INSERT_EVENTS + values, events), (INSERT_OUTBOX, [key, before])])
+    execute(connection, [stream, *events, (INSERT_OUTBOX, [key, before])])
 
 
 def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> list[Any]:
-    """The values of EVENT_COLUMNS."""
+    """The values of INSERT_EVENT."""
     return [
         db_uuid(connection, e.stream_id),
         e.stream_type,
@@ -114,15 +141,47 @@ def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> 
     ]
 
 
-def execute(connection: BaseDatabaseWrapper, statements: list[tuple[str, list[Any]]]) -> None:
+def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[Any]) -> list[Any]:
+    """The rows of a statement."""
+    with connection.cursor() as cursor:
+        _execute(connection, cursor, [(statement, values)])
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
     """Execute the statements in their order: in one round trip where that is one."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            sql = ";\n".join(sql for sql, _ in statements)
-            cursor.execute(sql, [value for _, values in statements for value in values])
-        else:
-            for sql, values in statements:
-                cursor.execute(sql, values)
+        _execute(connection, cursor, calls)
+
+
+def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) -> None:
+    if connection.vendor == "postgresql":
+        sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
+        cursor.execute(sql, [value for _, values in calls for value in values])
+    else:
+        for statement, values in calls:
+            cursor.execute(statement.sql.replace("{lock}", ""), values)
+
+
+def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str:
+    """The text that runs the statement by its kept plan, which is made at the first time.
+
+    Where a pooler hands the connection on after each transaction, plans cannot be kept:
+    Django's own switch for that tells.
+    """
+    sql = statement.sql.replace("{lock}", "FOR UPDATE")
+    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return sql
+    planned = _planned.setdefault(connection.connection, set())
+    if statement.name not in planned:
+        numbers = count(1)
+        numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
+        with connection.cursor() as cursor:
+            cursor.execute(f"PREPARE {statement.name} AS {numbered}")
+        planned.add(statement.name)
+    marks = ", ".join(["%s"] * sql.count("%s"))
+    return f"EXECUTE {statement.name}({marks})"
 
 
 def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:

@@ -94,7 +94,7 @@ BAD = {
     "an id as URN": post_id("urn:uuid:00000000-0000-4000-8000-000000000000"),
     "an id in braces": post_id("{00000000-0000-4000-8000-000000000000}"),
     "an id with a line end": post_id("00000000-0000-4000-8000-000000000000\n"),
-    "an id in other digits": post_id("٠" * 8 + "-0000-4000-8000-000000000000"),
+    "an id in other digits": post_id("\u0660" * 8 + "-0000-4000-8000-000000000000"),
     "NUL in the id": post_id("00000000-0000-4000-8000-00000000000\0"),
     "a lone surrogate in the id": post_id("\ud800" * 36),
     # what the command does not have

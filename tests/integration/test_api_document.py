@@ -85,7 +85,7 @@ def test_a_query_says_its_parameters_with_their_limits(document: Any) -> None:
 
 
 def test_the_document_is_served(sqlite: Mode) -> None:
-    answer = Client().get("/api/v1/schema/?format=json")
+    answer = Client().get("/api/v1/schema/", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["info"]["title"]) == (200, "Postlog")
 
 

@@ -1,4 +1,4 @@
-"""A client of the HTTP API, in this process. A fault of the server is a 500, as it is for others."""
+"""A client of the HTTP API, in this process. A fault of the server is a 500, as for others."""
 
 import json
 from typing import Any

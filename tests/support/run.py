@@ -7,6 +7,8 @@ from pathlib import Path
 from honcho.manager import Manager
 from honcho.printer import Printer
 
+from tests.support.terminal import own_ctrl_c
+
 SIGINT_CODE, SIGTERM_CODE = 130, 143  # of honcho
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +21,8 @@ def run(env: dict[str, str]) -> int:
     for line in (ROOT / "Procfile").read_text().splitlines():
         name, _, command = line.partition(": ")
         manager.add_process(name, f"exec {command}", env=env, cwd=str(ROOT))
-    manager.loop()
+    with own_ctrl_c():
+        manager.loop()
     asked = manager.returncode in (SIGINT_CODE, SIGTERM_CODE)
     return 0 if asked else manager.returncode or 0
 

@@ -1,6 +1,7 @@
 """JSON of which no two parsers make different things."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,5 @@ def test_what_was_written_is_read_back(document: object) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused_as_a_value_error(text: str) -> None:
-    try:
+    with suppress(ValueError):
         strict_json.loads(text)
-    except ValueError as refused:
-        assert str(refused)

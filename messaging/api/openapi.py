@@ -1,0 +1,71 @@
+"""The OpenAPI entries of commands and queries, all taken from their dataclasses."""
+
+import typing
+from typing import Any
+
+from drf_spectacular.authentication import BasicScheme as SpectacularBasicScheme
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+
+from messaging import mediator
+from messaging.api.serializers import (
+    ErrorAnswerSerializer,
+    answer_serializer,
+    input_serializer,
+    output_serializer,
+    page_serializer,
+)
+from messaging.projections.paging import Page
+
+TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
+TOKEN_HELP = "Of a command's answer: wait until this answer shows what the command did."
+TOKEN_PARAMETERS = [
+    OpenApiParameter(TOKEN_HEADER, str, OpenApiParameter.HEADER, description=TOKEN_HELP),
+    OpenApiParameter(TOKEN_PARAMETER, str, OpenApiParameter.QUERY, description=TOKEN_HELP),
+]
+
+
+def errors(*statuses: int) -> dict[int, Any]:
+    """The error answers of an operation: all in one form."""
+    return dict.fromkeys(statuses, ErrorAnswerSerializer)
+
+
+def command_schema(command_type: type) -> Any:
+    answer = answer_serializer(command_type)
+    return extend_schema(
+        operation_id=command_type.__name__,
+        description=command_type.__doc__,
+        request=input_serializer(command_type),
+        responses={
+            200: answer,
+            201: answer,
+            **errors(400, 401, 403, 404, 405, 406, 409, 413, 415, 503),
+        },
+        tags=["commands"],
+    )
+
+
+def query_schema(query_type: type) -> Any:
+    """The answer is what the query's handler is annotated to return."""
+    returned = typing.get_type_hints(mediator.answerer_of(query_type))["return"]
+    if typing.get_origin(returned) is Page:
+        answer: Any = page_serializer(typing.get_args(returned)[0])
+    else:
+        answer = output_serializer(returned)
+    return extend_schema(
+        operation_id=query_type.__name__,
+        description=query_type.__doc__,
+        parameters=[input_serializer(query_type), *TOKEN_PARAMETERS],
+        responses={200: answer, **errors(400, 401, 404, 405, 406, 503)},
+        tags=["queries"],
+    )
+
+
+class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # drf-spectacular finds it
+    target_class = "messaging.api.authentication.TokenAuthentication"
+    name = "token"
+
+
+class BasicScheme(SpectacularBasicScheme):  # type: ignore[no-untyped-call]  # and this
+    target_class = "messaging.api.authentication.BasicAuthentication"
+    name = "basic"

@@ -1,0 +1,45 @@
+"""JSON for programs, pages with forms for people."""
+
+from typing import Any
+
+import msgspec
+from rest_framework.renderers import BrowsableAPIRenderer, HTMLFormRenderer, JSONRenderer
+from rest_framework.views import APIView
+
+
+class FastJSONRenderer(JSONRenderer):
+    """As DRF's, by msgspec, which also knows dataclasses, UUIDs and times."""
+
+    def render(
+        self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None
+    ) -> bytes:
+        return b"" if data is None else msgspec.json.encode(data, enc_hook=str)
+
+
+class BrowsableRenderer(BrowsableAPIRenderer):
+    """DRF's browsable pages, with a form for queries too, and the JSON indented."""
+
+    def get_default_renderer(self, view: APIView) -> JSONRenderer:
+        return JSONRenderer()
+
+    def get_context(self, data: Any, accepted_media_type: Any, renderer_context: Any) -> Any:
+        context = super().get_context(data, accepted_media_type, renderer_context)
+        serializer_of = getattr(renderer_context["view"], "query_serializer", None)
+        return {
+            **context,
+            "query_form": serializer_of and _form(serializer_of()),
+            "messages_of_no_field": _messages_of_no_field(data),
+        }
+
+
+def _form(serializer: Any) -> str:
+    style = {"style": {"template_pack": "rest_framework/horizontal"}}
+    return HTMLFormRenderer().render(serializer.data, "text/html", style)
+
+
+def _messages_of_no_field(data: Any) -> list[str]:
+    """What the form cannot show at one of its fields."""
+    serializer = getattr(data, "serializer", None)
+    fields = serializer.fields if serializer is not None else {}
+    errors = data.get("errors", ()) if serializer is not None else ()
+    return [error["detail"] for error in errors if error["attr"] not in fields]
