@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from django.db import connections
+from django.db import connections, transaction
 from tests.support.modes import Mode, postgresql
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
@@ -161,9 +161,10 @@ def make_topic_anew(mode: Mode) -> None:
 
         wait_until(lambda: quietly(made), "the topic is there again")
     else:
-        for model in (Log, LogPartition, LogRecord):
-            model.objects.all().delete()
-        bus.ensure_topic()
+        with transaction.atomic():
+            for model in (Log, LogPartition, LogRecord):
+                model.objects.all().delete()
+            bus.ensure_topic()
 
 
 def quietly(condition):

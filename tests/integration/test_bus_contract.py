@@ -335,85 +335,129 @@ def test_groups_do_not_share(bus: Bus, member: Member) -> None:
 # --- groups ----------------------------------------------------------------------------------
 
 
-def two_members(bus: Bus, first: Member) -> Member:
-    second = Member(bus.subscribe(GROUP), first.positions)
+class Worked(Thread):
+    """A member that polls in a thread of its own, as each consumer does."""
 
-    def settled() -> bool:
-        first.step()
-        second.step()
-        return len(first.assignment) == len(second.assignment) == PARTITIONS // 2
+    def __init__(self, bus: Bus, positions: dict[int, int]) -> None:
+        super().__init__()
+        self.bus = bus
+        self.member = Member(None, positions)  # type: ignore[arg-type]  # made in its thread
+        self.stopping = False
+        self.error: BaseException | None = None
+        self.start()
 
-    wait_until(settled, "the partitions are spread")
-    assert not first.assignment & second.assignment
-    return second
+    def run(self) -> None:
+        try:
+            self.member.subscription = self.bus.subscribe(GROUP)
+            while not self.stopping:
+                self.member.step(timeout_s=0.5)
+            self.member.subscription.close()
+        except BaseException as error:
+            self.error = error
+        finally:
+            connections.close_all()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.join(30)
+
+    def owns(self, count: int) -> bool:
+        assert self.error is None, self.error
+        return len(self.member.assignment) == count
 
 
-def test_two_members_share_and_each_record_goes_to_one(bus: Bus, member: Member) -> None:
-    second = two_members(bus, member)
+@dataclass
+class Group:
+    """The members of a group, which share their positions."""
+
+    bus: Bus
+    positions: dict[int, int] = field(default_factory=dict)
+    members: list[Worked] = field(default_factory=list)
+
+    def join(self, count: int) -> list[Worked]:
+        """Add members, and wait until each partition has one owner and each owner its share."""
+        new = [Worked(self.bus, self.positions) for _ in range(count)]
+        self.members += new
+        self.settle()
+        return new
+
+    def leave(self, members: list[Worked]) -> None:
+        for one in members:
+            one.stop()
+            self.members.remove(one)
+
+    def settle(self, deadline_s: float = 30) -> None:
+        share = PARTITIONS // len(self.members)
+        wait_until(
+            lambda: all(one.owns(share) for one in self.members), "all is shared", deadline_s
+        )
+        owned = [p for one in self.members for p in one.member.assignment]
+        assert sorted(owned) == list(range(PARTITIONS))
+
+    def records(self) -> list[Record]:
+        return [record for one in self.members for record in one.member.records]
+
+
+@pytest.fixture
+def group(bus: Bus) -> Iterator[Group]:
+    found = Group(bus)
+    found.join(1)
+    yield found
+    found.leave(list(found.members))
+
+
+def test_two_members_share_and_each_record_goes_to_one(bus: Bus, group: Group) -> None:
+    group.join(1)
     publish(bus, numbered(600, keys=100))
-
-    def all_there() -> bool:
-        member.step()
-        second.step()
-        return len(member.records) + len(second.records) >= 600
-
-    wait_until(all_there, "everything arrived")
-    assert {r.partition for r in member.records} <= member.assignment
-    assert {r.partition for r in second.records} <= second.assignment
-    got = [(r.partition, r.offset) for r in member.records + second.records]
-    assert len(got) == len(set(got)) == 600
-    second.subscription.close()
+    wait_until(lambda: len(group.records()) >= 600, "everything arrived")
+    for one in group.members:
+        assert {record.partition for record in one.member.records} <= one.member.assignment
+    assert len({(r.partition, r.offset) for r in group.records()}) == len(group.records()) == 600
 
 
-def test_who_closes_is_replaced_within_seconds(bus: Bus, member: Member) -> None:
-    second = two_members(bus, member)
+def test_who_closes_is_replaced_within_seconds(bus: Bus, group: Group) -> None:
+    second = group.join(1)
     publish(bus, numbered(100))
-    second.subscription.close()
-    wait_until(lambda: member.owns(PARTITIONS), "the first has all", 4)
-    wait_until(lambda: member.has(100), "and reads all")
+    group.leave(second)
+    group.settle(4)
+    wait_until(lambda: sum(group.positions.values()) == 100, "all is read")
 
 
-def test_who_is_killed_is_replaced(bus: Bus, mode: Mode, member: Member) -> None:
-    with Worker(mode.env, program=[sys.executable, "-m", __name__]) as second:
-        wait_until(lambda: member.owns(PARTITIONS // 2), "the other has its half")
+SECOND = "import django; django.setup(); from tests.integration.test_bus_contract import follow; follow()"
+
+
+def test_who_is_killed_is_replaced(bus: Bus, mode: Mode, group: Group) -> None:
+    (first,) = group.members
+    with Worker(mode.env, program=[sys.executable, "-c", SECOND]) as second:
+        wait_until(lambda: first.owns(PARTITIONS // 2), "the other has its half")
         second.kill()
         publish(bus, numbered(100))
-        wait_until(lambda: member.owns(PARTITIONS), "the first has all", 20)
-        wait_until(lambda: member.has(100), "and reads all")
+        wait_until(lambda: first.owns(PARTITIONS), "the first has all", 20)
+        wait_until(lambda: sum(group.positions.values()) == 100, "and reads all")
 
 
 def test_who_was_frozen_hears_of_a_change_and_has_its_share_again(
-    bus: Bus, mode: Mode, member: Member
+    bus: Bus, mode: Mode, group: Group
 ) -> None:
-    with Worker(mode.env, program=[sys.executable, "-m", __name__]) as second:
-        wait_until(lambda: "assigned 6" in second.output() and member.owns(6), "spread")
+    (first,) = group.members
+    with Worker(mode.env, program=[sys.executable, "-c", SECOND]) as second:
+        wait_until(lambda: first.owns(6) and "assigned 6" in second.output(), "shared")
         second.freeze()
-        wait_until(lambda: member.owns(PARTITIONS), "the first has all", 20)
-        second.thaw()
+        wait_until(lambda: first.owns(PARTITIONS), "the first has all", 20)
         before = second.output().count("assigned 6")
+        second.thaw()
         wait_until(
-            lambda: member.owns(6) and second.output().count("assigned 6") > before, "spread again"
+            lambda: first.owns(6) and second.output().count("assigned 6") > before, "shared again"
         )
         publish(bus, numbered(100))
-        wait_until(
-            lambda: sum(member.positions.values()) > 0 or (member.step() and False), "goes on"
-        )
+        wait_until(lambda: len(group.records()) > 0, "it goes on")
 
 
-def test_members_that_come_and_go_leave_no_partition_alone(bus: Bus, member: Member) -> None:
-    for _ in range(3):
-        others = [Member(bus.subscribe(GROUP), member.positions) for _ in range(2)]
-
-        def spread(members: list[Member]) -> bool:
-            for one in members:
-                one.step()
-            owned = [p for one in members for p in one.assignment]
-            return sorted(owned) == list(range(PARTITIONS))
-
-        wait_until(lambda all_=[member, *others]: spread(all_), "each has one owner")
-        for other in others:
-            other.subscription.close()
-        wait_until(lambda: member.owns(PARTITIONS), "all are back")
+def test_members_that_come_and_go_leave_no_partition_alone(group: Group) -> None:
+    for count in (2, 3, 1, 5):
+        new = group.join(count)
+        group.leave(new)
+        group.settle()
 
 
 # --- offsets and reading ----------------------------------------------------------------------
@@ -557,8 +601,3 @@ def follow() -> None:
             print("assigned", len(one.assignment), flush=True)  # noqa: T201
             for partition in one.assignment:
                 one.subscription.seek(partition, current_bus().end_offsets()[partition])
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    follow()

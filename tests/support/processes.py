@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +22,7 @@ class Worker:
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "manage.py"]), *arguments],
             cwd=ROOT,
-            env={**os.environ, **env, "PYTHONWARNINGS": "default"},
+            env={**os.environ, **env, "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -38,9 +39,17 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
+            self._show_stacks()
             print(f"--- {' '.join(self.arguments)}\n{self.output()[-4000:]}")  # noqa: T201
         self.kill()
         self._log.close()
+
+    def _show_stacks(self) -> None:
+        """Where it hangs, if it does: Python's fault handler answers SIGABRT."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
 
     def output(self) -> str:
         return Path(self._log.name).read_text(errors="replace")
