@@ -5,11 +5,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from knox.views import LoginView
 from rest_framework import serializers
-from rest_framework.authentication import BasicAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from messaging.api.serializers import ErrorAnswerSerializer
+from messaging.api.authentication import BasicAuthentication
+from messaging.api.openapi import errors
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -25,7 +25,7 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
     @extend_schema(
         operation_id="CreateToken",
         request=None,
-        responses={200: TokenSerializer, 401: ErrorAnswerSerializer},
+        responses={200: TokenSerializer, **errors(401, 405, 406, 503)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:

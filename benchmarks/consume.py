@@ -90,8 +90,13 @@ def upserted(streams: int) -> float:
 
     rows = [
         Post(
-            generation=0, stream_id=uuid4(), author="a", message="Hi " * 20, event_id=uuid4(),
-            posted_at=timezone.now(), visible=True,
+            generation=0,
+            stream_id=uuid4(),
+            author="a",
+            message="Hi " * 20,
+            event_id=uuid4(),
+            posted_at=timezone.now(),
+            visible=True,
         )
         for _ in range(streams)
     ]

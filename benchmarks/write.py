@@ -19,7 +19,8 @@ ROUNDS = 5
 WRITERS = 8
 PEER = Path(__file__).resolve().parents[1] / "var" / "peer"
 BARE_TABLE = (
-    "CREATE TABLE IF NOT EXISTS bare (id bigserial PRIMARY KEY, stream uuid, version int, data text)"
+    "CREATE TABLE IF NOT EXISTS bare "
+    "(id bigserial PRIMARY KEY, stream uuid, version int, data text)"
 )
 BARE_INSERT = "INSERT INTO bare (stream, version, data) VALUES (%s, %s, %s)"
 PAYLOAD = '{"post_id": "01a2084c-b5aa-7614-b018-85022fcc8c04", "username": "somebody"}'
@@ -153,7 +154,9 @@ def _locked_appends(ready: Any, go: Any) -> None:
     lock = "LOCK TABLE eventstore_event IN EXCLUSIVE MODE; "
 
     def with_lock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        return execute(lock + sql if sql.startswith("EXECUTE postlog_load") else sql, params, many, context)
+        return execute(
+            lock + sql if sql.startswith("EXECUTE postlog_load") else sql, params, many, context
+        )
 
     ready.release()
     go.wait()

@@ -14,13 +14,13 @@ from commands_app.commands import (
     UnlikePost,
 )
 from commands_app.post import Post, evolve
-from messaging.contracts.posts import STREAM_TYPE
+from messaging.contracts.posts import STREAM_TYPE, PostEvent
 from messaging.eventstore.repository import Repository
 from messaging.eventstore.unit import UnitOfWork
 from messaging.mediator import handles
 from messaging.message import Result
 
-posts: Repository[Post] = Repository(STREAM_TYPE, evolve)
+posts: Repository[Post, PostEvent] = Repository(STREAM_TYPE, evolve)
 
 
 @handles(NewPost)

@@ -108,9 +108,7 @@ def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> l
     text = valid_text(text, "text")
     post = existing(post)
     if comment_id in post.comments or comment_id in post.removed_comments:
-        raise Refused(
-            "comment_exists", "There is, or was, a comment with this id.", "comment_id"
-        )
+        raise Refused("comment_exists", "There is, or was, a comment with this id.", "comment_id")
     return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
 
 
@@ -171,7 +169,9 @@ def valid_text(text: str, attr: str) -> str:
             "surrogate_characters_not_allowed", "This is not valid Unicode text.", attr
         ) from None
     if len(text) > MAX_TEXT:
-        raise Invalid("max_length", f"At most {MAX_TEXT:,} characters; these are {len(text):,}.", attr)
+        raise Invalid(
+            "max_length", f"At most {MAX_TEXT:,} characters; these are {len(text):,}.", attr
+        )
     if all(is_invisible(char) for char in text):
         raise Invalid("blank", "Write something that can be seen.", attr)
     return text

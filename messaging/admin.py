@@ -6,6 +6,7 @@ among the newest rows.
 """
 
 import json
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -29,16 +30,17 @@ EVENTS_SHOWN = 100  # on the page of their stream
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
+    Pages = Paginator[Any]
 else:
-    Base = admin.ModelAdmin  # not generic at run time
+    Base, Pages = admin.ModelAdmin, Paginator  # not generic at run time
 
 Rows = QuerySet[Any]
 
 
-class CappedPaginator(Paginator[Any]):
+class CappedPaginator(Pages):
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[:MOST_LISTED].count())  # type: ignore[union-attr]  # rows
+        return int(self.object_list[:MOST_LISTED].count())  # type: ignore[attr-defined]  # rows
 
 
 class IndexedList(ChangeList):
@@ -97,7 +99,8 @@ class StreamAdmin(RecordAdmin):
     search_help_text = "By the whole stream id."
 
     def search(self, rows: Rows, term: str) -> Rows:
-        return rows.filter(stream_id=as_uuid(term))
+        stream_id = as_uuid(term)
+        return rows.none() if stream_id is None else rows.filter(stream_id=stream_id)
 
     @admin.display(description="events, newest first")
     def events(self, stream: Stream) -> str:
@@ -106,7 +109,13 @@ class StreamAdmin(RecordAdmin):
             "",
             '<tr><td><a href="{}">{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>',
             (
-                (page_of_event(event.position), event.version, event.type, event.actor, event.recorded_at)
+                (
+                    page_of_event(event.position),
+                    event.version,
+                    event.type,
+                    event.actor,
+                    event.recorded_at,
+                )
                 for event in events[:EVENTS_SHOWN]
             ),
         )
@@ -244,8 +253,7 @@ def document(raw: str | bytes | memoryview | None) -> str:
     if raw is None:
         return "-"
     text = raw if isinstance(raw, str) else bytes(raw).decode(errors="backslashreplace")
-    try:
+    # A record that is no JSON is what some dead letters are about.
+    with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        pass  # a record that is no JSON is what some dead letters are about
     return format_html('<pre class="document">{}</pre>', text)

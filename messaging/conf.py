@@ -15,4 +15,5 @@ class KafkaSettings:
 
 
 def kafka() -> KafkaSettings:
-    return KafkaSettings(**settings.POSTLOG_KAFKA)
+    values: dict[str, Any] = settings.POSTLOG_KAFKA
+    return KafkaSettings(**values)

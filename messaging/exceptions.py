@@ -92,8 +92,8 @@ class OffsetOutOfRange(Loss):
     def __init__(self, partition: int, offset: int, first: int, end: int) -> None:
         super().__init__(
             f"partition {partition}: the checkpoint is at offset {offset}, but the log's records "
-            f"begin at offset {first} and end before offset {end}. Records were lost: by retention, "
-            "by deletion, or with a disk."
+            f"begin at offset {first} and end before offset {end}. Records were lost: by "
+            "retention, by deletion, or with a disk."
         )
         self.partition = partition
         self.offset = offset

@@ -27,7 +27,7 @@ def _find_or_create(actor: str) -> str:
     model = get_user_model()
     field = model._meta.get_field("username")
     try:
-        field.run_validators(actor)  # type: ignore[union-attr]  # the username is a field
+        field.run_validators(actor)
         actor.encode()
     except (ValidationError, UnicodeEncodeError):
         raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.") from None

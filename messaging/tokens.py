@@ -28,7 +28,9 @@ def read(token: str) -> Position:
         stream, version = _signer().unsign(token).split(".")
         return Position(UUID(hex=stream), int(version))
     except (signing.BadSignature, ValueError):
-        raise Invalid("invalid_token", "This consistency token was not made here.", "consistency_token") from None
+        raise Invalid(
+            "invalid_token", "This consistency token was not made here.", "consistency_token"
+        ) from None
 
 
 def _signer() -> signing.Signer:

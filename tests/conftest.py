@@ -72,7 +72,9 @@ def _migrate(urls: dict[str, str]) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+def database(
+    request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path
+) -> Iterator[Mode]:
     """Fresh databases of either kind, with the embedded log."""
     with django_db_blocker.unblock(), fresh_mode(request.param, "embedded", tmp_path) as mode:
         yield mode
@@ -99,7 +101,9 @@ def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path)
 
 
 @pytest.fixture(params=["embedded", "kafka"])
-def any_bus(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+def any_bus(
+    request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path
+) -> Iterator[Mode]:
     vendor = "sqlite" if request.param == "embedded" else "postgresql"
     with django_db_blocker.unblock(), fresh_mode(vendor, request.param, tmp_path) as found:
         yield found

@@ -150,8 +150,10 @@ class PostgresServer(Server):
         if self.user:
             shutil.chown(self.folder, "nobody", "nogroup")
         subprocess.run(
-            [self.install / "bin" / "initdb", "--auth=trust", "--encoding=UTF8"]
-            + ["--locale=C.UTF-8", "-U", "postgres", "-D", self.data, "--no-sync"],
+            [
+                *(self.install / "bin" / "initdb", "--auth=trust", "--encoding=UTF8", "--no-sync"),
+                *("--locale=C.UTF-8", "-U", "postgres", "-D", self.data),
+            ],
             check=True,
             capture_output=True,
             cwd=self.folder,
@@ -243,7 +245,10 @@ num.recovery.threads.per.data.dir=2
             )
 
     def command(self) -> list[str]:
-        return [*java("kafka.Kafka", "-Xms256m", "-Xmx512m"), str(self.folder / "server.properties")]
+        return [
+            *java("kafka.Kafka", "-Xms256m", "-Xmx512m"),
+            str(self.folder / "server.properties"),
+        ]
 
     def answers(self) -> bool:
         """Whether the broker, and not only its port, is there."""

@@ -13,6 +13,7 @@ from messaging.exceptions import LostRace
 from messaging.message import Result
 
 S = TypeVar("S")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,14 @@ class Loaded(Generic[S]):
     state: S | None  # None: it has no events
 
 
-class Repository(Generic[S]):
+class Repository(Generic[S, E]):
     """All streams of one type.
 
     `evolve(state, event)` returns the state after the event; it owns the state that it
     is given and may change it in place.
     """
 
-    def __init__(self, stream_type: str, evolve: Callable[[S | None, object], S]) -> None:
+    def __init__(self, stream_type: str, evolve: Callable[[S | None, E], S]) -> None:
         self._stream_type = stream_type
         self._evolve = evolve
 
@@ -54,7 +55,7 @@ class Repository(Generic[S]):
         self,
         unit: UnitOfWork,
         loaded: Loaded[S],
-        events: Sequence[object],
+        events: Sequence[E],
         *,
         ids: dict[str, UUID],
         created: bool = False,
@@ -66,7 +67,8 @@ class Repository(Generic[S]):
     def _fold(self, stream_id: UUID, rows: list[Row]) -> Loaded[S]:
         state: S | None = None
         for row in rows[1:]:
-            assert row.type is not None and row.text is not None
+            assert row.type is not None
+            assert row.text is not None
             state = self._evolve(state, codec.decode_event(row.type, row.text))
         version = rows[0].stream_version or 0 if rows else 0
         return Loaded(stream_id=stream_id, version=version, state=state)

@@ -93,9 +93,7 @@ def apply(
 
 
 class _Run:
-    def __init__(
-        self, projection: Projection, generation: int, poison: dict[Place, str]
-    ) -> None:
+    def __init__(self, projection: Projection, generation: int, poison: dict[Place, str]) -> None:
         self.session = Session(projection, generation)
         self.outcome = Outcome()
         self._projection = projection
@@ -128,7 +126,11 @@ class _Run:
         progress = root.version if root is not None else 0
         queue = self._queues[envelope.stream_id]
         if envelope.version <= progress:
-            if root is not None and envelope.version == progress and root.event_id != envelope.event_id:
+            if (
+                root is not None
+                and envelope.version == progress
+                and root.event_id != envelope.event_id
+            ):
                 self._fork(decoded, root.event_id)
         elif (known := queue.get(envelope.version)) is not None:
             if known.event_id != envelope.event_id:
@@ -197,7 +199,11 @@ def _require_sound_code(batch: Sequence[Decoded], poison: dict[Place, str]) -> N
     events = [d for d in batch if d.envelope is not None]
     failed = [d for d in events if d.place in poison]
     streams = {d.envelope.stream_id for d in failed if d.envelope is not None}
-    if len(events) >= FAULT_EVENTS and len(streams) >= FAULT_STREAMS and 2 * len(failed) > len(events):
+    if (
+        len(events) >= FAULT_EVENTS
+        and len(streams) >= FAULT_STREAMS
+        and 2 * len(failed) > len(events)
+    ):
         raise CodeAtFault(
             f"{len(failed)} of {len(events)} events of {len(streams)} streams fail: the code is at "
             f"fault, not the events. Nothing was applied. The last error:\n{[*poison.values()][-1]}"

@@ -78,7 +78,9 @@ def advance(projection: str, generation: int, moves: Mapping[int, tuple[int, int
     Raises `LostPartition` if any is not where this consumer left it: somebody else
     owns the partition now, or the generation is gone.
     """
-    rows = [value for partition, (old, new) in sorted(moves.items()) for value in (partition, old, new)]
+    rows = [
+        value for partition, (old, new) in sorted(moves.items()) for value in (partition, old, new)
+    ]
     marks = ", ".join(["(%s, %s, %s)"] * len(moves))
     with connections[DATABASE].cursor() as cursor:
         cursor.execute(ADVANCE.format(marks=marks), [*rows, projection, generation])

@@ -60,7 +60,8 @@ def queues_of(
     if not letters.exists():
         return queues
     for letter in letters.filter(stream_id__in=streams):
-        assert letter.stream_id is not None and letter.version is not None
+        assert letter.stream_id is not None
+        assert letter.version is not None
         queues[letter.stream_id][letter.version] = Letter(
             letter.id, letter.event_id, record_of(letter)
         )
@@ -80,23 +81,25 @@ def record_of(letter: DeadLetter) -> Record:
 def store(projection: str, generation: int, outcome: Outcome) -> None:
     """Keep what was parked, and delete what has taken effect. Needs a transaction."""
     DeadLetter.objects.bulk_create(
-        [
-            DeadLetter(
-                projection=projection,
-                generation=generation,
-                stream_id=parked.envelope and parked.envelope.stream_id,
-                version=parked.envelope and parked.envelope.version,
-                event_id=parked.envelope and parked.envelope.event_id,
-                partition=parked.record.partition,
-                offset=parked.record.offset,
-                key=parked.record.key,
-                value=parked.record.value,
-                code=parked.code,
-                reason=parked.reason,
-            )
-            for parked in outcome.parked.values()
-        ],
+        [_dead_letter(projection, generation, parked) for parked in outcome.parked.values()],
         ignore_conflicts=True,
     )
     if outcome.drained:
         DeadLetter.objects.filter(id__in=outcome.drained).delete()
+
+
+def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter:
+    envelope = parked.envelope
+    return DeadLetter(
+        projection=projection,
+        generation=generation,
+        stream_id=None if envelope is None else envelope.stream_id,
+        version=None if envelope is None else envelope.version,
+        event_id=None if envelope is None else envelope.event_id,
+        partition=parked.record.partition,
+        offset=parked.record.offset,
+        key=parked.record.key,
+        value=parked.record.value,
+        code=parked.code,
+        reason=parked.reason,
+    )

@@ -53,7 +53,9 @@ def decode_cursor(text: str) -> _Cursor:
             raise ValueError("a time without a zone")
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise Invalid(
-            "invalid_cursor", "Follow the next and previous links; a cursor is not made by hand.", "cursor"
+            "invalid_cursor",
+            "Follow the next and previous links; a cursor is not made by hand.",
+            "cursor",
         ) from None
     return cursor
 

@@ -1,10 +1,10 @@
 """Projections: which events change which read models, and how.
 
-    posts = Projection("posts", stream_type="post", models=[Post, Comment])
+posts = Projection("posts", stream_type="post", models=[Post, Comment])
 
-    @posts.on(CommentUpdated, rows=lambda e: [(Comment, e.comment_id)])
-    def comment_updated(post: Post, event: CommentUpdated, rows: Rows) -> None:
-        rows.get(Comment, event.comment_id).text = event.text
+@posts.on(CommentUpdated, rows=lambda e: [(Comment, e.comment_id)])
+def comment_updated(post: Post, event: CommentUpdated, rows: Rows) -> None:
+    rows.get(Comment, event.comment_id).text = event.text
 """
 
 from collections.abc import Callable, Iterable
@@ -29,6 +29,10 @@ class Applier:
     rows: Callable[[Any], Iterable[RowKey]]  # event -> the rows it needs beside the root
 
 
+def _no_rows(event: Any) -> Iterable[RowKey]:
+    return ()
+
+
 class Projection:
     """A named set of read models, fed by the events of one type of stream.
 
@@ -48,7 +52,7 @@ class Projection:
         PROJECTIONS[name] = self
 
     def on(
-        self, event_type: type, *, rows: Callable[[Any], Iterable[RowKey]] = lambda event: ()
+        self, event_type: type, *, rows: Callable[[Any], Iterable[RowKey]] = _no_rows
     ) -> Callable[[F], F]:
         """Register the function that applies an event: f(root row, event, rows).
 

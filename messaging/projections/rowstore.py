@@ -76,14 +76,14 @@ class _Columns:
         connection = connections[DATABASE]
         fields = [f for f in model._meta.concrete_fields if not f.primary_key]
         self.table = connection.ops.quote_name(model._meta.db_table)
-        self.names = [connection.ops.quote_name(f.column) for f in fields]
+        self.names = [connection.ops.quote_name(str(f.column)) for f in fields]
         self.attnames = [f.attname for f in fields]
         self.key = ("stream_id", *model.key)
-        self.on_key = " AND ".join(
-            f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1)
-        )
+        self.on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
         self._adapters = [(n, a) for n, f in enumerate(fields) if (a := _adapter(f, connection))]
-        self._key_adapters = [_adapter(model._meta.get_field(name), connection) for name in self.key]
+        self._key_adapters = [
+            _adapter(model._meta.get_field(name), connection) for name in self.key
+        ]
         key_columns = ("generation", *self.key)
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
         setters = ", ".join(f"{name} = EXCLUDED.{name}" for name in updates)

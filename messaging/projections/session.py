@@ -72,9 +72,7 @@ class Session:
         envelope = recorded.envelope
         root = self.root(envelope.stream_id)
         if root is None:
-            root = self._projection.root(
-                generation=self._generation, stream_id=envelope.stream_id
-            )
+            root = self._projection.root(generation=self._generation, stream_id=envelope.stream_id)
             self._rows[self._projection.root][(envelope.stream_id,)] = root
         applier = self._projection.appliers.get(type(recorded.event))
         if applier is not None:
@@ -101,12 +99,8 @@ class Session:
             for key in changed:
                 if rows[key] is not None and rowstore.key_of(rows[key]) != key:
                     raise ForeignRow(f"{model.__name__}: the key {key} of a row was changed.")
-            rowstore.delete(
-                model, self._generation, sorted((s,) for s in self._emptied[model])
-            )
-            rowstore.delete(
-                model, self._generation, [key for key in changed if rows[key] is None]
-            )
+            rowstore.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
+            rowstore.delete(model, self._generation, [key for key in changed if rows[key] is None])
             rowstore.upsert(model, [rows[key] for key in changed if rows[key] is not None])
 
 
@@ -115,9 +109,7 @@ class Rows:
 
     def __init__(self, session: Session, recorded: Recorded, applier: Applier) -> None:
         self._session = session
-        self._declared = {
-            (model, *key) for model, *key in applier.rows(recorded.event)
-        }
+        self._declared = {(model, *key) for model, *key in applier.rows(recorded.event)}
         self.envelope = recorded.envelope
 
     def get(self, model: type[R], *key: Any) -> R | None:

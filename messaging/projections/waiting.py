@@ -43,6 +43,4 @@ def wait_for(projection: Projection, position: Position) -> None:
 
 def _reached(projection: Projection, position: Position) -> bool:
     rows = live(projection, projection.root)
-    return rows.filter(
-        stream_id=position.stream_id, version__gte=position.version
-    ).exists()
+    return rows.filter(stream_id=position.stream_id, version__gte=position.version).exists()

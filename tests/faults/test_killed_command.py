@@ -5,13 +5,13 @@ import sys
 from uuid import uuid4
 
 import pytest
-from tests.support.modes import Mode
-from tests.support.processes import Worker
 
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.message import Context
+from tests.support.modes import Mode
+from tests.support.processes import Worker
 
 MOST_STATEMENTS = 10  # more than a command has
 

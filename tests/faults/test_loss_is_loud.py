@@ -5,9 +5,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from django.db import connections, transaction
-from tests.support.modes import Mode, postgresql
-from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import codec, mediator
@@ -22,6 +19,9 @@ from messaging.projections.live import live
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
 from queries_app.projections import posts
+from tests.support.modes import Mode, postgresql
+from tests.support.processes import Worker
+from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 
@@ -177,7 +177,9 @@ def quietly(condition):
 
 
 def version_of(post_id: UUID) -> int:
-    return live(posts, Post).filter(stream_id=post_id).values_list("version", flat=True).first() or 0
+    return (
+        live(posts, Post).filter(stream_id=post_id).values_list("version", flat=True).first() or 0
+    )
 
 
 def test_the_first_relay_remembers_its_log(sqlite: Mode) -> None:

@@ -5,12 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.fold import assert_read_models_equal_the_fold
-from tests.support.load import stream
-from tests.support.modes import Mode
-from tests.support.processes import Worker
-from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
 
 from commands_app.commands import LikePost, NewPost
 from messaging import mediator
@@ -19,6 +13,12 @@ from messaging.eventstore.unit import in_one_transaction
 from messaging.message import Context
 from messaging.overview import overview
 from messaging.projections.models import DeadLetter
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.load import stream
+from tests.support.modes import Mode
+from tests.support.processes import Worker
+from tests.support.topic import assert_the_log_tells_the_store
+from tests.support.waiting import wait_until
 
 
 def test_every_committed_event_takes_effect_once_though_workers_are_killed(

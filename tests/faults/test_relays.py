@@ -2,15 +2,14 @@
 
 from uuid import uuid4
 
-from tests.support.modes import Mode
-from tests.support.processes import Worker
-from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
-
 from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.eventstore import outbox
 from messaging.message import Context
+from tests.support.modes import Mode
+from tests.support.processes import Worker
+from tests.support.topic import assert_the_log_tells_the_store
+from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

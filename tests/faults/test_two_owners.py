@@ -4,9 +4,6 @@ from uuid import uuid4
 
 import pytest
 from django.db import transaction
-from tests.support.fold import assert_read_models_equal_the_fold
-from tests.support.modes import Mode
-from tests.support.relaying import publish_all
 
 from commands_app.commands import AddComment, LikePost, NewPost
 from messaging import codec, mediator
@@ -20,6 +17,9 @@ from messaging.projections.consumer import Consumer
 from messaging.projections.session import ForeignRow, Rows, Session, UndeclaredRow
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.relaying import publish_all
 
 ALICE = Context(actor="alice")
 

@@ -3,9 +3,6 @@
 from uuid import UUID, uuid4
 
 import pytest
-from tests.support.consuming import consume_all
-from tests.support.modes import Mode
-from tests.support.records import publish, record_of
 
 from messaging.bus.base import Message
 from messaging.contracts.posts import (
@@ -17,6 +14,9 @@ from messaging.contracts.posts import (
 from messaging.exceptions import CodeAtFault
 from messaging.projections.models import DeadLetter
 from queries_app.models import Post
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.records import publish, record_of
 
 
 def created(post_id: UUID) -> Message:

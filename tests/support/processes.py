@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Worker:
     """`manage.py ...`, or any other command, in the environment of a mode."""
 
-    def __init__(self, env: dict[str, str], *arguments: str, program: list[str] | None = None) -> None:
+    def __init__(
+        self, env: dict[str, str], *arguments: str, program: list[str] | None = None
+    ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="postlog-worker-", suffix=".log")  # noqa: SIM115
         self.arguments = arguments
         self.process = subprocess.Popen(

@@ -12,7 +12,7 @@ class Command(Migrate):
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
         return {**super().get_check_kwargs(options), "databases": self._aliases(options)}
 
     def handle(self, *args: Any, **options: Any) -> None:

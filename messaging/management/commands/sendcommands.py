@@ -26,20 +26,24 @@ class Command(BaseCommand):
     help = (
         "Send the commands of a file (JSON lines, plain or .gz; - for standard input) through the "
         "mediator. Sending the same file again changes nothing: results and refusals are "
-        'remembered. A line: {"command": "NewPost", "actor": "alice", "post": "any-id", "message": "..."}'
+        'remembered. A line: {"command": "NewPost", "actor": "alice", "post": "any-id", '
+        '"message": "..."}'
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help="The file, or - for standard input.")
         parser.add_argument(
-            "--rejects", metavar="FILE", help="Write each refused line here, with number and reason."
+            "--rejects",
+            metavar="FILE",
+            help="Write each refused line here, with number and reason.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with ExitStack() as stack:
             raw, size = self._open(options["file"], stack)
             rejects = self._open_rejects(options["rejects"], stack)
-            lines = gzip.open(raw) if options["file"].endswith(".gz") else raw
+            zipped = options["file"].endswith(".gz")
+            lines = stack.enter_context(gzip.open(raw)) if zipped else raw
             begun = time.monotonic()
             sent, refusals = 0, Counter[str]()
             people = People()
@@ -53,7 +57,9 @@ class Command(BaseCommand):
                         if rejects is not None:
                             rejects.write(reject(line, refused))
             except (OSError, EOFError) as error:
-                raise CommandError(f"{options['file']}: {error}; {sent} lines were sent.") from error
+                raise CommandError(
+                    f"{options['file']}: {error}; {sent} lines were sent."
+                ) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
     def _send(self, line: batchfile.Line, people: People) -> None:
@@ -84,7 +90,10 @@ class Command(BaseCommand):
         if not console.is_terminal:
             yield from self._with_reports(lines)
             return
-        columns = (BarColumn(), TextColumn("{task.fields[count]:,} sent, {task.fields[rate]:,.0f}/s"))
+        columns = (
+            BarColumn(),
+            TextColumn("{task.fields[count]:,} sent, {task.fields[rate]:,.0f}/s"),
+        )
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             task = progress.add_task("", total=size, count=0, rate=0.0)
             begun = time.monotonic()
