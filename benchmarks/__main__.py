@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import sys
 import time
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from rich.table import Table
 from benchmarks.measure import Result
 from benchmarks.setup import servers
 
-NAMES = ("write", "relay", "consume")
+NAMES = ("write", "relay", "consume", "serve", "latency")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -23,6 +24,7 @@ def main(names: list[str]) -> int:
         print(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}.")  # noqa: T201
         return 2
     table = Table("what", "workload", "ours", "against", "ratio", "target", "")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # servers stop while clients look on
     with servers():
         for name in names or NAMES:
             found = list(importlib.import_module(f"benchmarks.{name}").results())

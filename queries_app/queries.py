@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from messaging.exceptions import NotFound
 from messaging.mediator import answers
 from messaging.message import query
-from messaging.projections.live import live
+from messaging.projections.live import live, live_root
 from messaging.projections.paging import MAX_PAGE_SIZE, PAGE_SIZE, Page, page_of
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
@@ -106,8 +106,8 @@ class FindComments:
 @answers(FindPostById, posts)
 def find_post_by_id(query: FindPostById) -> PostDetail:
     post = found(query.post_id)
-    comments = page_of_comments(query.post_id, None, PAGE_SIZE)
-    return PostDetail(**summary(post), comments=comments.results)
+    comments = page_of_comments(query.post_id, None, PAGE_SIZE).results if post.has_comments else []
+    return PostDetail(**summary(post), comments=comments)
 
 
 @answers(FindAllPosts, posts)
@@ -146,8 +146,8 @@ def visible_posts() -> QuerySet[Post]:
 
 
 def found(post_id: UUID) -> Post:
-    post = visible_posts().filter(stream_id=post_id).first()
-    if post is None:
+    post: Post | None = live_root(posts, post_id)
+    if post is None or not post.visible:
         raise NotFound("post_not_found", "There is no such post.", "post_id")
     return post
 

@@ -227,12 +227,15 @@ class EmbeddedSubscription(Subscription):
             return False
         with bus_errors():
             alive = self._beat(time.time())
+        # Taken for dead meanwhile: others had these partitions and moved on.
+        replaced = now - self._next_heartbeat > DEAD_AFTER_S - HEARTBEAT_S
         self._next_heartbeat = now + HEARTBEAT_S
         mine = alive.index(self._member)
-        assignment = frozenset(p for p in range(self._bus.partitions) if p % len(alive) == mine)
-        changed = assignment != self._assignment
-        self._assignment = assignment
-        return changed
+        before = self._assignment
+        self._assignment = frozenset(
+            p for p in range(self._bus.partitions) if p % len(alive) == mine
+        )
+        return replaced or self._assignment != before
 
     def _beat(self, now: float) -> list[UUID]:
         """The members that are alive, this one among them. One short write, no transaction."""

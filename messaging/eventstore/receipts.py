@@ -10,12 +10,11 @@ import msgspec
 from django.db import IntegrityError, transaction
 
 from messaging import exceptions
+from messaging.dbvalues import db_time, db_uuid
 from messaging.eventstore.statements import (
     DATABASE,
     FIND_RECEIPT,
     INSERT_RECEIPT,
-    db_time,
-    db_uuid,
     execute,
     fetch,
     transaction_connection,

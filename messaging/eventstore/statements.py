@@ -7,7 +7,6 @@ the cost. SQLite takes one statement at a time, without a round trip.
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +15,7 @@ from weakref import WeakKeyDictionary
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging.dbvalues import db_time, db_uuid
 from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
 
@@ -182,13 +182,3 @@ def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str
         planned.add(statement.name)
     marks = ", ".join(["%s"] * sql.count("%s"))
     return f"EXECUTE {statement.name}({marks})"
-
-
-def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:
-    """As Django's UUIDField stores it."""
-    return value if connection.features.has_native_uuid_field else value.hex
-
-
-def db_time(connection: BaseDatabaseWrapper, value: datetime) -> Any:
-    """As Django's DateTimeField stores it."""
-    return connection.ops.adapt_datetimefield_value(value)

@@ -14,10 +14,18 @@ SIGINT_CODE, SIGTERM_CODE = 130, 143  # of honcho
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class Processes(Manager):  # type: ignore[misc]  # comes without types
+    """honcho's, but when relay or consumer ends, or is killed, the others go on."""
+
+    def _any_stopped(self) -> bool:
+        web: dict[str, int] = self._processes["web"]
+        return self._terminating or web.get("returncode") is not None
+
+
 def run(env: dict[str, str]) -> int:
-    """Run them together. 0 after Ctrl-C or SIGTERM; if one ends by itself, all are stopped
-    and its exit code is returned."""
-    manager = Manager(Printer(sys.stdout))
+    """Run them together. 0 after Ctrl-C or SIGTERM; if the web server ends by itself, all
+    are stopped and its exit code is returned."""
+    manager = Processes(Printer(sys.stdout))
     for line in (ROOT / "Procfile").read_text().splitlines():
         name, _, command = line.partition(": ")
         manager.add_process(name, f"exec {command}", env=env, cwd=str(ROOT))
