@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -49,8 +49,8 @@ def decode_cursor(text: str) -> _Cursor:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(raw, type=_Cursor)
-        if cursor.time.tzinfo is None:
-            raise ValueError("a time without a zone")
+        if cursor.time.utcoffset() != timedelta(0):
+            raise ValueError("a time that is not UTC, as encode_cursor writes it")
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise Invalid(
             "invalid_cursor",
