@@ -24,7 +24,7 @@ NAMESPACE = UUID("6f7b1c62-5a0e-5d0c-9d3c-0b6f4f1f7a11")  # of ids made from tex
 
 class Line(NamedTuple):
     number: int  # from 1
-    text: str
+    raw: bytes
     command_id: UUID
 
 
@@ -44,15 +44,15 @@ def lines(raw: Iterable[bytes]) -> Iterator[Line]:
         digest = hashlib.sha256(line).digest()
         seen[digest] += 1
         command_id = uuid5(NAMESPACE, f"{digest.hex()}/{seen[digest]}")
-        yield Line(number, line.decode("utf-8", errors="replace"), command_id)
+        yield Line(number, line, command_id)
 
 
-def parse(text: str) -> Request:
+def parse(line: Line) -> Request:
     """The command of a line. Raises `Invalid` that says what is wrong with it."""
-    if "\ufffd" in text:
-        raise Invalid("invalid_line", "The line is not valid UTF-8.")
     try:
-        found = strict_json.loads(text)
+        found = strict_json.loads(line.raw.decode())
+    except UnicodeDecodeError:
+        raise Invalid("invalid_line", "The line is not valid UTF-8.") from None
     except ValueError as error:
         raise Invalid("invalid_line", f"This is not valid JSON: {error}") from None
     if not isinstance(found, dict):

@@ -63,7 +63,7 @@ class Command(BaseCommand):
         self._report(sent, refusals, time.monotonic() - begun)
 
     def _send(self, line: batchfile.Line, people: People) -> None:
-        request = batchfile.parse(line.text)
+        request = batchfile.parse(line)
         context = Context(actor=people.username(request.actor), command_id=line.command_id)
         mediator.send(request.command, context)
 
@@ -126,6 +126,6 @@ def reject(line: batchfile.Line, refused: Refused) -> str:
         "line": line.number,
         "code": refused.code,
         "reason": refused.detail,
-        "text": line.text,
+        "text": line.raw.decode(errors="replace"),
     }
     return json.dumps(found, ensure_ascii=True) + "\n"
