@@ -1,0 +1,46 @@
+"""What README.md and docs/ name is there, and what is there to be set is named."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OTHER_SETTINGS = {"ENV_FILE", "PORT", "ARGS"}  # of make, or said elsewhere than in the file
+
+
+def test_the_settings_of_the_readme_are_those_of_the_example() -> None:
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
+    example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert {name.strip("`") for name in named} == example
+    used = set(
+        re.findall(r'(?:setting|switch)\("([A-Z_]+)"', (ROOT / "config/settings.py").read_text())
+    )
+    assert used <= example | OTHER_SETTINGS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+    assert set(re.findall(r"manage\.py ([a-z]+)", text)) <= set(get_commands())
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+    for path in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9.-]*\.(?:py|txt|md))`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_runtime_dependency_is_explained() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = README.partition("## What it is built from")[2].partition("\n## ")[0]
+    named = {
+        name for row in re.findall(r"^\| ([a-z].*?) \|", table, re.M) for name in row.split(", ")
+    }
+    assert named == {re.split("[<>=[]", one)[0] for one in project["dependencies"]}
