@@ -1,0 +1,228 @@
+"""The event store and the mediator, on both databases."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.db import DatabaseError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from commands_app.commands import AddComment, DeletePost, EditMessage, LikePost, NewPost
+from commands_app.handlers import posts
+from messaging import checks, mediator
+from messaging.contracts.posts import MessageUpdated, PostCreated
+from messaging.eventstore import triggers
+from messaging.eventstore.models import Event, Outbox, Receipt, Stream
+from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.exceptions import (
+    ConcurrentChange,
+    Forbidden,
+    LostRace,
+    NoTransaction,
+    Refused,
+)
+from messaging.message import Context, Result
+from tests.support.modes import Mode
+from tests.support.threads import together
+
+ALICE, BOB = Context(actor="alice"), Context(actor="bob")
+
+
+@pytest.fixture
+def post_id(database: Mode) -> Any:
+    return mediator.send(NewPost(message="first"), ALICE).stream_id
+
+
+def versions(post_id: Any) -> list[int]:
+    found = Event.objects.filter(stream_id=post_id).order_by("position")
+    return list(found.values_list("version", flat=True))
+
+
+def test_what_is_appended_is_loaded(post_id: Any) -> None:
+    mediator.send(EditMessage(post_id=post_id, message="second"), ALICE)
+    result = mediator.send(LikePost(post_id=post_id), BOB)
+    assert (result.version, result.ids, result.created) == (3, {"post_id": post_id}, False)
+
+    def look(unit: UnitOfWork) -> Result:
+        found = posts.load(unit, post_id)
+        assert found.state is not None
+        assert (found.version, found.state.message, found.state.likers) == (3, "second", {"bob"})
+        return posts.save(unit, found, [], ids={})
+
+    in_one_transaction(ALICE, look)
+    assert Stream.objects.get().version == 3
+    assert Outbox.objects.count() == Event.objects.count() == 3
+
+
+def test_a_command_that_changes_nothing_stores_nothing(post_id: Any) -> None:
+    assert mediator.send(EditMessage(post_id=post_id, message="first"), ALICE).version == 1
+    assert versions(post_id) == [1]
+
+
+def test_an_event_carries_its_envelope(database: Mode) -> None:
+    command_id, correlation_id, causation_id = uuid4(), uuid4(), uuid4()
+    context = Context(
+        actor="alice",
+        command_id=command_id,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    mediator.send(NewPost(message="Hi"), context)
+    event = Event.objects.get()
+    assert (event.actor, event.command_id, event.correlation_id) == (
+        "alice",
+        command_id,
+        correlation_id,
+    )
+    assert (event.causation_id, event.traceparent) == (causation_id, context.traceparent)
+    assert event.event_id.version == 7
+
+
+def test_writers_of_one_stream_take_turns_and_lose_nothing(post_id: Any) -> None:
+    def write(actor: str) -> Any:
+        return [
+            mediator.send(AddComment(post_id=post_id, text="Hi"), Context(actor=actor))
+            for _ in range(10)
+        ]
+
+    results = together(*(lambda name=f"p{n}": write(name) for n in range(4)))  # type: ignore[misc]
+    assert all(isinstance(result, list) for result in results), results
+    assert versions(post_id) == list(range(1, 42)), "dense, and positions in their order"
+
+
+def test_of_two_posts_with_one_id_one_is_made(database: Mode) -> None:
+    post_id = uuid4()
+    results = together(
+        *(
+            lambda name=name: mediator.send(
+                NewPost(post_id=post_id, message="Hi"), Context(actor=name)
+            )
+            for name in ("alice", "bob")
+        )  # type: ignore[misc]
+    )
+    codes = [getattr(result, "code", "made") for result in results]
+    assert sorted(codes) == ["made", "post_exists"]
+    assert versions(post_id) == [1]
+
+
+def test_a_version_that_is_taken_is_a_lost_race(post_id: Any) -> None:
+    def stale(unit: UnitOfWork) -> Result:
+        unit.append("post", post_id, 0, [PostCreated(post_id=post_id, author="a", message="b")])
+        raise AssertionError("not reached")
+
+    with pytest.raises(LostRace):
+        in_one_transaction(ALICE, stale)
+
+
+def test_a_race_that_is_always_lost_ends_as_concurrent_change(
+    post_id: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    def lose(command: Any, unit: UnitOfWork) -> Result:
+        attempts.append(1)
+        unit.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
+        raise AssertionError("not reached")
+
+    monkeypatch.setitem(mediator._command_handlers, LikePost, lose)
+    with pytest.raises(ConcurrentChange):
+        mediator.send(LikePost(post_id=post_id), ALICE)
+    assert len(attempts) == mediator.ATTEMPTS
+    assert versions(post_id) == [1]
+
+
+def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> None:
+    def work(unit: UnitOfWork) -> Result:
+        found = posts.load(unit, post_id)
+        events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
+        posts.save(unit, found, events, ids={})
+        raise Refused("changed_my_mind", "No.")
+
+    with pytest.raises(Refused):
+        in_one_transaction(ALICE, work)
+    assert versions(post_id) == [1]
+    assert Stream.objects.get().version == Outbox.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE eventstore_event SET actor = 'x'", "DELETE FROM eventstore_event"]
+)
+def test_the_database_refuses_to_change_events(post_id: Any, sql: str) -> None:
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        connection.cursor().execute(sql)
+    assert versions(post_id) == [1]
+
+
+def test_postgresql_refuses_to_truncate_events(postgresql: Mode) -> None:
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        connection.cursor().execute("TRUNCATE eventstore_event")
+
+
+def test_a_missing_trigger_is_found_by_the_check(database: Mode) -> None:
+    def found() -> list[str]:
+        return [str(error.id) for error in checks.event_store_is_append_only(databases=["default"])]
+
+    assert found() == []
+    triggers.drop_triggers(connection)
+    assert set(found()) == {"postlog.E003"}
+
+
+def test_two_urls_of_one_database_are_found_by_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.databases_are_two() == []
+    monkeypatch.setitem(settings.DATABASES, "read", settings.DATABASES["default"])
+    assert [error.id for error in checks.databases_are_two()] == ["postlog.E002"]
+
+
+def test_the_store_refuses_to_work_outside_a_transaction(post_id: Any) -> None:
+    with pytest.raises(NoTransaction):
+        posts.load(UnitOfWork(ALICE), post_id)
+
+
+def test_a_command_is_not_sent_inside_a_transaction(post_id: Any) -> None:
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        mediator.send(LikePost(post_id=post_id), BOB)
+
+
+def test_a_command_that_is_sent_again_returns_its_first_result(database: Mode) -> None:
+    context = Context(actor="alice", command_id=uuid4())
+    first = mediator.send(NewPost(message="Hi"), context)
+    mediator.send(EditMessage(post_id=first.stream_id, message="Ho"), ALICE)
+    assert mediator.send(NewPost(message="Hi"), context) == first
+    assert (Event.objects.count(), Receipt.objects.count()) == (2, 1)
+
+
+def test_a_refusal_is_remembered_too(post_id: Any) -> None:
+    context = Context(actor="bob", command_id=uuid4())
+    for _ in range(2):
+        with pytest.raises(Forbidden) as refused:
+            mediator.send(DeletePost(post_id=post_id), context)
+        assert (refused.value.code, refused.value.status) == ("not_author", 403)
+    assert Receipt.objects.count() == 1
+
+
+def test_the_same_id_of_another_actor_is_another_command(post_id: Any) -> None:
+    command_id = uuid4()
+    for actor in ("bob", "carol"):
+        mediator.send(LikePost(post_id=post_id), Context(actor=actor, command_id=command_id))
+    assert versions(post_id) == [1, 2, 3]
+
+
+def test_a_command_that_is_sent_twice_at_once_is_carried_out_once(post_id: Any) -> None:
+    context = Context(actor="bob", command_id=uuid4())
+    results = together(
+        *[lambda: mediator.send(AddComment(post_id=post_id, text="Hi"), context)] * 4
+    )
+    assert len({str(result) for result in results}) == 1, results
+    assert isinstance(results[0], Result)
+    assert versions(post_id) == [1, 2]
+
+
+def test_load_and_append_are_few_statements(post_id: Any) -> None:
+    mediator.send(LikePost(post_id=post_id), BOB)  # the plans are kept from now on
+    with CaptureQueriesContext(connections["default"]) as captured:
+        mediator.send(EditMessage(post_id=post_id, message="second"), ALICE)
+    # On SQLite what is one round trip on PostgreSQL is three statements.
+    most = 5 if connection.vendor == "postgresql" else 6
+    assert len(captured) <= most, [query["sql"][:60] for query in captured]

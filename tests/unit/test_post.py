@@ -1,0 +1,186 @@
+"""The rules of a post: given these events, this decision, expect these events or a refusal."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from commands_app import post as decide
+from commands_app.post import MAX_TEXT, Post, evolve, valid_text
+from messaging.contracts.posts import (
+    CommentAdded,
+    CommentRemoved,
+    CommentUpdated,
+    MessageUpdated,
+    PostCreated,
+    PostLiked,
+    PostRemoved,
+    PostUnliked,
+)
+from messaging.exceptions import Refused
+
+ID, COMMENT = uuid4(), uuid4()
+CREATED = PostCreated(post_id=ID, author="alice", message="Hi")
+LIKED = PostLiked(post_id=ID, username="bob")
+COMMENTED = CommentAdded(post_id=ID, comment_id=COMMENT, author="bob", text="Yes")
+UNCOMMENTED = CommentRemoved(post_id=ID, comment_id=COMMENT)
+REMOVED = PostRemoved(post_id=ID)
+
+
+def given(*events: Any) -> Post | None:
+    post = None
+    for event in events:
+        post = evolve(post, event)
+    return post
+
+
+def refusal(work: Callable[[], Any]) -> str:
+    with pytest.raises(Refused) as refused:
+        work()
+    return refused.value.code
+
+
+def test_a_new_post_is_created() -> None:
+    assert decide.new_post(None, ID, "alice", "Hi") == [CREATED]
+
+
+def test_an_id_is_used_for_one_post() -> None:
+    assert refusal(lambda: decide.new_post(given(CREATED), ID, "alice", "Hi")) == "post_exists"
+
+
+def test_an_edit_by_the_author_changes_the_message() -> None:
+    assert decide.edit_message(given(CREATED), "alice", "Ho") == [
+        MessageUpdated(post_id=ID, message="Ho")
+    ]
+
+
+def test_an_edit_to_the_same_text_changes_nothing() -> None:
+    assert decide.edit_message(given(CREATED), "alice", "Hi") == []
+
+
+def test_only_the_author_edits() -> None:
+    assert refusal(lambda: decide.edit_message(given(CREATED), "bob", "Ho")) == "not_author"
+
+
+def test_a_like_is_counted_for_the_person() -> None:
+    assert decide.like_post(given(CREATED), "bob") == [LIKED]
+
+
+def test_a_second_like_by_the_same_person_changes_nothing() -> None:
+    assert decide.like_post(given(CREATED, LIKED), "bob") == []
+
+
+def test_a_like_can_be_taken_back() -> None:
+    assert decide.unlike_post(given(CREATED, LIKED), "bob") == [
+        PostUnliked(post_id=ID, username="bob")
+    ]
+
+
+def test_taking_back_a_like_that_is_not_there_changes_nothing() -> None:
+    assert decide.unlike_post(given(CREATED), "bob") == []
+
+
+def test_a_person_can_like_again_after_taking_it_back() -> None:
+    unliked = PostUnliked(post_id=ID, username="bob")
+    assert decide.like_post(given(CREATED, LIKED, unliked), "bob") == [LIKED]
+
+
+def test_anybody_comments() -> None:
+    assert decide.add_comment(given(CREATED), COMMENT, "bob", "Yes") == [COMMENTED]
+
+
+def test_the_id_of_a_comment_is_used_once_even_after_it_was_removed() -> None:
+    for post in (given(CREATED, COMMENTED), given(CREATED, COMMENTED, UNCOMMENTED)):
+        code = refusal(lambda p=post: decide.add_comment(p, COMMENT, "bob", "Yes"))  # type: ignore[misc]
+        assert code == "comment_exists"
+
+
+def test_a_comment_is_edited_by_its_author() -> None:
+    assert decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", "No") == [
+        CommentUpdated(post_id=ID, comment_id=COMMENT, text="No")
+    ]
+
+
+def test_an_edit_of_a_comment_to_the_same_text_changes_nothing() -> None:
+    assert decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", "Yes") == []
+
+
+def test_only_a_comments_author_edits_or_removes_it() -> None:
+    post = given(CREATED, COMMENTED)
+    assert (
+        refusal(lambda: decide.edit_comment(post, COMMENT, "alice", "No")) == "not_comment_author"
+    )
+    assert refusal(lambda: decide.remove_comment(post, COMMENT, "alice")) == "not_comment_author"
+
+
+def test_a_removed_comment_is_not_found() -> None:
+    post = given(CREATED, COMMENTED, UNCOMMENTED)
+    assert refusal(lambda: decide.edit_comment(post, COMMENT, "bob", "No")) == "comment_not_found"
+    assert refusal(lambda: decide.remove_comment(post, COMMENT, "bob")) == "comment_not_found"
+
+
+def test_a_comment_is_removed_by_its_author() -> None:
+    assert decide.remove_comment(given(CREATED, COMMENTED), COMMENT, "bob") == [UNCOMMENTED]
+
+
+def test_only_the_author_deletes() -> None:
+    assert decide.delete_post(given(CREATED), "alice") == [REMOVED]
+    assert refusal(lambda: decide.delete_post(given(CREATED), "bob")) == "not_author"
+
+
+EVERY_DECISION: list[Callable[[Post | None], Any]] = [
+    lambda post: decide.edit_message(post, "alice", "Ho"),
+    lambda post: decide.like_post(post, "bob"),
+    lambda post: decide.unlike_post(post, "bob"),
+    lambda post: decide.add_comment(post, COMMENT, "bob", "Yes"),
+    lambda post: decide.edit_comment(post, COMMENT, "bob", "No"),
+    lambda post: decide.remove_comment(post, COMMENT, "bob"),
+    lambda post: decide.delete_post(post, "alice"),
+]
+
+
+@pytest.mark.parametrize("decision", EVERY_DECISION)
+def test_a_post_that_never_was_is_not_found(decision: Callable[[Post | None], Any]) -> None:
+    assert refusal(lambda: decision(None)) == "post_not_found"
+
+
+@pytest.mark.parametrize(
+    "decision", [*EVERY_DECISION, lambda post: decide.new_post(post, ID, "alice", "Hi")]
+)
+def test_a_removed_post_refuses_everything(decision: Callable[[Post | None], Any]) -> None:
+    assert refusal(lambda: decision(given(CREATED, LIKED, COMMENTED, REMOVED))) == "post_removed"
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),
+        ("  not trimmed \n", "  not trimmed \n"),
+        ("x" * MAX_TEXT, "x" * MAX_TEXT),
+        ("\r\n" * 5_000 + "x" * 5_000, "\n" * 5_000 + "x" * 5_000),
+        ("👍🏽", "👍🏽"),
+        ("\ufffd", "\ufffd"),
+        ("\u200b.", "\u200b."),
+    ],
+)
+def test_text_is_stored_as_sent_with_plain_line_ends(sent: str, stored: str) -> None:
+    assert valid_text(sent, "message") == stored
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "blank"),
+        (" \t\n\r", "blank"),
+        ("\u00a0\u2003\u200b\u200e\ufeff", "blank"),
+        ("\x07\x1b", "blank"),
+        ("x" * (MAX_TEXT + 1), "max_length"),
+        ("a\0b", "null_characters_not_allowed"),
+        ("a\ud800b", "surrogate_characters_not_allowed"),
+    ],
+)
+def test_text_that_breaks_a_rule_is_refused_and_the_field_is_named(text: str, code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        valid_text(text, "message")
+    assert (refused.value.code, refused.value.attr, refused.value.status) == (code, "message", 400)
