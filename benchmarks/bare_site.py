@@ -13,13 +13,13 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
-from config.settings import database
+from config.env import database_of
 
 settings.configure(
     SECRET_KEY="bare" * 20,
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,
-    DATABASES={"default": database(os.environ["WRITE_DATABASE_URL"])},
+    DATABASES={"default": database_of(os.environ["WRITE_DATABASE_URL"])},
     MIDDLEWARE=[],
 )
 django.setup()

@@ -56,12 +56,18 @@ class Client:
         self.headers = {**proxied, **(headers or {})}
 
     def ask(self, method: str, path: str, body: str | None = None) -> bytes:
+        status, content = self._exchange(method, path, body)
+        if status >= 300:
+            raise AssertionError(f"{method} {path}: {status} {content[:300]!r}")
+        return content
+
+    def status(self, method: str, path: str) -> int:
+        return self._exchange(method, path, None)[0]
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
         self.connection.request(method, path, body, self.headers)
         answer = self.connection.getresponse()
-        content = answer.read()
-        if answer.status >= 300:
-            raise AssertionError(f"{method} {path}: {answer.status} {content[:300]!r}")
-        return content
+        return answer.status, answer.read()
 
 
 def throughput(

@@ -4,32 +4,23 @@ Values come from the environment, or from the file that ENV_FILE names (.env by 
 An empty value means the default. `.env.example` lists them all.
 """
 
-import os
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
-import environ
+from config import env
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+env.read_file()
+
+BASE_DIR = env.BASE_DIR
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / os.environ.get("ENV_FILE", ".env"))
-
-
-def setting(name: str, default: str = "") -> str:
-    return env.str(name, default="") or default
-
-
-def switch(name: str, default: bool) -> bool:
-    return env.bool(name) if setting(name) else default
-
-
-DEBUG = switch("DEBUG", True)
-SECRET_KEY = setting("SECRET_KEY", "only-for-development-" + "0" * 40 if DEBUG else "")
+DEBUG = env.switch("DEBUG", True)
+SECRET_KEY = env.text("SECRET_KEY", "only-for-development-" + "0" * 40)
+if not DEBUG and not env.text("SECRET_KEY"):
+    env.problems.append(
+        env.Problem("SECRET_KEY", "It is missing.", "Production needs a long random one.")
+    )
 ALLOWED_HOSTS = [
-    host.strip() for host in setting("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+    host.strip() for host in env.text("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 ]
 
 INSTALLED_APPS = [
@@ -84,25 +75,9 @@ TEMPLATES = [
 # --- databases: `default` is the write side, `read` the read side (config/router.py) ------
 
 
-def database(url: str) -> dict[str, Any]:
-    """The Django settings of a database URL; a relative SQLite path is relative to manage.py."""
-    config: dict[str, Any] = env.db_url_config(url)
-    config["CONN_MAX_AGE"] = None
-    config["CONN_HEALTH_CHECKS"] = True
-    if config["ENGINE"] == "django.db.backends.sqlite3":
-        config["NAME"] = str(BASE_DIR / config["NAME"])
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    return config
-
-
 DATABASES = {
-    "default": database(setting("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3")),
-    "read": database(setting("READ_DATABASE_URL", "sqlite:///var/read.sqlite3")),
+    "default": env.database("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3"),
+    "read": env.database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3"),
 }
 DATABASE_ROUTERS = ["config.router.SplitRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -110,26 +85,25 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- the bus ---------------------------------------------------------------------------------
 
 
-def kafka_security() -> dict[str, object]:
-    """KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_* and KAFKA_SSL_* as a kafka-python client takes them."""
-    names = (
-        "SECURITY_PROTOCOL",
-        "SASL_MECHANISM",
-        "SASL_PLAIN_USERNAME",
-        "SASL_PLAIN_PASSWORD",
-        "SSL_CAFILE",
-        "SSL_CERTFILE",
-        "SSL_KEYFILE",
-        "SSL_PASSWORD",
-    )
-    return {name.lower(): setting(f"KAFKA_{name}") for name in names if setting(f"KAFKA_{name}")}
-
-
+KAFKA_SECURITY_NAMES = (
+    "SASL_MECHANISM",
+    "SASL_PLAIN_USERNAME",
+    "SASL_PLAIN_PASSWORD",
+    "SSL_CAFILE",
+    "SSL_CERTFILE",
+    "SSL_KEYFILE",
+    "SSL_PASSWORD",
+)
+KAFKA_SECURITY = {
+    "security_protocol": env.one_of("KAFKA_SECURITY_PROTOCOL", env.SECURITY_PROTOCOLS),
+    **{name.lower(): env.text(f"KAFKA_{name}") for name in KAFKA_SECURITY_NAMES},
+}
 POSTLOG_KAFKA = {
-    "bootstrap_servers": setting("KAFKA_BOOTSTRAP_SERVERS"),
-    "topic": setting("KAFKA_TOPIC", "posts.events"),
-    "partitions": int(setting("KAFKA_PARTITIONS", "12")),
-    "security": kafka_security(),
+    "bootstrap_servers": env.text("KAFKA_BOOTSTRAP_SERVERS"),
+    "topic": env.text("KAFKA_TOPIC", "posts.events"),
+    "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
+    # As a kafka-python client takes them.
+    "security": {name: value for name, value in KAFKA_SECURITY.items() if value},
 }
 
 # --- people, time, static files ----------------------------------------------------------------
@@ -177,7 +151,7 @@ SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 
 # How many requests a server process works on at once (granian's --blocking-threads).
-WEB_THREADS = int(setting("WEB_THREADS", "8"))
+WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
 
 # --- the API -----------------------------------------------------------------------------------
 
@@ -220,3 +194,5 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"postlog": {"level": "INFO"}},
 }
+
+SETTING_PROBLEMS = env.problems  # a system check tells them (messaging/checks.py)

@@ -40,6 +40,14 @@ def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register()
+def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{problem.setting}: {problem.message}", hint=problem.hint, id="postlog.E004")
+        for problem in settings.SETTING_PROBLEMS
+    ]
+
+
 @register(Tags.database)
 def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """SQLite drops triggers in silence when a migration remakes the table."""

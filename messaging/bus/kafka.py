@@ -211,6 +211,7 @@ class KafkaPublisher(Publisher):
     def __init__(self, bus: KafkaBus) -> None:
         self._topic, self._partitions = bus.topic, bus.partitions
         self._bus = bus
+        self._newest: list[Any] = []
         self._producer = bus.client_of(
             KafkaProducer,
             metrics_enabled=False,
@@ -234,7 +235,7 @@ class KafkaPublisher(Publisher):
                     f"{LARGEST_RECORD:,}. It can never be published, nor what follows it."
                 )
         with self._closing_on_error():
-            futures = self._send(messages)
+            futures = self._newest = self._send(messages)
 
         def wait() -> None:
             with self._closing_on_error():
@@ -259,11 +260,15 @@ class KafkaPublisher(Publisher):
             raise BusError(f"Kafka: the topic is not as it was: {error}") from error
 
     def _wait(self, futures: list[Any]) -> None:
-        if not all(future.is_done for future in futures):
+        if futures is self._newest:
+            # Nothing follows that could fill the client's batches: do not let them linger.
             self._producer.flush(timeout=self._bus.publish_timeout_s)
+        deadline = time.monotonic() + self._bus.publish_timeout_s
         for future in futures:
+            if not future.is_done:
+                future.get(timeout=max(0.001, deadline - time.monotonic()))
             if not future.succeeded():
-                raise BusError(f"not acknowledged: {future.exception or 'timed out'}")
+                raise BusError(f"not acknowledged: {future.exception}")
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import override_settings
 
-from config.settings import database
+from config.env import database_of
 from messaging.bus import current_bus
 
 ALIASES = {"default": "WRITE_DATABASE_URL", "read": "READ_DATABASE_URL"}
@@ -71,7 +71,7 @@ def switched(urls: dict[str, str]) -> Iterator[None]:
     """Let Django's two aliases name other databases, in this thread and in new ones."""
     before = {alias: connections.settings[alias] for alias in ALIASES}
     wanted = connections.configure_settings(
-        {alias: database(urls[env]) for alias, env in ALIASES.items()}
+        {alias: database_of(urls[env]) for alias, env in ALIASES.items()}
     )
     use(wanted)
     try:

@@ -1,0 +1,101 @@
+"""The environment, read once: a wrong setting becomes a problem that a system check tells.
+
+Until it is mended the default stands in, so that `manage.py check` can run and say so;
+everything else refuses to start.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+env = environ.Env()
+
+
+class Problem(NamedTuple):
+    setting: str
+    message: str
+    hint: str
+
+
+problems: list[Problem] = []
+
+
+def read_file() -> None:
+    """The file that ENV_FILE names; `.env`, if there is one, when it names none."""
+    named = os.environ.get("ENV_FILE", "")
+    path = BASE_DIR / (named or ".env")
+    if path.is_file():
+        environ.Env.read_env(path)
+    elif named:
+        problems.append(Problem("ENV_FILE", f"There is no file {path}.", "Correct the name."))
+
+
+def text(name: str, default: str = "") -> str:
+    """Empty means the default."""
+    return env.str(name, default="").strip() or default
+
+
+def one_of(name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices, or nothing."""
+    value = text(name)
+    if value and value not in choices:
+        problems.append(
+            Problem(name, f"{value!r} is none of them.", f"One of {', '.join(choices)}.")
+        )
+        return ""
+    return value
+
+
+def switch(name: str, default: bool) -> bool:
+    known = {"on": True, "true": True, "yes": True, "1": True}
+    known |= {"off": False, "false": False, "no": False, "0": False}
+    value = text(name).lower()
+    if value and value not in known:
+        problems.append(Problem(name, f"{value!r} is neither on nor off.", "Say on or off."))
+    return known.get(value, default)
+
+
+def whole_number(name: str, default: int, *, least: int, most: int) -> int:
+    value = text(name, str(default))
+    if value.isascii() and value.isdigit() and least <= int(value[:9]) <= most:
+        return int(value)
+    message = f"{value!r} is no whole number from {least} to {most}."
+    problems.append(Problem(name, message, f"Give a number; {default} is the default."))
+    return default
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings of a database URL."""
+    value = text(name, default)
+    try:
+        return database_of(value)
+    except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
+        hint = "sqlite:///var/write.sqlite3 or postgresql://user:password@host:5432/name"
+        problems.append(Problem(name, f"This is no database URL ({error}).", hint))
+        return database_of(default)
+
+
+def database_of(url: str) -> dict[str, Any]:
+    """The same of a URL; a relative SQLite path is relative to manage.py."""
+    config: dict[str, Any] = env.db_url_config(url)
+    if not config.get("ENGINE") or not config.get("NAME"):
+        raise ValueError("it names no database")
+    config["CONN_MAX_AGE"] = None
+    config["CONN_HEALTH_CHECKS"] = True
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        config["NAME"] = str(BASE_DIR / config["NAME"])
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            # FULL: what was committed and answered survives a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    elif config["ENGINE"] != "django.db.backends.postgresql":
+        raise ValueError("neither SQLite nor PostgreSQL")
+    return config
