@@ -7,7 +7,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
 from config.settings import SETTING_PROBLEMS  # noqa: E402  needs settings
-
 from messaging.api.chunked import with_bodies_of_unknown_length  # noqa: E402  needs settings
 
 if SETTING_PROBLEMS:  # a server runs no system checks

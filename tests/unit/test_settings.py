@@ -1,6 +1,7 @@
 """A wrong setting stops the start with a check that says which, and how to mend it."""
 
 import pytest
+
 from tests.support.processes import manage
 
 
