@@ -98,8 +98,10 @@ def _value(field: _Field, value: Any) -> Any:
     if not field.is_id:
         return value
     try:
-        return UUID(value) if len(value) == 36 else uuid5(NAMESPACE, value)
+        value.encode()
     except UnicodeEncodeError:
         raise Invalid("invalid", f'"{field.key}" is not valid Unicode.', field.name) from None
+    try:
+        return UUID(value) if len(value) == 36 else uuid5(NAMESPACE, value)
     except ValueError:
         return uuid5(NAMESPACE, value)

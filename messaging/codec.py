@@ -8,9 +8,9 @@ Old versions of an event are lifted, on decoding, by upcasters:
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,6 +24,9 @@ Id = Any  # a UUID or its canonical text form, because only that is written
 
 _upcasters: dict[str, tuple[str, Upcaster]] = {}  # wire name -> (next wire name, function)
 _encoder = msgspec.json.Encoder()
+
+# What msgspec raises for bytes that are not what they should be; the third for deep nesting.
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Recorded(NamedTuple):
@@ -42,10 +45,10 @@ class CloudEvent(msgspec.Struct, kw_only=True):
     source: str
     type: str
     subject: UUID  # the stream id
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     datacontenttype: str = "application/json"
     streamtype: str
-    streamversion: int
+    streamversion: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # as the columns hold
     actor: str
     commandid: UUID
     correlationid: UUID
@@ -84,7 +87,7 @@ def decode_event(wire_name: str, data: str | bytes | msgspec.Raw) -> Any:
         if wire_name in _upcasters:
             return _lift(wire_name, msgspec.json.decode(data))
         return _event_decoder(wire_name).decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         raise Unreadable(f"{wire_name}: {error}") from error
 
 
@@ -136,17 +139,16 @@ def decode_envelope(document: bytes) -> tuple[Envelope, msgspec.Raw]:
     """The envelope and the payload of a record. Raises `Unreadable`."""
     try:
         found = _record_decoder.decode(document)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        time = found.time.astimezone(UTC)  # an offset can lead out of the years there are
+    except (*_BROKEN, OverflowError) as error:
         raise Unreadable(str(error)) from error
-    if found.streamversion < 1:
-        raise Unreadable(f"streamversion {found.streamversion}: versions begin at 1")
     envelope = Envelope(
         event_id=found.id,
         stream_id=found.subject,
         stream_type=found.streamtype,
         version=found.streamversion,
         type=found.type,
-        recorded_at=found.time,
+        recorded_at=time,
         actor=found.actor,
         command_id=found.commandid,
         correlation_id=found.correlationid,

@@ -75,10 +75,12 @@ def event(wire_name: str) -> Callable[[M], M]:
     upcaster (messaging/codec.py).
     """
     _, _, version = wire_name.rpartition(".v")
-    if not version.isdigit():
+    if not (version.isascii() and version.isdigit()):
         raise RegistrationError(f"{wire_name!r}: an event's wire name ends in .v1, .v2, ...")
 
     def register(cls: M) -> M:
+        if cls in _WIRE_NAMES:
+            raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
         _register(cls, EVENTS, wire_name)
         _WIRE_NAMES[cls] = wire_name
         return cls

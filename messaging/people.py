@@ -2,6 +2,7 @@
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 
 from messaging.exceptions import Invalid
 
@@ -31,12 +32,18 @@ def _find_or_create(actor: str) -> str:
         actor.encode()
     except (ValidationError, UnicodeEncodeError):
         raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.") from None
-    found = model.objects.filter(username__iexact=actor).values_list("username", flat=True).first()
-    if not actor or found is not None:
-        if found is None:
-            raise Invalid("invalid_actor", "A username is not empty.")
+    if not actor:
+        raise Invalid("invalid_actor", "A username is not empty.")
+    known = model.objects.filter(username__iexact=actor).values_list("username", flat=True)
+    if (found := known.first()) is not None:
         return found
     user = model(username=actor)
     user.set_unusable_password()
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:  # somebody else has just made it
+        if (found := known.first()) is None:
+            raise
+        return found
     return actor

@@ -48,7 +48,9 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     values = [columns.row_values(row) for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            execute_values(cursor.cursor, columns.upsert, values, page_size=1_000)
+            # It takes psycopg2's own cursor, whose errors would not be Django's.
+            with connection.wrap_database_errors:
+                execute_values(cursor.cursor, columns.upsert, values, page_size=1_000)
         else:
             sql = columns.upsert.replace("VALUES %s", f"VALUES {_marks(len(columns.names))}")
             cursor.executemany(sql, values)

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connection
 
-from messaging.eventstore.models import Event, Outbox, Receipt, Stream
+from messaging.eventstore.models import Event, Receipt, Stream
+from messaging.people import People
 from tests.support.modes import Mode
+from tests.support.processes import manage
+from tests.support.threads import together
 
 GOOD = [
     {"command": "NewPost", "actor": "alice", "post": "p1", "message": "Hi", "at": "yesterday"},
@@ -32,6 +36,12 @@ BAD: list[tuple[bytes, str]] = [
     (b'{"command": "NewPost", "actor": 5, "message": "x"}', "invalid_actor"),
     (b'{"command": "NewPost", "actor": "\\ud800", "message": "x"}', "invalid_actor"),
     (b'{"command": "LikePost", "actor": "bob", "post": "\\ud800"}', "invalid"),
+    (b'{"command": "LikePost", "actor": "bob", "post": "' + b"\\ud800" * 36 + b'"}', "invalid"),
+    (
+        b'{"command": "LikePost", "actor": "bob", "post": "p1", "\\ud800": 1, "a": NaN}',
+        "invalid_line",
+    ),
+    (b'{"command": "LikePost", "actor": "' + b"a" * 151 + b'", "post": "p1"}', "invalid_actor"),
     (
         b'{"command": "NewPost", "actor": "bob", "message": "\\ud800"}',
         "surrogate_characters_not_allowed",
@@ -60,10 +70,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def stored() -> list[list[Any]]:
-    return [
-        list(model.objects.order_by("pk").values()) for model in (Stream, Event, Outbox, Receipt)
-    ]
+def stored() -> dict[str, list[Any]]:
+    """Every row of every table of the write database, people included."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found[table] = sorted(cursor.fetchall(), key=repr)
+    return found
+
+
+def history() -> list[tuple[str, str, str]]:
+    found = Event.objects.order_by("position").values_list("actor", "type", "data")
+    return [(actor, kind, json.loads(data).get("text", "")) for actor, kind, data in found]
 
 
 def send(*arguments: str) -> str:
@@ -74,7 +93,18 @@ def send(*arguments: str) -> str:
 
 def test_sending_a_file_again_changes_nothing(database: Mode, file: Path) -> None:
     first, before = send(str(file)), stored()
-    assert Event.objects.count() == 3
+    assert history() == [
+        ("alice", "posts.post_created.v1", ""),
+        ("bob", "posts.post_liked.v1", ""),
+        ("bob", "posts.comment_added.v1", "x \ufffd"),
+    ]
+    assert {table for table, rows in before.items() if rows} >= {
+        "accounts_user",
+        "eventstore_event",
+        "eventstore_outbox",
+        "eventstore_receipt",
+        "eventstore_stream",
+    }
     again = send(str(file))
     assert stored() == before
     assert again.splitlines()[1:] == first.splitlines()[1:], "the same refusals"
@@ -89,7 +119,7 @@ def test_each_refused_line_is_reported_with_its_number_and_reason(
     assert [line["line"] for line in found] == [1, *range(7, 7 + len(BAD) - 1)]
     assert all(line["reason"] for line in found)
     assert f"{len(BAD)} refused" in out
-    assert "invalid_line: 6" in out
+    assert "invalid_line: 7" in out
 
 
 def test_an_unknown_actor_becomes_an_account_that_nobody_can_sign_in_to(
@@ -115,6 +145,51 @@ def test_a_compressed_file_and_standard_input_are_the_same_commands(
     assert stored() == before
 
 
+def test_a_file_that_broke_off_is_sent_to_its_end_by_sending_it_again(
+    database: Mode, file: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.jsonl"
+    part.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:3]))
+    send(str(part))
+    assert len(history()) == 2
+    receipts = set(Receipt.objects.values_list("actor", "command_id", "answer"))
+    send(str(file))
+    assert len(history()) == 3
+    assert set(Receipt.objects.values_list("actor", "command_id", "answer")) > receipts
+
+
+def test_other_line_ends_are_the_same_commands(sqlite: Mode, file: Path) -> None:
+    send(str(file))
+    before = stored()
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
+    send(str(file))
+    assert stored() == before
+
+
+def test_a_file_that_is_sent_twice_at_once_is_carried_out_once(database: Mode, file: Path) -> None:
+    results = together(*[lambda: send(str(file)).splitlines()[1:]] * 3)
+    assert results[0] == results[1] == results[2], "the same refusals"
+    assert f"{len(BAD)} refused:" in results[0]
+    assert len(history()) == 3
+    before = stored()
+    send(str(file))
+    assert stored() == before
+
+
+def test_a_person_whom_several_make_at_once_is_one_person(database: Mode) -> None:
+    names = ["newbie", "Newbie", "newbie", "NEWBIE"]
+    found = together(*(lambda name=name: People().username(name) for name in names))  # type: ignore[misc]
+    assert found == [get_user_model().objects.get().username] * 4
+
+
+def test_who_had_an_account_before_keeps_it(database: Mode, file: Path) -> None:
+    bob = get_user_model().objects.create_user("BOB", password="a secret of bob's")
+    send(str(file))
+    assert {event.actor for event in Event.objects.all()} == {"alice", "BOB"}
+    bob.refresh_from_db()
+    assert bob.has_usable_password()
+
+
 def test_the_same_line_twice_is_two_commands(sqlite: Mode, tmp_path: Path) -> None:
     path = tmp_path / "twice.jsonl"
     line = json.dumps({"command": "NewPost", "actor": "alice", "message": "Hi"})
@@ -130,8 +205,31 @@ def test_a_file_that_is_not_there_is_wrong_usage(sqlite: Mode) -> None:
     assert error.value.returncode == 2
 
 
+def test_rejects_that_cannot_be_written_are_wrong_usage(sqlite: Mode, file: Path) -> None:
+    with pytest.raises(CommandError) as error:
+        send(str(file), "--rejects", str(file.parent / "nowhere" / "rejects"))
+    assert error.value.returncode == 2
+    assert Event.objects.count() == 0, "before anything is sent"
+
+
+def test_the_exit_code_says_what_happened(sqlite: Mode, file: Path) -> None:
+    wrong = [manage(sqlite.env, "sendcommands", *names) for names in (["nowhere.jsonl"], [])]
+    assert [done.returncode for done in wrong] == [2, 2]
+    assert "nowhere.jsonl: No such file" in wrong[0].stderr
+    done = manage(sqlite.env, "sendcommands", "-", input=file.read_text(errors="surrogateescape"))
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert f"{len(BAD)} refused" in done.stdout
+
+
 def test_a_damaged_archive_says_how_far_it_came(sqlite: Mode, file: Path, tmp_path: Path) -> None:
     packed = tmp_path / "damaged.jsonl.gz"
     packed.write_bytes(gzip.compress(file.read_bytes())[:-20])
-    with pytest.raises(CommandError, match="lines were sent"):
+    with pytest.raises(CommandError, match="lines were sent") as error:
         send(str(packed))
+    assert error.value.returncode == 1
+
+
+def test_a_file_that_is_no_archive_says_so(sqlite: Mode, file: Path) -> None:
+    renamed = file.rename(file.with_suffix(".gz"))
+    with pytest.raises(CommandError, match="0 lines were sent"):
+        send(str(renamed))

@@ -92,6 +92,15 @@ def test_writers_of_one_stream_take_turns_and_lose_nothing(post_id: Any) -> None
     assert versions(post_id) == list(range(1, 42)), "dense, and positions in their order"
 
 
+def test_a_writer_that_waited_for_its_turn_decides_on_what_is_there_now(post_id: Any) -> None:
+    """On PostgreSQL a statement's snapshot is older than the row that it waited to lock."""
+    for number in range(10):
+        fan = Context(actor=f"fan{number}")
+        results = together(*[lambda c=fan: mediator.send(LikePost(post_id=post_id), c)] * 4)  # type: ignore[misc]
+        assert {result.version for result in results} == {number + 2}, results
+    assert versions(post_id) == list(range(1, 12)), "one like a person"
+
+
 def test_of_two_posts_with_one_id_one_is_made(database: Mode) -> None:
     post_id = uuid4()
     results = together(
@@ -133,6 +142,51 @@ def test_a_race_that_is_always_lost_ends_as_concurrent_change(
     assert versions(post_id) == [1]
 
 
+def test_a_race_that_is_lost_once_is_run_again(
+    post_id: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, attempts = mediator.handler_of(LikePost), []
+
+    def lose_first(command: Any, unit: UnitOfWork) -> Result:
+        attempts.append(1)
+        if len(attempts) == 1:
+            unit.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
+        return real(command, unit)
+
+    monkeypatch.setitem(mediator._command_handlers, LikePost, lose_first)
+    assert mediator.send(LikePost(post_id=post_id), BOB).version == 2
+    assert len(attempts) == 2
+    assert versions(post_id) == [1, 2]
+
+
+def test_events_of_one_command_are_stored_together(post_id: Any) -> None:
+    def work(unit: UnitOfWork) -> Result:
+        found = posts.load(unit, post_id)
+        events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
+        return posts.save(unit, found, events, ids={})
+
+    assert in_one_transaction(BOB, work).version == 4
+    stored = Event.objects.filter(version__gt=1).order_by("position")
+    assert [event.version for event in stored] == [2, 3, 4]
+    assert len({(event.command_id, event.recorded_at) for event in stored}) == 1
+    assert len({event.event_id for event in stored}) == 3
+    assert {event.actor for event in stored} == {"bob"}
+    waiting = Outbox.objects.values_list("position", flat=True)
+    assert set(waiting) == set(Event.objects.values_list("position", flat=True))
+
+
+def test_a_version_that_others_took_meanwhile_is_a_lost_race(post_id: Any) -> None:
+    def behind(unit: UnitOfWork) -> Result:
+        like = MessageUpdated(post_id=post_id, message="b")
+        unit.append("post", post_id, 1, [like])
+        unit.append("post", post_id, 1, [like])
+        raise AssertionError("not reached")
+
+    with pytest.raises(LostRace):
+        in_one_transaction(ALICE, behind)
+    assert versions(post_id) == [1]
+
+
 def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> None:
     def work(unit: UnitOfWork) -> Result:
         found = posts.load(unit, post_id)
@@ -169,6 +223,20 @@ def test_a_missing_trigger_is_found_by_the_check(database: Mode) -> None:
     assert set(found()) == {"postlog.E003"}
 
 
+@pytest.mark.parametrize("action", ["update", "delete"])
+def test_each_trigger_is_missed(database: Mode, action: str) -> None:
+    on_table = " ON eventstore_event" if connection.vendor == "postgresql" else ""
+    connection.cursor().execute(f"DROP TRIGGER events_refuse_{action}{on_table}")
+    (error,) = checks.event_store_is_append_only(databases=["default"])
+    assert (error.id, f"events_refuse_{action}" in error.msg) == ("postlog.E003", True)
+
+
+def test_a_trigger_that_is_switched_off_is_missed(postgresql: Mode) -> None:
+    connection.cursor().execute("ALTER TABLE eventstore_event DISABLE TRIGGER ALL")
+    found = checks.event_store_is_append_only(databases=["default"])
+    assert [error.id for error in found] == ["postlog.E003"] * 3
+
+
 def test_two_urls_of_one_database_are_found_by_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.databases_are_two() == []
     monkeypatch.setitem(settings.DATABASES, "read", settings.DATABASES["default"])
@@ -176,13 +244,20 @@ def test_two_urls_of_one_database_are_found_by_the_check(monkeypatch: pytest.Mon
 
 
 def test_the_store_refuses_to_work_outside_a_transaction(post_id: Any) -> None:
+    unit = UnitOfWork(ALICE)
     with pytest.raises(NoTransaction):
-        posts.load(UnitOfWork(ALICE), post_id)
+        posts.load(unit, post_id)
+    with pytest.raises(NoTransaction):
+        unit.append("post", post_id, 1, [MessageUpdated(post_id=post_id, message="b")])
+    with pytest.raises(NoTransaction):
+        unit.append("post", uuid4(), 0, [PostCreated(post_id=post_id, author="a", message="b")])
+    assert versions(post_id) == [1]
 
 
 def test_a_command_is_not_sent_inside_a_transaction(post_id: Any) -> None:
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         mediator.send(LikePost(post_id=post_id), BOB)
+    assert versions(post_id) == [1]
 
 
 def test_a_command_that_is_sent_again_returns_its_first_result(database: Mode) -> None:

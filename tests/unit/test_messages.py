@@ -8,12 +8,29 @@ import pytest
 
 from commands_app.commands import LikePost
 from messaging import checks, mediator
+from messaging.contracts.posts import PostLiked
 from messaging.eventstore.unit import UnitOfWork
 from messaging.exceptions import RegistrationError, UnknownMessage
-from messaging.message import COMMANDS, Context, Result, command, event, wire_name_of
+from messaging.message import (
+    COMMANDS,
+    EVENTS,
+    QUERIES,
+    Context,
+    Result,
+    command,
+    event,
+    query,
+    wire_name_of,
+)
+from queries_app.projections import posts
+from queries_app.queries import FindPostById
 
 
 def handled_by_nobody(command: Any, unit: UnitOfWork) -> Result:
+    raise AssertionError("never called")
+
+
+def answered_by_nobody(query: Any) -> Any:
     raise AssertionError("never called")
 
 
@@ -33,13 +50,16 @@ def test_a_message_is_frozen_slotted_and_keyword_only() -> None:
     class Plain:
         pass
 
+    before = (dict(COMMANDS), dict(QUERIES), dict(EVENTS))
     for cls in (NotFrozen, NotSlotted, Positional, Plain):
-        with pytest.raises(RegistrationError):
-            command(cls)
+        for register in (command, query, event("posts.never.v1")):
+            with pytest.raises(RegistrationError, match=cls.__name__):
+                register(cls)
+    assert before == (COMMANDS, QUERIES, EVENTS)
 
 
 def test_the_decorator_stands_outermost() -> None:
-    with pytest.raises(RegistrationError):
+    with pytest.raises(RegistrationError, match="outermost"):
 
         @dataclass(frozen=True, slots=True, kw_only=True)
         @command
@@ -52,13 +72,33 @@ def test_a_name_is_registered_once() -> None:
     class LikePost:
         post_id: UUID
 
-    with pytest.raises(RegistrationError):
+    with pytest.raises(RegistrationError, match="twice"):
         command(LikePost)
 
 
-def test_a_wire_name_has_a_version() -> None:
-    with pytest.raises(RegistrationError):
-        event("posts.post_liked")
+def test_a_wire_name_is_of_one_event() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Another:
+        a: int
+
+    with pytest.raises(RegistrationError, match="twice"):
+        event("posts.post_liked.v1")(Another)
+    assert EVENTS["posts.post_liked.v1"] is PostLiked
+
+
+def test_an_event_has_one_wire_name() -> None:
+    with pytest.raises(RegistrationError, match="already"):
+        event("posts.post_liked.v2")(PostLiked)
+    assert "posts.post_liked.v2" not in EVENTS
+    assert wire_name_of(PostLiked) == "posts.post_liked.v1"
+
+
+@pytest.mark.parametrize(
+    "name", ["posts.post_liked", "", "posts.v", "a.vx", "a.v1.b", "a.v-1", "a.v²"]
+)
+def test_a_wire_name_ends_in_its_version(name: str) -> None:
+    with pytest.raises(RegistrationError, match="wire name"):
+        event(name)
 
 
 def test_a_command_has_one_handler() -> None:
@@ -66,9 +106,25 @@ def test_a_command_has_one_handler() -> None:
         mediator.handles(LikePost)(handled_by_nobody)
 
 
-def test_only_a_registered_command_can_be_handled() -> None:
-    with pytest.raises(RegistrationError):
+def test_a_query_has_one_handler() -> None:
+    with pytest.raises(RegistrationError, match="two handlers"):
+        mediator.answers(FindPostById, posts)(answered_by_nobody)
+
+
+def test_only_a_registered_message_can_be_handled() -> None:
+    with pytest.raises(RegistrationError, match="not registered"):
         mediator.handles(int)(handled_by_nobody)
+    with pytest.raises(RegistrationError, match="not registered"):
+        mediator.handles(FindPostById)(handled_by_nobody)
+    with pytest.raises(RegistrationError, match="not registered"):
+        mediator.answers(LikePost, posts)(answered_by_nobody)
+
+
+def test_what_is_no_message_is_handled_by_nobody() -> None:
+    with pytest.raises(UnknownMessage):
+        mediator.send(FindPostById(post_id=UUID(int=1)), Context(actor="alice"))
+    with pytest.raises(UnknownMessage):
+        mediator.ask(LikePost(post_id=UUID(int=1)))
 
 
 def test_a_command_without_a_handler_is_found_by_the_check() -> None:
@@ -85,6 +141,23 @@ def test_a_command_without_a_handler_is_found_by_the_check() -> None:
         del COMMANDS["HandledByNobody"]
     assert [(error.id, "HandledByNobody" in error.msg) for error in found] == [
         ("postlog.E001", True)
+    ]
+
+
+def test_a_query_without_a_handler_is_found_by_the_check() -> None:
+    @query
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class AnsweredByNobody:
+        a: int
+
+    try:
+        found: list[Any] = checks.every_message_has_a_handler()
+        with pytest.raises(UnknownMessage):
+            mediator.ask(AnsweredByNobody(a=1))
+    finally:
+        del QUERIES["AnsweredByNobody"]
+    assert [(error.id, "AnsweredByNobody" in error.msg, bool(error.hint)) for error in found] == [
+        ("postlog.E001", True, True)
     ]
 
 

@@ -1,6 +1,8 @@
 """The rules of a post: given these events, this decision, expect these events or a refusal."""
 
+import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -67,6 +69,12 @@ def test_a_like_is_counted_for_the_person() -> None:
     assert decide.like_post(given(CREATED), "bob") == [LIKED]
 
 
+def test_the_author_may_like_and_comment_too() -> None:
+    assert decide.like_post(given(CREATED), "alice") == [PostLiked(post_id=ID, username="alice")]
+    added = CommentAdded(post_id=ID, comment_id=COMMENT, author="alice", text="Me too")
+    assert decide.add_comment(given(CREATED), COMMENT, "alice", "Me too") == [added]
+
+
 def test_a_second_like_by_the_same_person_changes_nothing() -> None:
     assert decide.like_post(given(CREATED, LIKED), "bob") == []
 
@@ -120,6 +128,12 @@ def test_a_removed_comment_is_not_found() -> None:
     assert refusal(lambda: decide.remove_comment(post, COMMENT, "bob")) == "comment_not_found"
 
 
+def test_a_comment_of_another_post_is_not_found() -> None:
+    assert refusal(lambda: decide.edit_comment(given(CREATED), COMMENT, "bob", "No")) == (
+        "comment_not_found"
+    )
+
+
 def test_a_comment_is_removed_by_its_author() -> None:
     assert decide.remove_comment(given(CREATED, COMMENTED), COMMENT, "bob") == [UNCOMMENTED]
 
@@ -152,6 +166,55 @@ def test_a_removed_post_refuses_everything(decision: Callable[[Post | None], Any
     assert refusal(lambda: decision(given(CREATED, LIKED, COMMENTED, REMOVED))) == "post_removed"
 
 
+@pytest.mark.parametrize("decision", EVERY_DECISION)
+def test_a_decision_changes_nothing_by_itself(decision: Callable[[Post | None], Any]) -> None:
+    post = given(CREATED, LIKED, COMMENTED)
+    before = copy.deepcopy(post)
+    with suppress(Refused):
+        decision(post)
+    assert post == before
+
+
+@pytest.mark.parametrize(
+    ("status", "work"),
+    [
+        (404, lambda: decide.like_post(None, "bob")),
+        (404, lambda: decide.remove_comment(given(CREATED), COMMENT, "bob")),
+        (403, lambda: decide.delete_post(given(CREATED), "bob")),
+        (403, lambda: decide.remove_comment(given(CREATED, COMMENTED), COMMENT, "alice")),
+        (409, lambda: decide.like_post(given(CREATED, REMOVED), "bob")),
+        (409, lambda: decide.new_post(given(CREATED), ID, "alice", "Hi")),
+        (409, lambda: decide.add_comment(given(CREATED, COMMENTED), COMMENT, "bob", "Yes")),
+    ],
+)
+def test_a_refusal_has_the_status_of_its_kind(status: int, work: Callable[[], Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        work()
+    assert refused.value.status == status
+    assert refused.value.detail
+
+
+WITH_TEXT: list[Callable[[str], list[Any]]] = [
+    lambda text: decide.new_post(None, ID, "alice", text),
+    lambda text: decide.edit_message(given(CREATED), "alice", text),
+    lambda text: decide.add_comment(given(CREATED), COMMENT, "bob", text),
+    lambda text: decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", text),
+]
+
+
+@pytest.mark.parametrize("decision", WITH_TEXT)
+def test_every_text_goes_through_the_rules_of_texts(decision: Callable[[str], list[Any]]) -> None:
+    event = decision(" a\r\nb\r")[0]
+    stored = event.text if hasattr(event, "text") else event.message
+    assert stored == " a\nb\n"
+    assert refusal(lambda: decision("x" * (MAX_TEXT + 1))) == "max_length"
+
+
+def test_other_line_ends_are_no_other_text() -> None:
+    created = PostCreated(post_id=ID, author="alice", message="a\nb")
+    assert decide.edit_message(given(created), "alice", "a\r\nb") == []
+
+
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [
@@ -160,6 +223,10 @@ def test_a_removed_post_refuses_everything(decision: Callable[[Post | None], Any
         ("x" * MAX_TEXT, "x" * MAX_TEXT),
         ("\r\n" * 5_000 + "x" * 5_000, "\n" * 5_000 + "x" * 5_000),
         ("👍🏽", "👍🏽"),
+        ("👍" * MAX_TEXT, "👍" * MAX_TEXT),
+        (".", "."),
+        ("\ue000", "\ue000"),
+        ("e\u0301 is not \u00e9", "e\u0301 is not \u00e9"),
         ("\ufffd", "\ufffd"),
         ("\u200b.", "\u200b."),
     ],
@@ -175,6 +242,12 @@ def test_text_is_stored_as_sent_with_plain_line_ends(sent: str, stored: str) -> 
         (" \t\n\r", "blank"),
         ("\u00a0\u2003\u200b\u200e\ufeff", "blank"),
         ("\x07\x1b", "blank"),
+        ("\u2028\u2029", "blank"),
+        ("\u3000\u00ad\u2060\U000e0020", "blank"),
+        ("\0", "null_characters_not_allowed"),
+        ("\udfff\ud800", "surrogate_characters_not_allowed"),
+        ("👍" * (MAX_TEXT + 1), "max_length"),
+        (" " * (MAX_TEXT + 1), "max_length"),
         ("x" * (MAX_TEXT + 1), "max_length"),
         ("a\0b", "null_characters_not_allowed"),
         ("a\ud800b", "surrogate_characters_not_allowed"),

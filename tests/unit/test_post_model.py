@@ -14,7 +14,7 @@ from messaging.exceptions import Refused
 ID = UUID(int=1)
 PEOPLE = ["alice", "bob", "carol"]
 COMMENTS = [uuid5(ID, str(n)) for n in range(3)]
-TEXTS = ["one", "two", " "]
+TEXTS = ["one", "two", "two\r\n", "two\n", " "]
 
 STEPS = st.lists(
     st.tuples(
@@ -76,6 +76,7 @@ def in_model(model: dict[str, Any], kind: str, actor: str, comment: UUID, text: 
     """Change the dictionary as the command would: the code of a refusal, or how many events."""
     if kind in ("new", "edit", "comment", "edit_comment") and not text.strip():
         return "blank"
+    text = text.replace("\r\n", "\n")
     if model.get("removed"):
         return "post_removed"
     if kind == "new":

@@ -1,0 +1,57 @@
+"""The outbox under concurrent writers: what commits late is published late, and never skipped."""
+
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+from django.db import connections
+
+from commands_app.commands import NewPost
+from messaging import mediator
+from messaging.contracts.posts import PostCreated
+from messaging.eventstore import outbox
+from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.message import Context, Result
+from tests.support.modes import Mode
+
+ALICE = Context(actor="alice")
+
+
+def test_an_event_that_commits_between_read_and_delete_stays_in_the_outbox(
+    postgresql: Mode,
+) -> None:
+    appended, go_on = Event(), Event()
+    late = uuid4()
+
+    def append_and_wait(unit: UnitOfWork) -> Result:
+        unit.append("post", late, 0, [PostCreated(post_id=late, author="a", message="late")])
+        appended.set()
+        assert go_on.wait(30)
+        return Result(stream_id=late, version=1, ids={}, created=True)
+
+    def write_late() -> None:
+        try:
+            in_one_transaction(ALICE, append_and_wait)
+        finally:
+            connections.close_all()
+
+    writer = Thread(target=write_late)
+    writer.start()
+    assert appended.wait(30)
+    early = mediator.send(NewPost(message="early"), ALICE).stream_id
+    read = outbox.oldest(1_000)
+    assert [one.message.key for one in read] == [str(early)], "the lower position is not visible"
+    go_on.set()
+    writer.join()
+    outbox.remove([one.position for one in read])
+    left: list[Any] = outbox.oldest(1_000)
+    assert [one.message.key for one in left] == [str(late)]
+    assert left[0].position < read[0].position
+
+
+def test_what_is_on_its_way_is_not_read_again(database: Mode) -> None:
+    ids = [mediator.send(NewPost(message=str(n)), ALICE).stream_id for n in range(4)]
+    first = outbox.oldest(2)
+    second = outbox.oldest(1_000, without=[one.position for one in first])
+    assert [one.message.key for one in [*first, *second]] == [str(i) for i in ids]
+    assert outbox.waiting() == 4
