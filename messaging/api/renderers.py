@@ -6,6 +6,8 @@ import msgspec
 from rest_framework.renderers import BrowsableAPIRenderer, HTMLFormRenderer, JSONRenderer
 from rest_framework.views import APIView
 
+NOWHERE = "Not Found"  # as DRF names the view that answers for what is not there
+
 
 class FastJSONRenderer(JSONRenderer):
     """As DRF's, by msgspec, which also knows dataclasses, UUIDs and times."""
@@ -21,6 +23,11 @@ class BrowsableRenderer(BrowsableAPIRenderer):
 
     def get_default_renderer(self, view: APIView) -> JSONRenderer:
         return JSONRenderer()
+
+    def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:
+        """Without the folders of the URL that lead nowhere."""
+        found = super().get_breadcrumbs(request)
+        return [(name, url) for name, url in found if name != NOWHERE]
 
     def get_context(self, data: Any, accepted_media_type: Any, renderer_context: Any) -> Any:
         context = super().get_context(data, accepted_media_type, renderer_context)

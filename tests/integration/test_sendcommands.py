@@ -216,7 +216,7 @@ def test_the_exit_code_says_what_happened(sqlite: Mode, file: Path) -> None:
     wrong = [manage(sqlite.env, "sendcommands", *names) for names in (["nowhere.jsonl"], [])]
     assert [done.returncode for done in wrong] == [2, 2]
     assert "nowhere.jsonl: No such file" in wrong[0].stderr
-    done = manage(sqlite.env, "sendcommands", "-", input=file.read_text(errors="surrogateescape"))
+    done = manage(sqlite.env, "sendcommands", str(file))
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert f"{len(BAD)} refused" in done.stdout
 
