@@ -79,3 +79,63 @@ class Comment(ReadModel):
 
     def __str__(self) -> str:
         return f"{self.author}: {self.text[:40]}"
+
+
+class History(RootModel):
+    """The progress of a post's history, with the text that its next edit replaces."""
+
+    message = models.TextField(default="")
+    visible = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "stream_id"], name="one_history_a_stream")
+        ]
+        verbose_name_plural = "histories"
+
+    def __str__(self) -> str:
+        return str(self.stream_id)
+
+
+class HistoryEntry(ReadModel):
+    """One thing that happened to a post."""
+
+    key = ("position",)
+
+    position = models.IntegerField(help_text="The version of the event.")
+    what = models.CharField(max_length=50)
+    actor = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    comment_id = models.UUIDField(null=True)
+    old_text = models.TextField(null=True)  # noqa: DJ001  # None: there was none
+    new_text = models.TextField(null=True)  # noqa: DJ001
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "stream_id", "position"], name="one_entry_a_version"
+            )
+        ]
+        verbose_name_plural = "history entries"
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.position}: {self.what}"
+
+
+class CommentText(ReadModel):
+    """The text of a comment that its next edit replaces."""
+
+    key = ("comment_id",)
+
+    comment_id = models.UUIDField()
+    text = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "stream_id", "comment_id"], name="one_text_a_comment"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:40]

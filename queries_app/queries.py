@@ -12,7 +12,8 @@ from messaging.mediator import answers
 from messaging.message import query
 from messaging.projections.live import live, live_root
 from messaging.projections.paging import MAX_PAGE_SIZE, PAGE_SIZE, Page, page_of
-from queries_app.models import Comment, Post
+from queries_app.history import history
+from queries_app.models import Comment, History, HistoryEntry, Post
 from queries_app.projections import posts
 
 SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
@@ -45,6 +46,17 @@ class PostView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostDetail(PostView):
     comments: list[CommentView]  # the first page; find-comments has the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntryView:
+    version: int  # of the post, by what happened
+    what: str  # post_created, message_updated, comment_removed, ...
+    actor: str
+    at: datetime
+    comment_id: UUID | None
+    old_text: str | None
+    new_text: str | None
 
 
 @query
@@ -103,6 +115,16 @@ class FindComments:
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindPostHistory:
+    """All that happened to a post, oldest first: who did what, with the old and new text."""
+
+    post_id: UUID
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
 @answers(FindPostById, posts)
 def find_post_by_id(query: FindPostById) -> PostDetail:
     post = found(query.post_id)
@@ -141,6 +163,21 @@ def find_comments(query: FindComments) -> Page[CommentView]:
     return page_of_comments(query.post_id, query.cursor, query.page_size)
 
 
+@answers(FindPostHistory, history)
+def find_post_history(query: FindPostHistory) -> Page[HistoryEntryView]:
+    root: History | None = live_root(history, query.post_id)
+    if root is None or not root.visible:
+        raise post_not_found()
+    return page_of(
+        live(history, HistoryEntry).filter(stream_id=query.post_id),
+        key=("position",),
+        newest_first=False,
+        cursor=query.cursor,
+        page_size=query.page_size,
+        to_result=entry_view,
+    )
+
+
 def visible_posts() -> QuerySet[Post]:
     return live(posts, Post).filter(visible=True)
 
@@ -148,8 +185,12 @@ def visible_posts() -> QuerySet[Post]:
 def found(post_id: UUID) -> Post:
     post: Post | None = live_root(posts, post_id)
     if post is None or not post.visible:
-        raise NotFound("post_not_found", "There is no such post.", "post_id")
+        raise post_not_found()
     return post
+
+
+def post_not_found() -> NotFound:
+    return NotFound("post_not_found", "There is no such post.", "post_id")
 
 
 def page_of_posts(rows: QuerySet[Post], cursor: str | None, page_size: int) -> Page[PostView]:
@@ -195,4 +236,16 @@ def comment_view(comment: Comment) -> CommentView:
         text=comment.text,
         commented_at=comment.commented_at,
         edited_at=comment.edited_at,
+    )
+
+
+def entry_view(entry: HistoryEntry) -> HistoryEntryView:
+    return HistoryEntryView(
+        version=entry.position,
+        what=entry.what,
+        actor=entry.actor,
+        at=entry.at,
+        comment_id=entry.comment_id,
+        old_text=entry.old_text,
+        new_text=entry.new_text,
     )

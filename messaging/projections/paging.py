@@ -9,11 +9,12 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet, UUIDField
 
 from messaging.exceptions import Invalid
 
@@ -33,23 +34,26 @@ class Page(Generic[T]):
     results: list[T]
 
 
-class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    backwards: bool
-    time: datetime
-    id: UUID
+# What a field that a list is sorted by holds; an integer as its column does.
+TYPES: dict[type, Any] = {
+    DateTimeField: datetime,
+    IntegerField: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    UUIDField: UUID,
+}
 
 
-def encode_cursor(backwards: bool, time: datetime, row_id: UUID) -> str:
-    raw = msgspec.json.encode(_Cursor(backwards, time, row_id))
+def encode_cursor(backwards: bool, *values: Any) -> str:
+    """`values` are those of the sort key, in its order."""
+    raw = msgspec.json.encode([backwards, *values])
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def decode_cursor(text: str) -> _Cursor:
+def decode_cursor(text: str, shape: Any) -> tuple[bool, list[Any]]:
     """Raises `Invalid` (400 `invalid_cursor`) for whatever `encode_cursor` did not make."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = msgspec.json.decode(raw, type=_Cursor)
-        if cursor.time.utcoffset() != timedelta(0):
+        backwards, *values = msgspec.json.decode(raw, type=shape)
+        if any(isinstance(v, datetime) and v.utcoffset() != timedelta(0) for v in values):
             raise ValueError("a time that is not UTC, as encode_cursor writes it")
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise Invalid(
@@ -57,13 +61,13 @@ def decode_cursor(text: str) -> _Cursor:
             "Follow the next and previous links; a cursor is not made by hand.",
             "cursor",
         ) from None
-    return cursor
+    return backwards, values
 
 
 def page_of(
     rows: "QuerySet[M]",
     *,
-    key: tuple[str, str],
+    key: tuple[str, ...],
     newest_first: bool,
     cursor: str | None,
     page_size: int,
@@ -71,29 +75,23 @@ def page_of(
 ) -> Page[T]:
     """One page of `rows`, in one statement.
 
-    `key` names the time and the unique id that the list is sorted by; an index has to
-    begin with the same two (after the columns that `rows` is filtered by).
+    `key` names the fields that the list is sorted by, the last of them unique; an index
+    has to begin with the same ones (after the columns that `rows` is filtered by).
     """
-    time_field, id_field = key
-    at = decode_cursor(cursor) if cursor else None
-    backwards = at is not None and at.backwards
+    at = decode_cursor(cursor, _shape_of(rows.model, key)) if cursor else None
+    backwards = at is not None and at[0]
     descending = newest_first != backwards
     if at is not None:
-        beyond = "lt" if descending else "gt"
-        # The first condition is the range of the index; the second cuts ties on the time.
-        rows = rows.filter(**{f"{time_field}__{beyond}e": at.time}).filter(
-            Q(**{f"{time_field}__{beyond}": at.time}) | Q(**{f"{id_field}__{beyond}": at.id})
-        )
+        rows = rows.filter(_beyond(key, at[1], "lt" if descending else "gt"))
     sign = "-" if descending else ""
-    found: Sequence[M] = list(rows.order_by(sign + time_field, sign + id_field)[: page_size + 1])
+    found: Sequence[M] = list(rows.order_by(*(sign + name for name in key))[: page_size + 1])
     more = len(found) > page_size
     shown = list(found[:page_size])
     if backwards:
         shown.reverse()
 
     def cursor_at(row: M, *, back: bool) -> str:
-        values: Any = (getattr(row, time_field), getattr(row, id_field))
-        return encode_cursor(back, *values)
+        return encode_cursor(back, *(getattr(row, name) for name in key))
 
     has_next = backwards or more
     has_previous = more if backwards else at is not None
@@ -102,3 +100,20 @@ def page_of(
         previous=cursor_at(shown[0], back=True) if shown and has_previous else None,
         results=[to_result(row) for row in shown],
     )
+
+
+def _beyond(key: tuple[str, ...], values: Sequence[Any], beyond: str) -> Q:
+    """What lies beyond the cursor: of each field but the last a range, which an index can
+    serve, and in it what is not equal, or is and lies beyond by the next field."""
+    wanted = Q(**{f"{key[-1]}__{beyond}": values[-1]})
+    for name, value in [*zip(key, values, strict=True)][-2::-1]:
+        unequal = Q(**{f"{name}__{beyond}": value})
+        wanted = Q(**{f"{name}__{beyond}e": value}) & (unequal | wanted)
+    return wanted
+
+
+@cache
+def _shape_of(model: type[Model], key: tuple[str, ...]) -> Any:
+    """The type of a cursor: whether it leads backwards, then the values of the key."""
+    types = (TYPES[type(model._meta.get_field(name))] for name in key)
+    return tuple.__class_getitem__((bool, *types))

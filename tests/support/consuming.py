@@ -4,6 +4,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Record
 from messaging.projections import checkpoints
 from messaging.projections.consumer import Consumer, require_dense
+from messaging.projections.registry import Projection
 from queries_app.projections import posts
 
 
@@ -14,11 +15,11 @@ class _NoGroup:
         pass
 
 
-def consume_all() -> None:
-    consumer = Consumer(posts, current_bus())
+def consume_all(projection: Projection = posts) -> None:
+    consumer = Consumer(projection, current_bus())
     consumer._start()
     bus = current_bus()
-    at = checkpoints.offsets("posts", consumer._generation, range(bus.partitions))  # type: ignore[attr-defined]
+    at = checkpoints.offsets(projection.name, consumer._generation, range(bus.partitions))  # type: ignore[attr-defined]
     batch: dict[int, list[Record]] = {}
     for partition, end in bus.end_offsets().items():
         found = [r for part in bus.read(partition, at[partition], end) for r in part]

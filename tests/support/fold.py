@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from messaging.eventstore.models import Event
-from queries_app.models import Comment, Post
+from queries_app.models import Comment, HistoryEntry, Post
 
 
 def expected() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, UUID], dict[str, Any]]]:
@@ -72,3 +72,40 @@ def assert_read_models_equal_the_fold(generation: int = 1) -> int:
     assert found_posts == posts
     assert found_comments == comments
     return len(posts)
+
+
+def expected_history() -> dict[tuple[UUID, int], dict[str, Any]]:
+    """The history entries that the stored events add up to."""
+    entries: dict[tuple[UUID, int], dict[str, Any]] = {}
+    texts: dict[tuple[UUID, str | None], str] = {}  # (stream, comment) -> the text now
+    for event in Event.objects.order_by("stream_id", "version"):
+        data = msgspec.json.decode(event.data)
+        what = event.type.removeprefix("posts.").removesuffix(".v1")
+        comment_id = data.get("comment_id")
+        thing = (event.stream_id, comment_id)
+        new = data.get("message", data.get("text"))
+        entries[event.stream_id, event.version] = {
+            "what": what,
+            "actor": event.actor,
+            "at": event.recorded_at,
+            "comment_id": comment_id and UUID(comment_id),
+            "old_text": texts.get(thing) if comment_id or new is not None else None,
+            "new_text": new,
+        }
+        if new is not None:
+            texts[thing] = new
+        if what == "post_removed":
+            entries = {key: entry for key, entry in entries.items() if key[0] != event.stream_id}
+    return entries
+
+
+def assert_histories_equal_the_fold(generation: int = 1) -> int:
+    """Compare every entry; return how many there are."""
+    found = {
+        (row.pop("stream_id"), row.pop("position")): row
+        for row in HistoryEntry.objects.filter(generation=generation).values()
+        if [row.pop("id"), row.pop("generation")]
+    }
+    entries = expected_history()
+    assert found == entries
+    return len(entries)
