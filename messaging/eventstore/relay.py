@@ -14,9 +14,9 @@ from django.db import InterfaceError, OperationalError, connections
 
 from messaging.bus.base import Bus, Publisher
 from messaging.eventstore import history, outbox
-from messaging.eventstore.leadership import leadership
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import BusError
+from messaging.leadership import leadership
 
 log = logging.getLogger("postlog.relay")
 
@@ -39,7 +39,7 @@ class Relay:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._leadership = leadership()
+        self._leadership = leadership("relay", DATABASE)
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._identity_checked = 0.0

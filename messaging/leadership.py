@@ -1,4 +1,4 @@
-"""Which relay works: the one that holds the lock. Others stand by.
+"""Which of several processes does the work that one alone may do: the one with the lock.
 
 On PostgreSQL an advisory lock on a connection of its own. The server ends that session
 when it has heard nothing for 10 s: without it, a frozen holder keeps the lock for ever.
@@ -8,18 +8,16 @@ On SQLite a lock on a file beside the database.
 import fcntl
 import time
 from abc import ABC, abstractmethod
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 import psycopg2
 from django.db import connections
 
-from messaging.eventstore.statements import DATABASE
-
 BEAT_EVERY_S = 2.0
 TRUSTED_FOR_S = 5.0  # after its last beat; well below the server's timeout
 SESSION_TIMEOUT_S = 10
-LOCK_KEY = 0x706F73746C6F67  # "postlog"
 
 
 class Leadership(ABC):
@@ -31,19 +29,21 @@ class Leadership(ABC):
     def release(self) -> None: ...
 
 
-def leadership() -> Leadership:
-    """Of the write database that the settings name."""
-    connection = connections[DATABASE]
+def leadership(work: str, database: str) -> Leadership:
+    """Of this piece of work, such as "relay", on one of the databases."""
+    connection = connections[database]
     if connection.vendor == "postgresql":
-        return PostgresLeadership(connection.get_connection_params())
-    return FileLeadership(Path(str(connection.settings_dict["NAME"]) + ".relay-lock"))
+        return PostgresLeadership(work, connection.get_connection_params())
+    return FileLeadership(Path(f"{connection.settings_dict['NAME']}.{work}-lock"))
 
 
 class PostgresLeadership(Leadership):
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, work: str, params: dict[str, Any]) -> None:
+        # Locks belong to one database: two Postlogs on one server do not meet.
+        self._key = int.from_bytes(sha256(f"postlog {work}".encode()).digest()[:8], signed=True)
         self._params = {
             **{k: v for k, v in params.items() if k != "cursor_factory"},
-            "application_name": "postlog relay lock",
+            "application_name": f"postlog {work} lock",
             "options": f"-c idle_session_timeout={SESSION_TIMEOUT_S}s",
             "connect_timeout": 5,
             "keepalives": 1,
@@ -78,7 +78,7 @@ class PostgresLeadership(Leadership):
         connection = psycopg2.connect(**self._params)
         connection.autocommit = True
         self._connection = connection
-        if self._execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]):
+        if self._execute("SELECT pg_try_advisory_lock(%s)", [self._key]):
             return True
         self.release()
         return False
