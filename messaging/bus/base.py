@@ -4,11 +4,17 @@ A message's key is its stream id; all messages of a key go to one partition, in 
 order in which they were published. Delivery is at least once: consumers drop repeats.
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
+
+from messaging.exceptions import BusError, OffsetOutOfRange
+
+READ_BATCH = 5_000  # records
+READ_TIMEOUT_S = 30
 
 
 class Message(NamedTuple):
@@ -99,6 +105,17 @@ class Subscription(ABC):
         """Leave the group, so that others take over at once."""
 
 
+class Reader(ABC):
+    """Reads partitions outside any group. Used by one thread."""
+
+    @abstractmethod
+    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+        """As `Subscription.poll`: the records after those returned last."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
 class Bus(ABC):
     """One topic, as configured. Cheap to make; connects on use; safe to use from any thread."""
 
@@ -126,11 +143,32 @@ class Bus(ABC):
         """The offset after the last record, of every partition."""
 
     @abstractmethod
-    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
-        """The records from `start` to `stop` (excluded) in batches, outside any group.
+    def reader(self, positions: Mapping[int, int]) -> Reader:
+        """A reader of these partitions, each from its offset on."""
 
-        Raises `OffsetOutOfRange` if `start` is no longer there.
+    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
+        """The records from `start` to `stop` (excluded) in batches.
+
+        Raises `OffsetOutOfRange` if one of them is not there (any more).
         """
+        if start >= stop:
+            return
+        reader = self.reader({partition: start})
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        try:
+            while start < stop:
+                found = reader.poll(timeout_s=1, max_records=READ_BATCH).get(partition, [])
+                records = [record for record in found if record.offset < stop]
+                if records:
+                    yield records
+                    start = records[-1].offset + 1
+                    deadline = time.monotonic() + READ_TIMEOUT_S
+                elif (end := self.end_offsets()[partition]) < stop:
+                    raise OffsetOutOfRange(partition, stop, self.begin_offsets()[partition], end)
+                elif time.monotonic() > deadline:
+                    raise BusError(f"Partition {partition} gave nothing for {READ_TIMEOUT_S} s.")
+        finally:
+            reader.close()
 
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Let go of connections. It can be used again."""

@@ -6,7 +6,7 @@ offsets are dense and are committed in their order.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ from messaging.bus.base import (
     Message,
     Polled,
     Publisher,
+    Reader,
     Record,
     Subscription,
     partition_of,
@@ -32,7 +33,6 @@ HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 FORGOTTEN_AFTER_S = 60.0
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
-READ_BATCH = 5_000
 
 
 class EmbeddedBus(Bus):
@@ -93,11 +93,8 @@ class EmbeddedBus(Bus):
             rows = LogPartition.objects.filter(topic=self.topic)
             return dict(rows.values_list("partition", "next_offset"))
 
-    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
-        while start < stop:
-            records = self.records(partition, start, min(READ_BATCH, stop - start))
-            yield records
-            start = records[-1].offset + 1
+    def reader(self, positions: Mapping[int, int]) -> Reader:
+        return EmbeddedReader(self, positions)
 
     def records(self, partition: int, start: int, count: int) -> list[Record]:
         """Up to `count` records from `start` on. Raises `OffsetOutOfRange` if there is none."""
@@ -160,6 +157,41 @@ class EmbeddedPublisher(Publisher):
         pass
 
 
+class EmbeddedReader(Reader):
+    def __init__(self, bus: EmbeddedBus, positions: Mapping[int, int]) -> None:
+        self._bus = bus
+        self.positions = dict(positions)
+        self.paused: set[int] = set()
+        self._turn = 0  # which partition is read first
+
+    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+        deadline = time.monotonic() + timeout_s
+        pause = SHORTEST_POLL_S
+        while not (records := self.take(max_records)) and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL_S)
+        return records
+
+    def take(self, max_records: int) -> dict[int, list[Record]]:
+        """What is there now."""
+        ends = self._bus.end_offsets()
+        found: dict[int, list[Record]] = {}
+        self._turn += 1  # else a busy partition would keep the ones after it waiting
+        for partition in _from_turn(sorted(self.positions), self._turn):
+            position, end = self.positions[partition], ends.get(partition, 0)
+            if partition in self.paused or position == end or max_records <= 0:
+                continue
+            if position > end:
+                raise self._bus.out_of_range(partition, position)
+            found[partition] = self._bus.records(partition, position, max_records)
+            max_records -= len(found[partition])
+            self.positions[partition] = found[partition][-1].offset + 1
+        return found
+
+    def close(self) -> None:
+        pass
+
+
 class EmbeddedSubscription(Subscription):
     """A member of a group: live members, sorted, take the partitions in turn."""
 
@@ -168,20 +200,18 @@ class EmbeddedSubscription(Subscription):
         self._group = f"{bus.topic}/{group}"
         self._member = uuid4()
         self._assignment: frozenset[int] = frozenset()
-        self._positions: dict[int, int] = {}  # of the partitions that were sought
-        self._paused: set[int] = set()
+        self._reader = EmbeddedReader(bus, {})  # of the partitions that were sought
         self._next_heartbeat = 0.0
-        self._turn = 0  # which partition is read first
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         deadline = time.monotonic() + timeout_s
         pause = SHORTEST_POLL_S
         while True:
             if self._assignment_changed():
-                self._positions.clear()
-                self._paused &= self._assignment  # one that comes back later is not paused
+                self._reader.positions.clear()
+                self._reader.paused &= self._assignment  # one that comes back later is not paused
                 return Polled(self._assignment, True, {})
-            records = self._take(max_records)
+            records = self._reader.take(max_records)
             if records or time.monotonic() >= deadline:
                 return Polled(self._assignment, False, records)
             time.sleep(pause)
@@ -190,13 +220,13 @@ class EmbeddedSubscription(Subscription):
     def seek(self, partition: int, offset: int) -> None:
         if partition not in self._assignment:
             raise ValueError(f"partition {partition} is not assigned")
-        self._positions[partition] = offset
+        self._reader.positions[partition] = offset
 
     def pause(self, partition: int) -> None:
-        self._paused.add(partition)
+        self._reader.paused.add(partition)
 
     def resume(self, partition: int) -> None:
-        self._paused.discard(partition)
+        self._reader.paused.discard(partition)
 
     def close(self) -> None:
         try:
@@ -204,21 +234,6 @@ class EmbeddedSubscription(Subscription):
                 LogMember.objects.filter(member=self._member).delete()
         except BusError as error:  # the others will find out by themselves
             log.warning("leaving the group: %s", error)
-
-    def _take(self, max_records: int) -> dict[int, list[Record]]:
-        ends = self._bus.end_offsets()
-        found: dict[int, list[Record]] = {}
-        self._turn += 1  # else a busy partition would keep the ones after it waiting
-        for partition in _from_turn(sorted(self._positions), self._turn):
-            position, end = self._positions[partition], ends.get(partition, 0)
-            if partition in self._paused or position == end or max_records <= 0:
-                continue
-            if position > end:
-                raise self._bus.out_of_range(partition, position)
-            found[partition] = self._bus.records(partition, position, max_records)
-            max_records -= len(found[partition])
-            self._positions[partition] = found[partition][-1].offset + 1
-        return found
 
     def _assignment_changed(self) -> bool:
         """Say that this member is alive, and see who else is, once a second."""

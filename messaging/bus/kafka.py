@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from messaging.bus.base import (
     Message,
     Polled,
     Publisher,
+    Reader,
     Record,
     Subscription,
     partition_of,
@@ -45,7 +46,6 @@ log = logging.getLogger("postlog.kafka")
 HEADERS = [("content-type", b"application/cloudevents+json")]
 LARGEST_RECORD = 1024 * 1024 - 1024  # bytes; the broker's own limit is 1 MiB with overhead
 PUBLISH_TIMEOUT_S = 30
-READ_TIMEOUT_S = 30
 CLOSE_TIMEOUT_S = 5
 CONNECT_TIMEOUT_MS = 5_000
 WAIT_S = 0.1  # the longest wait inside the client; a new assignment is told after it
@@ -122,27 +122,8 @@ class KafkaBus(Bus):
     def end_offsets(self) -> dict[int, int]:
         return self._offsets(OffsetSpec.LATEST)
 
-    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
-        if start >= stop:
-            return
-        consumer = self.consumer(group_id=None)
-        at = TopicPartition(self.topic, partition)
-        try:
-            consumer.assign([at])
-            consumer.seek(at, start)
-            deadline = time.monotonic() + READ_TIMEOUT_S
-            while start < stop:
-                with bus_errors(self):
-                    found = consumer.poll(timeout_ms=1_000, max_records=5_000).get(at, [])
-                records = [record for record in map(_record, found) if record.offset < stop]
-                if records:
-                    yield records
-                    start = records[-1].offset + 1
-                    deadline = time.monotonic() + READ_TIMEOUT_S
-                else:
-                    self._require_more(partition, stop, deadline)
-        finally:
-            consumer.close()
+    def reader(self, positions: Mapping[int, int]) -> Reader:
+        return KafkaReader(self, positions)
 
     def close(self) -> None:
         with self._lock:
@@ -179,14 +160,6 @@ class KafkaBus(Bus):
                 for connections in made:
                     connections.close()
                 raise
-
-    def _require_more(self, partition: int, stop: int, deadline: float) -> None:
-        """What is there to do when a read got nothing: raise, or wait on until the deadline."""
-        end = self.end_offsets()[partition]
-        if end < stop:
-            raise OffsetOutOfRange(partition, stop, self.begin_offsets()[partition], end)
-        if time.monotonic() > deadline:
-            raise BusError(f"Kafka: partition {partition} gave nothing for {READ_TIMEOUT_S} s.")
 
     def _offsets(self, spec: Any) -> dict[int, int]:
         asked = {TopicPartition(self.topic, p): spec for p in range(self.partitions)}
@@ -293,6 +266,24 @@ class KafkaPublisher(Publisher):
             log.warning("closing a producer: %s", error)
 
 
+class KafkaReader(Reader):
+    def __init__(self, bus: KafkaBus, positions: Mapping[int, int]) -> None:
+        self._bus = bus
+        self._consumer = bus.consumer(group_id=None)
+        at = {TopicPartition(bus.topic, p): offset for p, offset in positions.items()}
+        self._consumer.assign(list(at))
+        for partition, offset in at.items():
+            self._consumer.seek(partition, offset)
+
+    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+        with bus_errors(self._bus):
+            found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        return _records(found)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
 class KafkaSubscription(Subscription):
     def __init__(self, bus: KafkaBus, group: str) -> None:
         self._bus = bus
@@ -316,8 +307,7 @@ class KafkaSubscription(Subscription):
             if self._listener.changed:
                 return self._changed()
             if found or not left:
-                records = {at.partition: [_record(r) for r in part] for at, part in found.items()}
-                return Polled(self._assignment(), False, records)
+                return Polled(self._assignment(), False, _records(found))
 
     def _finish_joining(self) -> None:
         """Ask again for a join that took longer than the poll.
@@ -407,5 +397,8 @@ def bus_errors(bus: KafkaBus) -> Iterator[None]:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
 
 
-def _record(found: Any) -> Record:
-    return Record(found.partition, found.offset, found.key, found.value)
+def _records(found: Any) -> dict[int, list[Record]]:
+    return {
+        at.partition: [Record(r.partition, r.offset, r.key, r.value) for r in part]
+        for at, part in found.items()
+    }
