@@ -14,7 +14,7 @@ from uuid import UUID
 from messaging import codec
 from messaging.bus.base import Record
 from messaging.codec import Recorded
-from messaging.exceptions import CodeAtFault, UnknownMessage, Unreadable
+from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import EVENTS, Envelope, wire_name_of
 from messaging.projections.deadletters import (
     Letter,
@@ -22,13 +22,11 @@ from messaging.projections.deadletters import (
     Parked,
     Place,
     Queue,
+    discarded,
     queues_of,
 )
 from messaging.projections.registry import Projection
 from messaging.projections.session import Session
-
-# Most of so many events, of so many streams: then it is not the events that are bad.
-FAULT_EVENTS, FAULT_STREAMS = 50, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Decoded:
 
     @property
     def place(self) -> Place:
+        if self.envelope is not None:
+            return self.envelope.event_id
         return (self.record.partition, self.record.offset)
 
 
@@ -89,7 +89,6 @@ def apply(
         if run.outcome.failed.keys() <= poison.keys():
             return run.session, run.outcome
         poison |= run.outcome.failed
-        _require_sound_code(batch, poison)
 
 
 class _Run:
@@ -101,6 +100,7 @@ class _Run:
         self._generation = generation
         self._poison = poison
         self._queues: defaultdict[UUID, Queue] = defaultdict(dict)
+        self._discarded = discarded(projection.name)
 
     def all(self, batch: Sequence[Decoded]) -> None:
         streams = {d.envelope.stream_id for d in batch if d.envelope is not None}
@@ -142,13 +142,18 @@ class _Run:
                 self._park(
                     decoded,
                     "gap",
-                    f"Version {progress + 1} of the stream has not come. Republish this stream.",
+                    f"Version {progress + 1} of the stream has not come. Republish this stream: "
+                    f"`manage.py republish {envelope.stream_id}`.",
                 )
         elif self._took_effect(decoded):
             self._drain(envelope.stream_id, queue)
 
     def _took_effect(self, decoded: Decoded) -> bool:
         """Apply an event whose turn it is, or park it."""
+        if decoded.place in self._discarded:
+            assert decoded.envelope is not None
+            self.session.skip(decoded.envelope)
+            return True
         if decoded.failure or decoded.place in self._poison:
             self._park(decoded, *self._why(decoded))
             return False
@@ -192,19 +197,4 @@ class _Run:
             f"Fork: version {envelope.version} of stream {envelope.stream_id} was event {known}, "
             f"now offset {record.offset} says it is {envelope.event_id}. Two histories were "
             "published: find out which is right before going on.",
-        )
-
-
-def _require_sound_code(batch: Sequence[Decoded], poison: dict[Place, str]) -> None:
-    events = [d for d in batch if d.envelope is not None]
-    failed = [d for d in events if d.place in poison]
-    streams = {d.envelope.stream_id for d in failed if d.envelope is not None}
-    if (
-        len(events) >= FAULT_EVENTS
-        and len(streams) >= FAULT_STREAMS
-        and 2 * len(failed) > len(events)
-    ):
-        raise CodeAtFault(
-            f"{len(failed)} of {len(events)} events of {len(streams)} streams fail: the code is at "
-            f"fault, not the events. Nothing was applied. The last error:\n{[*poison.values()][-1]}"
         )

@@ -11,6 +11,7 @@ from django.db import connections, transaction
 from messaging.bus.base import Identity
 from messaging.exceptions import Loss, LostPartition
 from messaging.projections.models import Checkpoint, ProjectionState
+from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rowstore import DATABASE
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
@@ -23,28 +24,45 @@ WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offse
 
 def live_generation(projection: str) -> int:
     """The generation that readers see, which is 1 until the first rebuild."""
-    state, _ = ProjectionState.objects.get_or_create(name=projection)
-    return state.live_generation
+    return state_of(projection).live_generation
 
 
-def begin(projection: str, generation: int, identity: Identity) -> None:
-    """Make the checkpoints that are missing, at offset 0. Raises `Loss` if those that are
-    there belong to another log."""
+def state_of(projection: str) -> ProjectionState:
+    """Made at the first time: by the code as it is now."""
+    code = {"code_version": PROJECTIONS[projection].version}
+    return ProjectionState.objects.get_or_create(name=projection, defaults=code)[0]
+
+
+def begin(projection: str, identity: Identity) -> int:
+    """Make the checkpoints of the live generation that are missing, at offset 0; return the
+    generation. Raises `Loss` if those that are there belong to another log."""
+    state_of(projection)
     with transaction.atomic(using=DATABASE):
-        Checkpoint.objects.bulk_create(
-            [
-                Checkpoint(
-                    projection=projection,
-                    generation=generation,
-                    partition=partition,
-                    offset=0,
-                    identity=str(identity),
-                )
-                for partition in range(identity.partitions)
-            ],
-            ignore_conflicts=True,
-        )
+        # Locked, so that no rebuild leads readers over to another generation meanwhile.
+        state = ProjectionState.objects.select_for_update().get(name=projection)
+        generation = state.live_generation
+        begin_at(projection, generation, identity, dict.fromkeys(range(identity.partitions), 0))
     require_identity(projection, generation, identity)
+    return generation
+
+
+def begin_at(
+    projection: str, generation: int, identity: Identity, offsets: Mapping[int, int]
+) -> None:
+    """Make the checkpoints that are missing, by partition."""
+    Checkpoint.objects.bulk_create(
+        [
+            Checkpoint(
+                projection=projection,
+                generation=generation,
+                partition=partition,
+                offset=offset,
+                identity=str(identity),
+            )
+            for partition, offset in offsets.items()
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def require_identity(projection: str, generation: int, identity: Identity) -> None:
@@ -59,7 +77,8 @@ def require_identity(projection: str, generation: int, identity: Identity) -> No
             f"The log is not the one that projection {projection!r} has read: its checkpoints "
             f"belong to {' and '.join(sorted(known))}, the broker has {identity} (cluster, topic "
             "id, partitions). The topic was deleted and made anew, or this is another cluster. "
-            "Nothing was applied. If the new log is right, republish the events to it and rebuild."
+            "Nothing was applied. If the new log is right, run `manage.py republish --all "
+            "--accept-new-log` and then `manage.py rebuild --from store`."
         )
 
 

@@ -2,18 +2,17 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from threading import Event as Flag
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections
 
-from messaging.bus.base import Bus, Record, Subscription
-from messaging.exceptions import BusError, Loss, LostPartition, OffsetOutOfRange
-from messaging.projections import batch, checkpoints
-from messaging.projections.deadletters import store
+from messaging.bus.base import Bus, Subscription
+from messaging.exceptions import BusError, LostPartition, OffsetOutOfRange
+from messaging.projections import checkpoints
+from messaging.projections.delivery import LogDelivery, require_dense
+from messaging.projections.gaps import GapReport
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
-from messaging.projections.session import RefusedRows
 
 log = logging.getLogger("postlog.consumer")
 
@@ -30,8 +29,9 @@ class Consumer:
         self._bus = bus
         self._name = projection.name
         self._group = f"postlog.{projection.name}"
-        self._generation = 0
+        self._delivery = LogDelivery(projection, 0)
         self._positions: dict[int, int] = {}  # partition -> the next offset
+        self._gaps = GapReport(projection.name)
         self._identity_checked = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -60,9 +60,12 @@ class Consumer:
                 stop.wait(pause)
 
     def _start(self) -> None:
-        self._generation = checkpoints.live_generation(self._name)
-        checkpoints.begin(self._name, self._generation, self._bus.identity())
+        self._use(checkpoints.begin(self._name, self._bus.identity()))
         self._identity_checked = time.monotonic()
+
+    def _use(self, live_generation: int) -> None:
+        if live_generation != self._delivery.generation:
+            self._delivery = LogDelivery(self._projection, live_generation)
 
     def _step(self, subscription: Subscription) -> None:
         try:
@@ -73,20 +76,26 @@ class Consumer:
         if polled.changed:
             self._seek(subscription, polled.assignment)
         self._check_identity()
+        self._gaps.report(self._delivery.generation)
         if not polled.records:
             return
-        for partition, records in polled.records.items():
-            require_dense(partition, records, self._positions[partition])
+        require_dense(polled.records, self._positions)
         try:
-            self._take(subscription, polled.records)
+            halted = self._delivery.take(polled.records)
         except LostPartition as error:
-            log.info("%s: another consumer was first. %s", self._name, error)
-            self._generation = checkpoints.live_generation(self._name)
+            log.info("%s: another consumer was first, or a rebuild. %s", self._name, error)
+            self._use(checkpoints.live_generation(self._name))
             self._seek(subscription, polled.assignment)
+            return
+        for partition, records in polled.records.items():
+            self._positions[partition] = records[-1].offset + 1
+        for partition in halted:
+            subscription.pause(partition)
 
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
-        self._positions = checkpoints.offsets(self._name, self._generation, assignment)
+        self._positions = checkpoints.offsets(self._name, self._delivery.generation, assignment)
         for partition, offset in self._positions.items():
+            subscription.resume(partition)  # if what halted it is not mended, it halts again
             subscription.seek(partition, offset)
         log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
 
@@ -97,63 +106,9 @@ class Consumer:
         self._require_identity()
 
     def _require_identity(self) -> None:
-        checkpoints.require_identity(self._name, self._generation, self._bus.identity())
+        self._use(checkpoints.live_generation(self._name))
+        checkpoints.require_identity(self._name, self._delivery.generation, self._bus.identity())
         self._identity_checked = time.monotonic()
-
-    def _take(self, subscription: Subscription, records: Mapping[int, Sequence[Record]]) -> None:
-        """Let the records take effect; where the database refuses them, find the bad one."""
-        try:
-            halted = self._commit(records)
-        except RefusedRows as error:
-            flat = [record for part in records.values() for record in part]
-            if len(flat) == 1:
-                halted = self._commit(records, refused=str(error))
-            else:
-                for half in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
-                    self._take(subscription, _by_partition(half))
-                return
-        for partition, (_, reason) in halted.items():
-            log.error("%s: partition %d is halted. %s", self._name, partition, reason)
-            subscription.pause(partition)
-
-    def _commit(
-        self, records: Mapping[int, Sequence[Record]], *, refused: str = ""
-    ) -> dict[int, tuple[int, str]]:
-        """One transaction: the checkpoint, the rows and the dead letters."""
-        moves = {p: (part[0].offset, part[-1].offset + 1) for p, part in records.items()}
-        flat = [record for part in records.values() for record in part]
-        decoded = batch.decode(self._projection, flat)
-        with transaction.atomic(using=DATABASE, durable=True):
-            # First, so that a second owner of a partition waits here, and then fails.
-            checkpoints.advance(self._name, self._generation, moves)
-            session, outcome = batch.apply(
-                self._projection, self._generation, decoded, refused=refused
-            )
-            session.write()
-            store(self._name, self._generation, outcome)
-            for partition, (offset, reason) in outcome.halted.items():
-                checkpoints.halt(self._name, self._generation, partition, offset, reason)
-        for partition, (_, end) in moves.items():
-            self._positions[partition] = end
-        for parked in outcome.parked.values():
-            log.error("%s: parked %s", self._name, parked)
-        return outcome.halted
-
-
-def require_dense(partition: int, records: Sequence[Record], expected: int) -> None:
-    """Raise `Loss` unless the records begin at the checkpoint and no offset is missing."""
-    if records[0].offset != expected or records[-1].offset != expected + len(records) - 1:
-        raise Loss(
-            f"Partition {partition}: expected {len(records)} records from offset {expected}, got "
-            f"{records[0].offset} to {records[-1].offset}. Records are missing from the log."
-        )
-
-
-def _by_partition(records: Sequence[Record]) -> dict[int, list[Record]]:
-    found: dict[int, list[Record]] = {}
-    for record in records:
-        found.setdefault(record.partition, []).append(record)
-    return found
 
 
 def _line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from messaging.bus.base import Record
 from messaging.message import Envelope
-from messaging.projections.models import DeadLetter
+from messaging.projections.models import DeadLetter, Discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Letter:
     record: Record
 
 
-Place = tuple[int, int]  # (partition, offset)
+Place = UUID | tuple[int, int]  # an event's id; of what has none, (partition, offset)
+NOT_IN_LOG = -1  # the offset of a record that was made from the store
 Queue = dict[int, Letter]  # the letters of one stream, by version
 
 
@@ -68,11 +69,17 @@ def queues_of(
     return queues
 
 
+def discarded(projection: str) -> frozenset[UUID]:
+    """The events that operators gave up: few, at any time."""
+    ids = Discarded.objects.filter(projection=projection).values_list("event_id", flat=True)
+    return frozenset(ids)
+
+
 def record_of(letter: DeadLetter) -> Record:
     key, value = letter.key, letter.value
     return Record(
         letter.partition,
-        letter.offset,
+        NOT_IN_LOG if letter.offset is None else letter.offset,
         None if key is None else bytes(key),
         None if value is None else bytes(value),
     )
@@ -97,7 +104,7 @@ def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter
         version=None if envelope is None else envelope.version,
         event_id=None if envelope is None else envelope.event_id,
         partition=parked.record.partition,
-        offset=parked.record.offset,
+        offset=None if parked.record.offset == NOT_IN_LOG else parked.record.offset,
         key=parked.record.key,
         value=parked.record.value,
         code=parked.code,

@@ -39,6 +39,7 @@ class ProjectionState(models.Model):
 
     name = models.CharField(max_length=100, primary_key=True)
     live_generation = models.IntegerField(default=1)
+    code_version = models.IntegerField(default=1, help_text="Of the code that built it.")
 
     def __str__(self) -> str:
         return f"{self.name} generation {self.live_generation}"
@@ -74,7 +75,7 @@ class DeadLetter(models.Model):
     version = models.IntegerField(null=True)
     event_id = models.UUIDField(null=True)
     partition = models.IntegerField()
-    offset = models.BigIntegerField()
+    offset = models.BigIntegerField(null=True, help_text="None: it was read from the store.")
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
     code = models.CharField(max_length=50)  # poison, gap, behind, unreadable
@@ -95,3 +96,71 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.projection} {self.stream_id} v{self.version}: {self.code}"
+
+
+class Discarded(models.Model):
+    """An event that an operator gave up. Every generation passes over it, later ones too."""
+
+    projection = models.CharField(max_length=100)
+    event_id = models.UUIDField()
+    stream_id = models.UUIDField()
+    version = models.IntegerField()
+    discarded_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["projection", "event_id"], name="one_discard_an_event")
+        ]
+        verbose_name_plural = "discarded events"
+
+    def __str__(self) -> str:
+        return f"{self.projection} {self.stream_id} v{self.version}"
+
+
+class Rebuild(models.Model):
+    """A new generation of a projection: asked for, under way, or how it ended."""
+
+    class State(models.TextChoices):
+        ASKED = "asked"
+        FILLING = "filling"
+        CATCHING_UP = "catching up"
+        CLEANING_UP = "cleaning up"  # of the generation that nobody reads (any more)
+        DONE = "done"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+
+    class Source(models.TextChoices):
+        LOG = "log"
+        STORE = "store"
+
+    ENDED = (State.DONE, State.CANCELLED, State.FAILED)
+
+    projection = models.CharField(max_length=100)
+    generation = models.IntegerField()
+    source = models.CharField(max_length=10, choices=Source.choices)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.ASKED)
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    switched_at = models.DateTimeField(null=True, help_text="When readers were led over.")
+    ended_at = models.DateTimeField(null=True)
+    builder = models.UUIDField(null=True, help_text="Who is at it. Others must not write.")
+    at_stream = models.UUIDField(null=True, help_text="From the store: the last one built.")
+    at_version = models.IntegerField(default=0)
+    events_done = models.BigIntegerField(default=0)
+    events_total = models.BigIntegerField(default=0, help_text="As counted at the beginning.")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["projection"],
+                condition=~models.Q(state__in=["done", "cancelled", "failed"]),
+                name="one_rebuild_at_a_time",
+            ),
+            models.UniqueConstraint(
+                fields=["projection", "generation"], name="one_rebuild_a_generation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.projection} generation {self.generation}: {self.state}"

@@ -39,7 +39,11 @@ class Projection:
     The first model is the root: one row a stream.
     """
 
-    def __init__(self, name: str, *, stream_type: str, models: list[type[ReadModel]]) -> None:
+    def __init__(
+        self, name: str, *, stream_type: str, models: list[type[ReadModel]], version: int = 1
+    ) -> None:
+        """`version` is of the functions below: raise it when what they write changes, and
+        `manage.py check` asks for a rebuild."""
         if name in PROJECTIONS:
             raise RegistrationError(f"The projection {name!r} is registered twice.")
         if not models or not issubclass(models[0], RootModel):
@@ -47,6 +51,7 @@ class Projection:
         self.name = name
         self.stream_type = stream_type
         self.models = models
+        self.version = version
         self.root: type[RootModel] = models[0]
         self.appliers: dict[type, Applier] = {}
         PROJECTIONS[name] = self

@@ -5,6 +5,7 @@ Plain SQL, because bulk_create with update_conflicts costs twice as much.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from io import StringIO
 from typing import Any
 
 from django.db import connections, models
@@ -56,6 +57,19 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
             cursor.executemany(sql, values)
 
 
+def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
+    """Write rows that are not there yet: by COPY where there is one, at a third of the cost."""
+    connection = connections[DATABASE]
+    columns = _columns(model, connection.vendor)
+    if connection.vendor != "postgresql" or not columns.all_native:
+        upsert(model, rows)
+        return
+    text = "".join(["\t".join(map(_copied, columns.row_values(row))) + "\n" for row in rows])
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        sql = f"COPY {columns.table} ({', '.join(columns.names)}) FROM STDIN"
+        cursor.cursor.copy_expert(sql, StringIO(text))
+
+
 def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None:
     """Delete the rows with these keys; a key may stop at the stream id: all its rows."""
     if not keys:
@@ -83,6 +97,7 @@ class _Columns:
         self.key = ("stream_id", *model.key)
         self.on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
         self._adapters = [(n, a) for n, f in enumerate(fields) if (a := _adapter(f, connection))]
+        self.all_native = not self._adapters
         self._key_adapters = [
             _adapter(model._meta.get_field(name), connection) for name in self.key
         ]
@@ -125,6 +140,18 @@ def _adapter(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any
     if isinstance(field, native):
         return None
     return lambda value: field.get_db_prep_save(value, connection=connection)
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copied(value: Any) -> str:
+    """A value in PostgreSQL's text format for COPY."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    return str(value)  # numbers, true and false, UUIDs, times with their zone
 
 
 def _marks(count: int) -> str:

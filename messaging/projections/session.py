@@ -1,7 +1,7 @@
 """The read-model session: the rows of one batch, changed in memory, written at its end."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -69,31 +69,41 @@ class Session:
     def apply(self, recorded: Recorded) -> None:
         """Apply the event to the rows, and advance its stream. Anything may be raised that
         the projection's function raises; the session is of no more use then."""
-        envelope = recorded.envelope
-        root = self.root(envelope.stream_id)
-        if root is None:
-            root = self._projection.root(generation=self._generation, stream_id=envelope.stream_id)
-            self._rows[self._projection.root][(envelope.stream_id,)] = root
+        root = self._root_of(recorded.envelope.stream_id)
         applier = self._projection.appliers.get(type(recorded.event))
         if applier is not None:
             applier.apply(root, recorded.event, Rows(self, recorded, applier))
-        self.advance(root, envelope)
+        self._advance(root, recorded.envelope)
 
-    def advance(self, root: RootModel, envelope: Envelope) -> None:
+    def skip(self, envelope: Envelope) -> None:
+        """Advance the stream past an event that was given up."""
+        self._advance(self._root_of(envelope.stream_id), envelope)
+
+    def _root_of(self, stream_id: UUID) -> RootModel:
+        root = self.root(stream_id)
+        if root is None:
+            root = self._projection.root(generation=self._generation, stream_id=stream_id)
+            self._rows[self._projection.root][(stream_id,)] = root
+        return root
+
+    def _advance(self, root: RootModel, envelope: Envelope) -> None:
         root.version = envelope.version
         root.event_id = envelope.event_id
         self._changed[self._projection.root].add((envelope.stream_id,))
 
-    def write(self) -> None:
-        """Write what has changed. Raises `RefusedRows` if the database refuses a value."""
+    def write(self, *, fresh: bool = False) -> None:
+        """Write what has changed. Raises `RefusedRows` if the database refuses a value.
+
+        `fresh`: the streams had no rows before, so all are new.
+        """
         try:
-            self._write()
+            self._write(rowstore.insert if fresh else rowstore.upsert)
         except (DataError, IntegrityError, ValueError, OverflowError) as error:
             # psycopg2 says ValueError, by itself, to a string with NUL.
             raise RefusedRows(str(error)) from error
 
-    def _write(self) -> None:
-        """What goes first, then one upsert a model."""
+    def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
+        """What goes first, then one statement a model."""
         for model in self._projection.models:
             rows, changed = self._rows[model], self._changed[model]
             for key in changed:
@@ -101,7 +111,7 @@ class Session:
                     raise ForeignRow(f"{model.__name__}: the key {key} of a row was changed.")
             rowstore.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
             rowstore.delete(model, self._generation, [key for key in changed if rows[key] is None])
-            rowstore.upsert(model, [rows[key] for key in changed if rows[key] is not None])
+            put(model, [rows[key] for key in changed if rows[key] is not None])
 
 
 class Rows:
@@ -117,7 +127,7 @@ class Rows:
         if (model, *key) not in self._declared:
             raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")
         full = (self.envelope.stream_id, *key)
-        row: R | None = self._session._rows[model][full]
+        row: R | None = self._session._rows[model].get(full)
         if row is not None:
             self._session._changed[model].add(full)
         return row

@@ -96,7 +96,7 @@ def test_a_fork_halts_its_partition_and_no_other(mode: Mode) -> None:
         mediator.send(EditMessage(post_id=sound, message="second"), ALICE)
         wait_until(lambda: version_of(sound) == 2, "the other stream goes on")
         assert version_of(forked) == 1
-        halted = Checkpoint.objects.exclude(halted="").get()
+        halted = Checkpoint.objects.exclude(halted="").get(projection="posts")
         assert halted.partition == partition_of(str(forked), 12)
         assert "Fork" in halted.halted
         assert consumer.stop() == 0

@@ -13,7 +13,7 @@ from messaging.contracts.posts import CommentAdded
 from messaging.exceptions import LostPartition
 from messaging.message import Context
 from messaging.projections import checkpoints
-from messaging.projections.consumer import Consumer
+from messaging.projections.delivery import LogDelivery
 from messaging.projections.session import ForeignRow, Rows, Session, UndeclaredRow
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
@@ -42,39 +42,37 @@ def some_likes() -> None:
     publish_all()
 
 
-def started() -> Consumer:
-    consumer = Consumer(posts, current_bus())
-    consumer._start()
-    return consumer
+def started(generation: int = 1) -> LogDelivery:
+    checkpoints.begin("posts", current_bus().identity())
+    return LogDelivery(posts, generation)
 
 
 def test_a_zombies_batch_rolls_back_and_counts_stay_exact(database: Mode) -> None:
     some_likes()
     owner, zombie = started(), started()
     batch = records()
-    owner._commit(batch)
+    owner.take(batch)
     before = list(Post.objects.values()), list(Comment.objects.values())
     with pytest.raises(LostPartition):
-        zombie._commit(batch)
+        zombie.take(batch)
     assert (list(Post.objects.values()), list(Comment.objects.values())) == before
     assert assert_read_models_equal_the_fold() == 1
 
 
 def test_a_batch_that_is_delivered_again_changes_nothing(database: Mode) -> None:
     some_likes()
-    started()._commit(records())
+    started().take(records())
     for partition in records():
         checkpoints.halt("posts", 1, partition, 0, "")  # as if the checkpoint had been lost
-    started()._commit(records())
+    started().take(records())
     assert assert_read_models_equal_the_fold() == 1
 
 
 def test_a_consumer_of_a_generation_that_is_gone_changes_nothing(database: Mode) -> None:
     some_likes()
-    consumer = started()
-    consumer._generation = 7
+    consumer = started(generation=7)
     with pytest.raises(LostPartition):
-        consumer._commit(records())
+        consumer.take(records())
     assert Post.objects.count() == 0
 
 

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from messaging.bus import current_bus
 from messaging.eventstore.relay import Relay
 from messaging.projections.consumer import Consumer
+from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
 from messaging.worker import Failed, Work, run_until_stopped
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             f"projection {name}": Consumer(projection, current_bus()).run
             for name, projection in PROJECTIONS.items()
         }
+        parts["rebuilds"] = Rebuilder(current_bus()).run
         if not options["no_relay"]:
             parts["relay"] = Relay(current_bus()).run
         try:

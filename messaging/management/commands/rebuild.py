@@ -1,0 +1,130 @@
+"""`manage.py rebuild [NAME]`"""
+
+import getpass
+import time
+from threading import Event as Flag
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from messaging.bus import current_bus
+from messaging.exceptions import PostlogError
+from messaging.projections import rebuilds
+from messaging.projections.models import Rebuild
+from messaging.projections.rebuilder import Rebuilder, builders_lock
+from messaging.projections.registry import PROJECTIONS
+from messaging.worker import Failed, run_until_stopped
+
+LOOK_EVERY_S = 0.25
+REPORT_EVERY_S = 5.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Build a projection's read models anew beside the live ones, which go on serving, and "
+        "lead readers over when they are level. One that was interrupted goes on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        names = sorted(PROJECTIONS)
+        parser.add_argument("name", nargs="?", choices=names, help="Of the projection. None: all.")
+        parser.add_argument(
+            "--from",
+            dest="source",
+            choices=Rebuild.Source.values,
+            default=Rebuild.Source.LOG,
+            help="Read the log from its beginning (default), or the event store.",
+        )
+        parser.add_argument(
+            "--cancel", action="store_true", help="Stop the rebuild and remove what it has built."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name in [options["name"]] if options["name"] else sorted(PROJECTIONS):
+            try:
+                self._cancel(name) if options["cancel"] else self._rebuild(name, options["source"])
+            except (PostlogError, Failed) as error:
+                raise CommandError(str(error)) from error
+
+    def _cancel(self, name: str) -> None:
+        rebuild = rebuilds.cancel(name)
+        if rebuild is None:
+            self.stdout.write(f"{name}: no rebuild is under way.")
+            return
+        self._build(rebuild)  # what is left of it is removed by whoever holds the lock
+        self.stdout.write(f"{name}: generation {rebuild.generation} was cancelled.")
+
+    def _rebuild(self, name: str, source: str) -> None:
+        rebuild = rebuilds.active(name)
+        if rebuild is None:
+            rebuild = rebuilds.ask(name, source, f"{getpass.getuser()} (shell)")
+            self._build(rebuild)
+        else:
+            self._go_on(rebuild)
+        self._tell_end(rebuild)
+
+    def _go_on(self, rebuild: Rebuild) -> None:
+        lock = builders_lock(rebuild.projection)
+        held = lock.held()
+        lock.release()
+        if not held:
+            raise rebuilds.UnderWay(rebuild)
+        self.stdout.write(f"Going on with what was interrupted: {rebuilds.told(rebuild)}.")
+        self._build(rebuild)
+
+    def _build(self, rebuild: Rebuild) -> None:
+        run_until_stopped(
+            {
+                "rebuild": lambda stop: Rebuilder(current_bus()).build(rebuild, stop),
+                "progress": lambda stop: self._show(rebuild, stop),
+            }
+        )
+
+    def _show(self, rebuild: Rebuild, stop: Flag) -> None:
+        console = Console(stderr=True)
+        if console.is_terminal:
+            self._show_bar(rebuild.id, stop, console)
+        else:
+            self._show_lines(rebuild.id, stop)
+
+    def _show_bar(self, rebuild_id: int, stop: Flag, console: Console) -> None:
+        columns = (
+            TextColumn("{task.fields[state]}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} events, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("", total=None, state="", rate=0.0)
+            begun, first = time.monotonic(), Rebuild.objects.get(id=rebuild_id).events_done
+            while not stop.wait(LOOK_EVERY_S):
+                now = Rebuild.objects.get(id=rebuild_id)
+                rate = (now.events_done - first) / (time.monotonic() - begun)
+                total = max(now.events_total, now.events_done) or None
+                progress.update(
+                    task, total=total, completed=now.events_done, state=now.state, rate=rate
+                )
+
+    def _show_lines(self, rebuild_id: int, stop: Flag) -> None:
+        while not stop.wait(REPORT_EVERY_S):
+            self.stderr.write(rebuilds.told(Rebuild.objects.get(id=rebuild_id)))
+
+    def _tell_end(self, rebuild: Rebuild) -> None:
+        rebuild.refresh_from_db()
+        if rebuild.state == Rebuild.State.FAILED:
+            raise CommandError(f"{rebuild.projection}: {rebuild.error}")
+        if rebuild.state == Rebuild.State.CANCELLED:
+            raise CommandError(f"{rebuild.projection}: the rebuild was cancelled.")
+        if rebuild.ended_at is None:
+            raise CommandError(
+                f"Stopped: {rebuilds.told(rebuild)}. It goes on when you run this again, or by "
+                "itself in a running `manage.py runconsumer`."
+            )
+        seconds = (rebuild.ended_at - rebuild.asked_at).total_seconds()
+        self.stdout.write(
+            f"{rebuild.projection}: generation {rebuild.generation} is live. "
+            f"{rebuild.events_done:,} events in {seconds:.1f} s "
+            f"({rebuild.events_done / max(seconds, 0.001):,.0f}/s)."
+        )

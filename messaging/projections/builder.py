@@ -1,0 +1,190 @@
+"""The builder: fills a new generation while the live one serves, then leads readers over.
+
+Killed at any point, the next builder goes on: every step is one transaction that also
+notes how far the rebuild has come, and only if the builder's time is not over.
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Event as Flag
+from typing import Any
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import F
+
+from messaging.bus.base import Bus
+from messaging.exceptions import BusError, CodeAtFault, Loss, UnknownMessage
+from messaging.message import utc_now
+from messaging.projections import checkpoints, generations, rebuilds
+from messaging.projections.following import Follower
+from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
+from messaging.projections.rebuilds import State, TakenAway
+from messaging.projections.registry import PROJECTIONS
+from messaging.projections.rowstore import DATABASE
+from messaging.projections.session import RefusedRows
+from messaging.projections.storefill import StoreFill
+
+log = logging.getLogger("postlog.rebuild")
+
+MOST_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
+
+
+class Stopped(Exception):
+    """The process is to stop. The rebuild goes on later."""
+
+
+class WouldGoBack(Loss):
+    """The new generation lacks what readers have seen."""
+
+
+class Builder:
+    """Builds one generation. `held` says whether this process may still be at it."""
+
+    def __init__(self, rebuild: Rebuild, bus: Bus, held: Callable[[], bool]) -> None:
+        self._rebuild = rebuild
+        self._projection = PROJECTIONS[rebuild.projection]
+        self._bus = bus
+        self._held = held
+        self._id = uuid4()
+        self._stop = Flag()
+
+    def run(self, stop: Flag) -> None:
+        """Build until it has ended, or `stop` is set. What no retry can mend ends it as
+        failed; `BusError` and the database's errors are raised."""
+        self._stop = stop
+        steps: dict[str, Callable[[], None]] = {
+            State.ASKED: self._prepare,
+            State.FILLING: self._fill,
+            State.CATCHING_UP: self._catch_up,
+            State.CLEANING_UP: self._clean_up,
+        }
+        Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
+        self._look()
+        while (step := steps.get(self._rebuild.state)) is not None:
+            try:
+                self._say(self._rebuild.state)
+                step()
+            except Stopped:
+                return
+            except TakenAway:
+                self._look()
+                if self._rebuild.builder not in (None, self._id):
+                    return
+                Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
+            except (Loss, CodeAtFault, UnknownMessage) as error:
+                log.error("rebuild of %s: %s", self._projection.name, error)
+                self._change(state=State.CLEANING_UP, error=str(error))
+            self._look()
+        self._say(self._rebuild.state)
+
+    def _prepare(self) -> None:
+        """Note from where the log is followed. That comes before the store is read: what is
+        committed after its snapshot is published after this."""
+        self._bus.ensure_topic()
+        identity = self._bus.identity()
+        if self._rebuild.source == Rebuild.Source.STORE:
+            state, offsets = State.FILLING, self._bus.end_offsets()
+            total = StoreFill.count(self._projection)
+        else:
+            state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
+            total = sum(self._bus.end_offsets().values())
+            if any(offsets.values()):
+                raise Loss(
+                    "The log does not hold all events any more: its partitions begin at offsets "
+                    f"{sorted(set(offsets.values()))}. Run `manage.py rebuild --from store`."
+                )
+        with transaction.atomic(using=DATABASE, durable=True):
+            self._change(state=state, events_total=total)
+            name, generation = self._projection.name, self._rebuild.generation
+            checkpoints.begin_at(name, generation, identity, offsets)
+
+    def _fill(self) -> None:
+        """Fold the stored events, stream by stream, from where the last builder stopped."""
+        StoreFill(self._projection, self._rebuild, self._change).run(self._go_on)
+        self._say("all streams are built")
+        self._change(state=State.CATCHING_UP)
+
+    def _catch_up(self) -> None:
+        """Follow the log until what is left is little enough to do while the others wait."""
+        generation = self._rebuild.generation
+        checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
+        while True:
+            with Follower(self._projection, generation, self._bus, self._noted) as follower:
+                follower.read_to(self._bus.end_offsets(), self._go_on)
+                self._say("caught up")
+                try:
+                    if self._switched(follower):
+                        return
+                except RefusedRows:
+                    # One event among them is bad: next time it is found, outside the switch.
+                    log.info("rebuild of %s: once more, with care", self._projection.name)
+
+    def _switched(self, follower: Follower) -> bool:
+        """Lead readers over, in one transaction; False if too much is left to do for that."""
+        name, generation = self._projection.name, self._rebuild.generation
+        with transaction.atomic(using=DATABASE, durable=True):
+            # The live consumers wait from here on. Readers do not.
+            state = ProjectionState.objects.select_for_update().get(name=name)
+            live = Checkpoint.objects.select_for_update().filter(
+                projection=name, generation=state.live_generation
+            )
+            rows = list(live.order_by("partition"))
+            wanted = {
+                row.partition: row.offset for row in rows if row.identity == follower.identity
+            }
+            if follower.left(wanted) > MOST_AT_SWITCH:
+                return False
+            follower.apply_to(wanted)
+            self._say("level with the live generation")
+            self._require_no_way_back(state.live_generation)
+            # So that a consumer of the old generation finds that its time is over.
+            live.delete()
+            state.live_generation = generation
+            state.code_version = self._projection.version
+            state.save()
+            self._change(state=State.CLEANING_UP, switched_at=utc_now())
+            self._say("about to switch")
+        follower.committed()
+        log.info("rebuild of %s: generation %d is live", name, generation)
+        return True
+
+    def _require_no_way_back(self, live: int) -> None:
+        generation = self._rebuild.generation
+        found = generations.stream_that_is_behind(self._projection, generation, live)
+        if found is None:
+            return
+        stream_id, seen, version = found
+        letters = DeadLetter.objects.filter(
+            projection=self._projection.name, generation=generation, stream_id=str(stream_id)
+        )
+        letter = letters.order_by("version").first()
+        why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
+        raise WouldGoBack(
+            f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
+            f"version {version} of it. Nobody was led over to it.{why}"
+        )
+
+    def _clean_up(self) -> None:
+        live = checkpoints.live_generation(self._projection.name)
+        generations.delete_all_but(self._projection, live, self._go_on)
+        self._say("cleaned up")
+        rebuilds.end(self._rebuild)
+
+    def _noted(self, count: int) -> None:
+        self._change(events_done=F("events_done") + count)
+
+    def _change(self, **values: Any) -> None:
+        rebuilds.change(self._rebuild, self._id, **values)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        if not self._held():
+            raise BusError(f"the lock of the rebuild of {self._projection.name} was lost")
+
+    def _look(self) -> None:
+        self._rebuild.refresh_from_db()
+
+    def _say(self, what: str) -> None:
+        log.info("rebuild of %s: %s", self._projection.name, what)

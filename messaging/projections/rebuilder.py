@@ -1,0 +1,62 @@
+"""Takes requests for rebuilds: one builder a projection, by lock, in whichever process."""
+
+import logging
+from threading import Event as Flag
+
+from django.db import InterfaceError, OperationalError, connections
+
+from messaging.bus.base import Bus
+from messaging.exceptions import BusError
+from messaging.leadership import Leadership, leadership
+from messaging.projections.builder import Builder
+from messaging.projections.models import Rebuild
+from messaging.projections.rowstore import DATABASE
+
+log = logging.getLogger("postlog.rebuild")
+
+LOOK_EVERY_S = 1.0
+BACKOFF_S = 2.0
+
+
+def builders_lock(projection: str) -> Leadership:
+    return leadership(f"rebuild-{projection}", DATABASE)
+
+
+class Rebuilder:
+    """One thread's work, in the consumer's process: builds whatever is asked for."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def run(self, stop: Flag) -> None:
+        """Returns when `stop` is set."""
+        while not stop.wait(LOOK_EVERY_S):
+            self.look(stop)
+
+    def build(self, rebuild: Rebuild, stop: Flag) -> None:
+        """Returns when this one has ended, here or in another process, or `stop` is set."""
+        while not stop.is_set():
+            self.look(stop, only=rebuild.id)
+            if Rebuild.objects.get(id=rebuild.id).state in Rebuild.ENDED:
+                return
+            stop.wait(LOOK_EVERY_S)
+
+    def look(self, stop: Flag, only: int | None = None) -> None:
+        """Build what nobody is at. Whatever is away is waited for."""
+        try:
+            wanted = Rebuild.objects.exclude(state__in=Rebuild.ENDED)
+            for rebuild in wanted if only is None else wanted.filter(id=only):
+                self._build(rebuild, stop)
+        except (BusError, OperationalError, InterfaceError) as error:
+            log.warning("rebuild: %s. Trying again in %.0f s.", str(error).strip(), BACKOFF_S)
+            connections[DATABASE].close()
+            connections["default"].close()
+            stop.wait(BACKOFF_S)
+
+    def _build(self, rebuild: Rebuild, stop: Flag) -> None:
+        lock = builders_lock(rebuild.projection)
+        try:
+            if lock.held():  # else another process is at it
+                Builder(rebuild, self._bus, lock.held).run(stop)
+        finally:
+            lock.release()
