@@ -5,8 +5,6 @@ MOST_LISTED, cannot be sorted or filtered otherwise, and searches look up an ind
 among the newest rows.
 """
 
-import json
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
+from messaging.documents import readable
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
 
@@ -249,11 +248,4 @@ def as_uuid(term: str) -> UUID | None:
 
 
 def document(raw: str | bytes | memoryview | None) -> str:
-    """A stored document as it is read best: JSON in lines, anything else as it is."""
-    if raw is None:
-        return "-"
-    text = raw if isinstance(raw, str) else bytes(raw).decode(errors="backslashreplace")
-    # A record that is no JSON is what some dead letters are about.
-    with suppress(ValueError, RecursionError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return format_html('<pre class="document">{}</pre>', text)
+    return format_html('<pre class="document">{}</pre>', readable(raw))

@@ -6,7 +6,7 @@ becomes a dead letter, later events of its stream join it, and other streams go 
 
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -48,10 +48,18 @@ class Decoded:
 def decode(projection: Projection, records: Sequence[Record]) -> list[Decoded]:
     """Read the records that concern the projection; others are left out."""
     wanted = wanted_types(projection)
-    found = (_decode(record, wanted) for record in records)
-    return [
-        d for d in found if d.envelope is None or d.envelope.stream_type == projection.stream_type
-    ]
+    return concerning(projection, (_decode(record, wanted) for record in records))
+
+
+def concerning(projection: Projection, found: Iterable[Decoded]) -> list[Decoded]:
+    """Those of its type of stream, and those of which nobody can say."""
+    mine = projection.stream_type
+    return [d for d in found if d.envelope is None or d.envelope.stream_type == mine]
+
+
+def decode_letter(projection: Projection, record: Record) -> Decoded:
+    """Read the record of a dead letter again."""
+    return _decode(record, wanted_types(projection))
 
 
 def wanted_types(projection: Projection) -> set[str]:
@@ -74,17 +82,24 @@ def _decode(record: Record, wanted: set[str]) -> Decoded:
 
 
 def apply(
-    projection: Projection, generation: int, batch: Sequence[Decoded], *, refused: str = ""
+    projection: Projection,
+    generation: int,
+    batch: Sequence[Decoded],
+    *,
+    refused: str = "",
+    drains: bool = True,
+    taken: Collection[int] = (),
 ) -> tuple[Session, Outcome]:
     """Apply the batch to rows in memory. Needs a transaction; the caller writes both.
 
     Runs again from the database while events fail that did not before: what a failed
     event has changed by then must not stay. `refused` says why the database did not take
-    what the only event of this batch wrote.
+    what the only event of this batch wrote. `drains`: what waits behind an event takes
+    effect with it. `taken`: the ids of the letters that this batch was made of.
     """
     poison: dict[Place, str] = {batch[0].place: refused} if refused and batch else {}
     while True:
-        run = _Run(projection, generation, poison)
+        run = _Run(projection, generation, poison, drains=drains, taken=taken)
         run.all(batch)
         if run.outcome.failed.keys() <= poison.keys():
             return run.session, run.outcome
@@ -92,19 +107,29 @@ def apply(
 
 
 class _Run:
-    def __init__(self, projection: Projection, generation: int, poison: dict[Place, str]) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        generation: int,
+        poison: dict[Place, str],
+        *,
+        drains: bool,
+        taken: Collection[int],
+    ) -> None:
         self.session = Session(projection, generation)
         self.outcome = Outcome()
         self._projection = projection
         self._wanted = wanted_types(projection)
         self._generation = generation
         self._poison = poison
+        self._drains = drains
+        self._taken = taken
         self._queues: defaultdict[UUID, Queue] = defaultdict(dict)
         self._discarded = discarded(projection.name)
 
     def all(self, batch: Sequence[Decoded]) -> None:
         streams = {d.envelope.stream_id for d in batch if d.envelope is not None}
-        self._queues = queues_of(self._projection.name, self._generation, streams)
+        self._queues = queues_of(self._projection.name, self._generation, streams, self._taken)
         waiting = [
             _decode(letter.record, self._wanted)
             for queue in self._queues.values()
@@ -145,7 +170,7 @@ class _Run:
                     f"Version {progress + 1} of the stream has not come. Republish this stream: "
                     f"`manage.py republish {envelope.stream_id}`.",
                 )
-        elif self._took_effect(decoded):
+        elif self._took_effect(decoded) and self._drains:
             self._drain(envelope.stream_id, queue)
 
     def _took_effect(self, decoded: Decoded) -> bool:

@@ -107,6 +107,16 @@ def advance(projection: str, generation: int, moves: Mapping[int, tuple[int, int
             raise LostPartition(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")
 
 
+def hold(projection: str, generation: int, partitions: Iterable[int]) -> None:
+    """Let whoever advances these partitions wait until the transaction ends. Raises
+    `LostPartition` if the generation is gone."""
+    rows = Checkpoint.objects.select_for_update().filter(
+        projection=projection, generation=generation, partition__in=set(partitions)
+    )
+    if len(rows.order_by("partition")) != len(set(partitions)):
+        raise LostPartition(f"{projection}: generation {generation} is gone. Try again.")
+
+
 def halt(projection: str, generation: int, partition: int, offset: int, reason: str) -> None:
     """Put the checkpoint before the record that halts its partition, and say why."""
     Checkpoint.objects.filter(

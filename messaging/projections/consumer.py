@@ -9,8 +9,8 @@ from django.db import InterfaceError, OperationalError, connections
 from messaging.bus.base import Bus, Subscription
 from messaging.exceptions import BusError, LostPartition, OffsetOutOfRange
 from messaging.projections import checkpoints
-from messaging.projections.delivery import LogDelivery, require_dense
 from messaging.projections.gaps import GapReport
+from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
 

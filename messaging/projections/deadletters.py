@@ -51,16 +51,17 @@ class Outcome:
 
 
 def queues_of(
-    projection: str, generation: int, streams: Collection[UUID]
+    projection: str, generation: int, streams: Collection[UUID], taken: Collection[int]
 ) -> defaultdict[UUID, Queue]:
-    """The letters of these streams. Two statements, of which the second is rare."""
+    """The letters of these streams, but for those that are taken. Two statements, of which
+    the second is rare."""
     queues: defaultdict[UUID, Queue] = defaultdict(dict)
     letters = DeadLetter.objects.filter(
         projection=projection, generation=generation, stream_id__isnull=False
     )
     if not letters.exists():
         return queues
-    for letter in letters.filter(stream_id__in=streams):
+    for letter in letters.filter(stream_id__in=streams).exclude(id__in=taken):
         assert letter.stream_id is not None
         assert letter.version is not None
         queues[letter.stream_id][letter.version] = Letter(

@@ -2,17 +2,18 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from django.db import transaction
 
-from messaging.bus.base import Record
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
 from messaging.projections.batch import Decoded
-from messaging.projections.deadletters import Outcome, store
+from messaging.projections.deadletters import Outcome, Place, record_of, store
 from messaging.projections.faults import FaultWindow
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
 from messaging.projections.session import RefusedRows
@@ -22,10 +23,14 @@ T = TypeVar("T")
 log = logging.getLogger("postlog.delivery")
 
 Halted = dict[int, str]  # partition -> why
+LETTERS = 1_000  # that are delivered in one transaction
 
 
 class Delivery(ABC, Generic[T]):
-    """Of one consumer or builder. T is what it delivers: records, or events of the store."""
+    """Of one consumer or builder. T is what it delivers: records, events of the store, letters."""
+
+    drains = True  # whether what waits behind an event takes effect with it
+    taken: Collection[int] = ()  # the ids of letters that are being delivered themselves
 
     def __init__(self, projection: Projection, generation: int) -> None:
         self.projection = projection
@@ -50,11 +55,25 @@ class Delivery(ABC, Generic[T]):
             return self._in_one_transaction(items)
         except RefusedRows as error:
             if len(items) == 1:
-                return self._in_one_transaction(items, refused=str(error))
+                return self._alone(items, str(error))
             half = len(items) // 2
             halted = self.deliver(items[:half])
             rest = self.without(halted, items[half:])
             return halted | self.deliver(rest) if rest else halted
+
+    def _alone(self, items: Sequence[T], why: str) -> Halted:
+        """The item is bad, or one of the letters behind it, which its coming has released."""
+        if not self.drains:
+            return self._in_one_transaction(items, refused=why)
+        self.drains = False
+        try:
+            halted = self.deliver(items)
+        finally:
+            self.drains = True
+        for decoded in self.decode(items):
+            if decoded.envelope is not None:
+                reopen(self.projection, self.generation, decoded.envelope.stream_id)
+        return halted
 
     def without(self, halted: Halted, items: Sequence[T]) -> Sequence[T]:
         return items
@@ -69,14 +88,24 @@ class Delivery(ABC, Generic[T]):
         is called after it."""
         # First, so that a second owner of a partition waits here, and then fails.
         self.advance(items)
-        decoded = self.decode(items)
-        session, outcome = batch.apply(self.projection, self.generation, decoded, refused=refused)
+        session, outcome = batch.apply(
+            self.projection,
+            self.generation,
+            self.decode(items),
+            refused=refused,
+            drains=self.drains,
+            taken=self.taken,
+        )
         self._faults.require_sound_code(outcome)
         session.write()
-        store(self.projection.name, self.generation, outcome)
+        self.keep(outcome)
         for partition, (offset, reason) in outcome.halted.items():
             checkpoints.halt(self.projection.name, self.generation, partition, offset, reason)
         return outcome
+
+    def keep(self, outcome: Outcome) -> None:
+        """Store what was parked, in the same transaction."""
+        store(self.projection.name, self.generation, outcome)
 
     def committed(self, outcome: Outcome) -> Halted:
         self._faults.moved_on()
@@ -89,53 +118,56 @@ class Delivery(ABC, Generic[T]):
         return {partition: reason for partition, (_, reason) in outcome.halted.items()}
 
 
-def _alone(count: int) -> None:
-    pass
+class LetterDelivery(Delivery[DeadLetter]):
+    """Of the dead letters of one stream, in order, or of one that names no stream."""
 
+    drains = False  # all that waits is delivered here, letter by letter
 
-class LogDelivery(Delivery[Record]):
-    """Of records of the log. `alongside(count)` joins each transaction."""
-
-    def __init__(
-        self,
-        projection: Projection,
-        generation: int,
-        *,
-        alongside: Callable[[int], None] = _alone,
-    ) -> None:
+    def __init__(self, projection: Projection, generation: int) -> None:
         super().__init__(projection, generation)
-        self._alongside = alongside
+        self.applied = 0
+        self.parked = 0
+        self._ids: dict[Place, int] = {}
 
-    def take(self, records: Mapping[int, Sequence[Record]]) -> Halted:
-        """Deliver what a poll gave."""
-        return self.deliver(flat(records))
+    def advance(self, items: Sequence[DeadLetter]) -> None:
+        """Nothing moves, but the owner of the partition has to wait."""
+        partitions = {letter.partition for letter in items}
+        checkpoints.hold(self.projection.name, self.generation, partitions)
+        ids = [letter.id for letter in items]
+        self.taken = set(DeadLetter.objects.filter(id__in=ids).values_list("id", flat=True))
 
-    def decode(self, items: Sequence[Record]) -> list[Decoded]:
-        return batch.decode(self.projection, items)
+    def decode(self, items: Sequence[DeadLetter]) -> list[Decoded]:
+        """Those that are still there: what waited may have taken effect meanwhile."""
+        there = [letter for letter in items if letter.id in self.taken]
+        decoded = [batch.decode_letter(self.projection, record_of(letter)) for letter in there]
+        self._ids = {d.place: letter.id for d, letter in zip(decoded, there, strict=True)}
+        return batch.concerning(self.projection, decoded)
 
-    def advance(self, items: Sequence[Record]) -> None:
-        moves: dict[int, tuple[int, int]] = {}
-        for record in items:
-            first, _ = moves.get(record.partition, (record.offset, 0))
-            moves[record.partition] = (first, record.offset + 1)
-        checkpoints.advance(self.projection.name, self.generation, moves)
-        self._alongside(len(items))
-
-    def without(self, halted: Halted, items: Sequence[Record]) -> Sequence[Record]:
-        return [record for record in items if record.partition not in halted]
-
-
-def flat(records: Mapping[int, Sequence[Record]]) -> list[Record]:
-    return [record for part in records.values() for record in part]
-
-
-def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
-    """Raise `Loss` unless the records begin at the checkpoints and no offset is missing."""
-    for partition, part in records.items():
-        expected = positions[partition]
-        if part[0].offset != expected or part[-1].offset != expected + len(part) - 1:
-            raise Loss(
-                f"Partition {partition}: expected {len(part)} records from offset {expected}, got "
-                f"{part[0].offset} to {part[-1].offset}. Records are missing from the log. Run "
-                "`manage.py rebuild --from store`."
+    def keep(self, outcome: Outcome) -> None:
+        """A letter that fails again stays as it is, with its new reason; others are done."""
+        for _, reason in outcome.halted.values():
+            raise Loss(reason)
+        failed = set()
+        for place, parked in outcome.parked.items():
+            failed.add(self._ids[place])
+            DeadLetter.objects.filter(id=self._ids[place]).update(
+                code=parked.code, reason=parked.reason
             )
+        DeadLetter.objects.filter(id__in=set(self.taken) - failed).delete()
+
+    def committed(self, outcome: Outcome) -> Halted:
+        self.applied += len(self.taken) - len(outcome.parked)
+        self.parked += len(outcome.parked)
+        return super().committed(outcome)
+
+
+def reopen(projection: Projection, generation: int, stream_id: UUID) -> LetterDelivery:
+    """Deliver what waits of a stream, in order, until something fails again or nothing is
+    left. Its counters say how it went. Raises as `deliver` does."""
+    delivery = LetterDelivery(projection, generation)
+    waiting = DeadLetter.objects.filter(
+        projection=projection.name, generation=generation, stream_id=stream_id
+    ).order_by("version")
+    while not delivery.parked and (letters := list(waiting[:LETTERS])):
+        delivery.deliver(letters)
+    return delivery

@@ -8,7 +8,8 @@ from messaging.bus.base import Bus, Record
 from messaging.exceptions import BusError, Loss
 from messaging.projections import checkpoints
 from messaging.projections.deadletters import Outcome
-from messaging.projections.delivery import Halted, LogDelivery, flat, require_dense
+from messaging.projections.delivery import Halted
+from messaging.projections.logdelivery import LogDelivery, flat, require_dense
 from messaging.projections.registry import Projection
 
 Batch = Mapping[int, list[Record]]  # by partition

@@ -13,7 +13,7 @@ from messaging.contracts.posts import CommentAdded
 from messaging.exceptions import LostPartition
 from messaging.message import Context
 from messaging.projections import checkpoints
-from messaging.projections.delivery import LogDelivery
+from messaging.projections.logdelivery import LogDelivery
 from messaging.projections.session import ForeignRow, Rows, Session, UndeclaredRow
 from queries_app.models import Comment, Post
 from queries_app.projections import posts

@@ -3,7 +3,7 @@
 from messaging.bus import current_bus
 from messaging.bus.base import Record
 from messaging.projections import checkpoints
-from messaging.projections.delivery import LogDelivery, require_dense
+from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from queries_app.projections import posts
 

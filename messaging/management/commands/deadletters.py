@@ -1,0 +1,137 @@
+"""`manage.py deadletters list|show|retry|discard`"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from messaging.actions import record_from_shell
+from messaging.documents import readable
+from messaging.exceptions import PostlogError
+from messaging.projections import mending
+from messaging.projections.delivery import LetterDelivery
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import PROJECTIONS
+
+MOST_LISTED = 100
+
+
+class Command(BaseCommand):
+    help = (
+        "Look at the records that did not take effect, apply them again, or give them up. Later "
+        "events of the same stream wait behind them; other streams are not held up."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        several = actions.add_parser(
+            "list", help="One line each, those that wait for nobody first."
+        )
+        several.add_argument("--projection", choices=sorted(PROJECTIONS))
+        several.add_argument("--limit", type=int, default=MOST_LISTED, help="Lines at most.")
+        show = actions.add_parser("show", help="The traceback and the record of one.")
+        show.add_argument("id", type=int)
+        retry = actions.add_parser("retry", help="Apply the streams of these letters, in order.")
+        retry.add_argument("id", type=int, nargs="*")
+        retry.add_argument("--all", action="store_true", help="Of every letter there is.")
+        retry.add_argument("--projection", choices=sorted(PROJECTIONS), help="With --all.")
+        discard = actions.add_parser(
+            "discard", help="Give one event up for good: its stream goes on without it."
+        )
+        discard.add_argument("id", type=int)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        getattr(self, f"_{options['action']}")(options)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        letters = _of(options["projection"])
+        # What only waits is counted with what it waits for.
+        heads = letters.exclude(code="behind").order_by("id")
+        for letter in heads[: options["limit"]]:
+            stream = f"{letter.stream_id} v{letter.version}" if letter.stream_id else "no stream"
+            self.stdout.write(
+                f"{letter.id}  {letter.parked_at:%Y-%m-%d %H:%M:%S}  {letter.projection}  "
+                f"{letter.code}  {stream}  (+{_behind(letter)} behind)  {_last_line(letter.reason)}"
+            )
+        count = heads.count()
+        more = f", {options['limit']} of them shown" if count > options["limit"] else ""
+        self.stdout.write(f"{count:,} dead letters{more}, {letters.count():,} with those behind.")
+
+    def _show(self, options: dict[str, Any]) -> None:
+        letter = _one(options["id"])
+        for name in ("id", "projection", "generation", "code", "stream_id", "version", "event_id",
+                     "partition", "offset", "parked_at"):  # fmt: skip
+            self.stdout.write(f"{name:<11} {getattr(letter, name)}")
+        self.stdout.write(f"{'behind it':<11} {_behind(letter)}")
+        self.stdout.write(f"{'key':<11} {readable(letter.key)}")
+        self.stdout.write(f"\n{letter.reason.rstrip()}\n\n{readable(letter.value)}")
+
+    def _retry(self, options: dict[str, Any]) -> None:
+        if bool(options["id"]) == options["all"]:
+            raise CommandError("Name letters by their ids, or say --all.", returncode=2)
+        record_from_shell("retry dead letters", "all" if options["all"] else str(options["id"]))
+        letters = _of(options["projection"]) if options["all"] else map(_one, options["id"])
+        left = sum([self._retried(letter) for letter in _one_a_stream(letters)])
+        if left:
+            raise CommandError(f"{left} of them failed again: `manage.py deadletters list`.")
+
+    def _retried(self, letter: DeadLetter) -> int:
+        """1 if it failed again."""
+        try:
+            delivery = mending.retry(letter)
+        except PostlogError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(_told(letter, delivery))
+        return int(delivery.parked > 0)
+
+    def _discard(self, options: dict[str, Any]) -> None:
+        letter = _one(options["id"])
+        record_from_shell("discard a dead letter", f"{letter} event {letter.event_id}")
+        try:
+            delivery = mending.discard(letter)
+        except PostlogError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Dead letter {letter.id} is discarded.")
+        if delivery is not None:
+            self.stdout.write(_told(letter, delivery))
+
+
+def _of(projection: str | None) -> Any:
+    letters = DeadLetter.objects.order_by("projection", "stream_id", "version")
+    return letters if projection is None else letters.filter(projection=projection)
+
+
+def _one(letter_id: int) -> DeadLetter:
+    try:
+        return DeadLetter.objects.get(id=letter_id)
+    except DeadLetter.DoesNotExist:
+        raise CommandError(f"There is no dead letter {letter_id} (any more).") from None
+
+
+def _one_a_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    found: dict[tuple[object, ...], DeadLetter] = {}
+    for letter in letters:
+        stream = letter.stream_id or letter.id
+        found.setdefault((letter.projection, letter.generation, stream), letter)
+    return list(found.values())
+
+
+def _behind(letter: DeadLetter) -> int:
+    if letter.stream_id is None:
+        return 0
+    return DeadLetter.objects.filter(
+        projection=letter.projection,
+        generation=letter.generation,
+        stream_id=letter.stream_id,
+        version__gt=letter.version,
+    ).count()
+
+
+def _last_line(reason: str) -> str:
+    return reason.strip().splitlines()[-1][:200] if reason.strip() else ""
+
+
+def _told(letter: DeadLetter, delivery: LetterDelivery) -> str:
+    what = f"stream {letter.stream_id}" if letter.stream_id else f"record {letter.id}"
+    waits = f", {delivery.parked} still wait" if delivery.parked else ""
+    return f"{letter.projection} {what}: {delivery.applied} applied{waits}"

@@ -1,0 +1,62 @@
+"""Delivery of the log's records: what the consumer polls and what a builder follows."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from messaging.bus.base import Record
+from messaging.exceptions import Loss
+from messaging.projections import batch, checkpoints
+from messaging.projections.batch import Decoded
+from messaging.projections.delivery import Delivery, Halted
+from messaging.projections.registry import Projection
+
+
+def _alone(count: int) -> None:
+    pass
+
+
+class LogDelivery(Delivery[Record]):
+    """Of records of the log. `alongside(count)` joins each transaction."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        generation: int,
+        *,
+        alongside: Callable[[int], None] = _alone,
+    ) -> None:
+        super().__init__(projection, generation)
+        self._alongside = alongside
+
+    def take(self, records: Mapping[int, Sequence[Record]]) -> Halted:
+        """Deliver what a poll gave."""
+        return self.deliver(flat(records))
+
+    def decode(self, items: Sequence[Record]) -> list[Decoded]:
+        return batch.decode(self.projection, items)
+
+    def advance(self, items: Sequence[Record]) -> None:
+        moves: dict[int, tuple[int, int]] = {}
+        for record in items:
+            first, _ = moves.get(record.partition, (record.offset, 0))
+            moves[record.partition] = (first, record.offset + 1)
+        checkpoints.advance(self.projection.name, self.generation, moves)
+        self._alongside(len(items))
+
+    def without(self, halted: Halted, items: Sequence[Record]) -> Sequence[Record]:
+        return [record for record in items if record.partition not in halted]
+
+
+def flat(records: Mapping[int, Sequence[Record]]) -> list[Record]:
+    return [record for part in records.values() for record in part]
+
+
+def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
+    """Raise `Loss` unless the records begin at the checkpoints and no offset is missing."""
+    for partition, part in records.items():
+        expected = positions[partition]
+        if part[0].offset != expected or part[-1].offset != expected + len(part) - 1:
+            raise Loss(
+                f"Partition {partition}: expected {len(part)} records from offset {expected}, got "
+                f"{part[0].offset} to {part[-1].offset}. Records are missing from the log. Run "
+                "`manage.py rebuild --from store`."
+            )

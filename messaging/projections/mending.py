@@ -1,0 +1,64 @@
+"""What operators do with dead letters: try again, or give up. Shell and admin call this."""
+
+from django.db import transaction
+
+from messaging.exceptions import PostlogError
+from messaging.projections import checkpoints
+from messaging.projections.delivery import LetterDelivery, reopen
+from messaging.projections.models import DeadLetter, Discarded
+from messaging.projections.registry import PROJECTIONS
+from messaging.projections.rowstore import DATABASE
+
+
+class NotDiscarded(PostlogError):
+    """The letter may not be given up; the message says what to do instead."""
+
+
+def retry(letter: DeadLetter) -> LetterDelivery:
+    """Apply the letter's whole stream in order, until something fails again. The counters
+    of what is returned say how it went."""
+    projection = PROJECTIONS[letter.projection]
+    if letter.stream_id is not None:
+        return reopen(projection, letter.generation, letter.stream_id)
+    delivery = LetterDelivery(projection, letter.generation)
+    delivery.deliver([letter])
+    return delivery
+
+
+def discard(letter: DeadLetter) -> LetterDelivery | None:
+    """Give the event up: the stream goes on behind it, here and in every later generation.
+
+    Raises `NotDiscarded` if it is not the one that its stream waits for. A record that
+    names no stream is only deleted; a rebuild from the log would park it again.
+    """
+    if letter.stream_id is None or letter.version is None or letter.event_id is None:
+        letter.delete()
+        return None
+    with transaction.atomic(using=DATABASE):
+        checkpoints.hold(letter.projection, letter.generation, [letter.partition])
+        _require_that_the_stream_waits_for(letter)
+        Discarded.objects.get_or_create(
+            projection=letter.projection,
+            event_id=letter.event_id,
+            defaults={"stream_id": letter.stream_id, "version": letter.version},
+        )
+    return reopen(PROJECTIONS[letter.projection], letter.generation, letter.stream_id)
+
+
+def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
+    queue = DeadLetter.objects.filter(
+        projection=letter.projection, generation=letter.generation, stream_id=letter.stream_id
+    ).order_by("version")
+    first = queue.first()
+    if first is None or not queue.filter(id=letter.id).exists():
+        raise NotDiscarded(f"Dead letter {letter.id} has taken effect meanwhile.")
+    if first.id != letter.id:
+        raise NotDiscarded(
+            f"Dead letter {letter.id} only waits behind {first.id}, which is version "
+            f"{first.version} of the same stream. Mend or discard that one."
+        )
+    if first.code == "gap":
+        raise NotDiscarded(
+            f"Dead letter {letter.id} is sound: it waits for an earlier version of its stream, "
+            f"which has not come. Run `manage.py republish {letter.stream_id}`."
+        )
