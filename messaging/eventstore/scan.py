@@ -1,6 +1,6 @@
 """All stored events, stream by stream: what a rebuild folds and `verify` compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from typing import Any, NamedTuple
@@ -22,6 +22,10 @@ COLUMNS = (
 )
 SCAN = f"""
 SELECT {COLUMNS} FROM eventstore_event WHERE stream_type = %s AND (stream_id, version) > (%s, %s)
+ORDER BY stream_id, version
+"""
+OF_STREAMS = f"""
+SELECT stream_type, {COLUMNS} FROM eventstore_event WHERE stream_id IN ({{}})
 ORDER BY stream_id, version
 """
 
@@ -62,6 +66,19 @@ def stored_events(
             yield _rows(stream_type, cursor)
 
 
+def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
+    """The events of these streams, by stream and version, as they are now."""
+    if not stream_ids:
+        return
+    connection = connections[DATABASE]
+    marks = ", ".join(["%s"] * len(stream_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(OF_STREAMS.format(marks), [db_uuid(connection, one) for one in stream_ids])
+        rows = cursor.fetchall()
+    for stream_type, *row in rows:
+        yield _stored(stream_type, row)
+
+
 def _rows(stream_type: str, cursor: Any) -> Iterator[Stored]:
     rows = cursor.fetchmany(READ)  # at once: it is what takes the snapshot on SQLite
     return _all(stream_type, cursor, rows)
@@ -74,7 +91,7 @@ def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[Stored]:
         rows = cursor.fetchmany(READ)
 
 
-def _stored(stream_type: str, row: tuple[Any, ...]) -> Stored:
+def _stored(stream_type: str, row: Sequence[Any]) -> Stored:
     stream, version, event, wire_name, data, at, actor, command, correlation, cause, trace = row
     envelope = Envelope(
         event_id=_uuid(event),

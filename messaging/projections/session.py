@@ -91,6 +91,13 @@ class Session:
         root.event_id = envelope.event_id
         self._changed[self._projection.root].add((envelope.stream_id,))
 
+    def rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
+        """The rows that there are now."""
+        return {
+            model: {key: row for key, row in rows.items() if row is not None}
+            for model, rows in self._rows.items()
+        }
+
     def write(self, *, fresh: bool = False) -> None:
         """Write what has changed. Raises `RefusedRows` if the database refuses a value.
 

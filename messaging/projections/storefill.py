@@ -93,7 +93,7 @@ class StoreFill:
         chunk goes on with a stream. Raises `BadChunk` if one of the events is bad."""
         session = Session(self._projection, self._generation)
         try:
-            events = [self._recorded(one) for one in chunk]
+            events = [recorded_of(one, self._wanted) for one in chunk]
             if goes_on:
                 session.load(events)
             for recorded in events:
@@ -111,8 +111,10 @@ class StoreFill:
         except Exception as error:
             raise BadChunk from error
 
-    def _recorded(self, one: Stored) -> Recorded:
-        return Recorded(one.envelope, event_of(one, self._wanted))
+
+def recorded_of(one: Stored, wanted: set[str]) -> Recorded:
+    """Raises `Unreadable` and `UnknownMessage`."""
+    return Recorded(one.envelope, event_of(one, wanted))
 
 
 def event_of(one: Stored, wanted: set[str]) -> Any:

@@ -1,0 +1,86 @@
+"""`manage.py verify`"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from messaging.bus import current_bus
+from messaging.exceptions import PostlogError
+from messaging.projections.registry import PROJECTIONS
+from messaging.verification.logcopy import LogCopy
+from messaging.verification.readmodels import ReadModelsAgainstStore
+from messaging.verification.storelog import (
+    StoreAgainstLog,
+    all_streams,
+    events_by_stream,
+    require_same_identity,
+)
+
+REPORT_EVERY_S = 5.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the event store, the log and the live read models, and print every difference, "
+        "one a line. Nothing is changed, and commands may be sent meanwhile. 0: there is none."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--patience",
+            type=float,
+            default=10.0,
+            metavar="SECONDS",
+            help="How long what lags may make no headway before it is a difference (10).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = 0
+        try:
+            for difference in self._differences(options["patience"]):
+                self.stdout.write(difference)
+                count += 1
+        except (PostlogError, DatabaseError) as error:
+            raise CommandError(f"{type(error).__name__}: {error}") from error
+        if count:
+            raise CommandError(f"{count:,} differences.")
+
+    def _differences(self, patience_s: float) -> Iterator[str]:
+        bus = current_bus()
+        yield from require_same_identity(bus)
+        begin, ends = bus.begin_offsets(), bus.end_offsets()
+        for partition, offset in begin.items():
+            if offset:
+                yield f"partition {partition}: the log has lost the records before offset {offset}"
+        with LogCopy(len(ends)) as copy:
+            copy.add(bus, begin, ends)
+            self.stderr.write(f"{copy.read:,} records of the log are read.")
+            yield from copy.odd
+            yield from copy.late()
+            store = StoreAgainstLog(copy)
+            read_models = [ReadModelsAgainstStore(one) for one in PROJECTIONS.values()]
+            yield from self._stream_by_stream(store, read_models)
+            yield from store.streams_of_the_log_alone()
+            yield from store.missing(bus, ends)
+        for one in read_models:
+            yield from one.foreign()
+            yield from one.behind(patience_s)
+        self.stderr.write(f"{store.events:,} events are compared.")
+
+    def _stream_by_stream(
+        self, store: StoreAgainstLog, read_models: list[ReadModelsAgainstStore]
+    ) -> Iterator[str]:
+        reported = time.monotonic()
+        for streams in all_streams():
+            for one in read_models:
+                one.look(streams)
+            events = events_by_stream(streams)
+            yield from store.compare(streams, events)
+            for one in read_models:
+                yield from one.compare(events)
+            if time.monotonic() - reported > REPORT_EVERY_S:
+                reported = time.monotonic()
+                self.stderr.write(f"{store.events:,} events so far.")

@@ -1,0 +1,123 @@
+"""What the log says, in a temporary SQLite file: it can be looked up, and memory stays flat."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import NamedTuple
+from uuid import UUID
+
+from messaging import codec
+from messaging.bus.base import Bus, Record, partition_of
+from messaging.exceptions import Unreadable
+
+SCHEMA = """
+CREATE TABLE record (
+    stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
+    PRIMARY KEY (stream, version, event)
+) WITHOUT ROWID
+"""
+# Of what is in the log several times the first one counts.
+INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+LATE = """
+SELECT stream, version, "partition", "offset" FROM (
+    SELECT *, LAG("offset") OVER (PARTITION BY stream ORDER BY version) AS earlier,
+        LAG("partition") OVER (PARTITION BY stream ORDER BY version) AS beside FROM record
+) WHERE "offset" < earlier AND "partition" = beside
+"""
+
+
+class Logged(NamedTuple):
+    """One event as the log has it."""
+
+    event_id: UUID
+    digest: bytes
+    place: str
+
+
+class LogCopy:
+    """Use it as a context manager: the file is gone at the end."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._folder = TemporaryDirectory(prefix="postlog-verify-")
+        self._db = sqlite3.connect(f"{self._folder.name}/log.sqlite3", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.execute(SCHEMA)
+        self.odd: list[str] = []  # records that are not what the relay writes
+        self.read = 0
+
+    def __enter__(self) -> "LogCopy":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.close()
+        self._folder.cleanup()
+
+    def add(self, bus: Bus, begin: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        """Read these offsets of the log."""
+        for partition, end in ends.items():
+            for records in bus.read(partition, begin[partition], end):
+                rows = [row for record in records if (row := self._row(record)) is not None]
+                self._db.execute("BEGIN")
+                self._db.executemany(INSERT, rows)
+                self._db.execute("COMMIT")
+                self.read += len(records)
+
+    def of(self, stream_id: UUID) -> dict[int, list[Logged]]:
+        """What the log has of a stream, by version. More than one entry: a fork."""
+        found: dict[int, list[Logged]] = {}
+        rows = self._db.execute("SELECT * FROM record WHERE stream = ?", [stream_id.bytes])
+        for _, version, event, digest, partition, offset in rows:
+            logged = Logged(UUID(bytes=event), digest, _place(partition, offset))
+            found.setdefault(version, []).append(logged)
+        return found
+
+    def streams(self) -> Iterator[UUID]:
+        rows = self._db.execute("SELECT DISTINCT stream FROM record ORDER BY stream")
+        return (UUID(bytes=stream) for (stream,) in rows)
+
+    def late(self) -> Iterator[str]:
+        """Events that stand in the log before an earlier one of their stream."""
+        for stream, version, partition, offset in self._db.execute(LATE):
+            yield (
+                f"stream {UUID(bytes=stream)}: version {version} stands at "
+                f"{_place(partition, offset)}, before version {version - 1}"
+            )
+
+    def _row(self, record: Record) -> tuple[object, ...] | None:
+        place = _place(record.partition, record.offset)
+        try:
+            if record.value is None:
+                raise Unreadable("the record has no value")
+            envelope, data = codec.decode_envelope(record.value)
+        except Unreadable as error:
+            self.odd.append(f"{place}: not readable: {error}")
+            return None
+        key = str(envelope.stream_id)
+        if record.partition != partition_of(key, self._partitions):
+            self.odd.append(f"{place}: stream {key} belongs to another partition")
+        document = codec.encode_record(envelope, bytes(data).decode())
+        return (
+            envelope.stream_id.bytes,
+            envelope.version,
+            envelope.event_id.bytes,
+            digest_of(document),
+            record.partition,
+            record.offset,
+        )
+
+
+def digest_of(document: bytes) -> bytes:
+    return blake2b(document, digest_size=16).digest()
+
+
+def _place(partition: int, offset: int) -> str:
+    return f"partition {partition} offset {offset}"
