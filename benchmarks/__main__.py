@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmarks.measure import Result
 from benchmarks.setup import servers
 
-NAMES = ("write", "relay", "consume", "serve", "latency")
+NAMES = ("write", "relay", "consume", "serve", "latency", "long_streams", "rebuild")
 RESULTS = Path(__file__).parent / "results"
 
 

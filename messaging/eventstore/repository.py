@@ -1,5 +1,6 @@
 """The repository: loads a stream as the state that its events add up to, and saves new events."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -7,13 +8,18 @@ from uuid import UUID
 
 from messaging import codec
 from messaging.eventstore import statements
-from messaging.eventstore.statements import Row
+from messaging.eventstore.snapshots import EVERY, SnapshotCodec
+from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit import UnitOfWork
-from messaging.exceptions import LostRace
+from messaging.exceptions import LostRace, Unreadable
 from messaging.message import Result
 
 S = TypeVar("S")
 E = TypeVar("E")
+
+log = logging.getLogger("postlog.store")
+
+NO_SNAPSHOT = ""  # the schema that none has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,29 +29,46 @@ class Loaded(Generic[S]):
     stream_id: UUID
     version: int  # 0: it has no events
     state: S | None  # None: it has no events
+    snapshot: int = 0  # the version of the snapshot that it was loaded from; 0: of none
 
 
 class Repository(Generic[S, E]):
     """All streams of one type.
 
     `evolve(state, event)` returns the state after the event; it owns the state that it
-    is given and may change it in place.
+    is given and may change it in place. Raise `schema` when it gives the events another
+    meaning: snapshots carry it, and those of another one are not used.
     """
 
-    def __init__(self, stream_type: str, evolve: Callable[[S | None, E], S]) -> None:
+    def __init__(
+        self,
+        stream_type: str,
+        evolve: Callable[[S | None, E], S],
+        state_type: type[S],
+        *,
+        schema: int,
+    ) -> None:
         self._stream_type = stream_type
         self._evolve = evolve
+        self._snapshots = SnapshotCodec(state_type, schema)
 
     def load(self, unit: UnitOfWork, stream_id: UUID) -> Loaded[S]:
         """Lock a stream and load it. One that does not exist has version 0 and no state."""
-        rows = statements.load(stream_id, "")
-        if not _is_complete(rows):
-            # We waited for the lock, so the statement's snapshot is older than the row that
-            # it locked. Now that we hold it, a second look sees everything.
-            rows = statements.load(stream_id, "")
-            if not _is_complete(rows):
-                raise LostRace
-        return self._fold(stream_id, rows)
+        rows = _read(stream_id, self._snapshots.schema)
+        try:
+            state = self._snapshot_of(rows)
+        except Unreadable as error:
+            log.warning("stream %s is loaded without its snapshot: %s", stream_id, error)
+            rows, state = _read(stream_id, NO_SNAPSHOT), None
+        if not rows:
+            return self.new(stream_id)
+        events = [codec.decode_event(row.type or "", row.text or "") for row in rows[1:]]
+        return Loaded(
+            stream_id=stream_id,
+            version=rows[0].stream_version or 0,
+            state=self._after(state, events),
+            snapshot=rows[0].version or 0,
+        )
 
     def new(self, stream_id: UUID) -> Loaded[S]:
         """A stream whose id was made just now: nothing to load. Saving fails if it exists."""
@@ -60,18 +83,47 @@ class Repository(Generic[S, E]):
         ids: dict[str, UUID],
         created: bool = False,
     ) -> Result:
-        """Append the events, which may be none, to the stream as it was loaded."""
-        version = unit.append(self._stream_type, loaded.stream_id, loaded.version, events)
+        """Append the events, which may be none, to the stream as it was loaded.
+
+        This hands the state of `loaded` over.
+        """
+        version = unit.append(
+            self._stream_type, loaded.stream_id, loaded.version, events, self._due(loaded, events)
+        )
         return Result(stream_id=loaded.stream_id, version=version, ids=ids, created=created)
 
-    def _fold(self, stream_id: UUID, rows: list[Row]) -> Loaded[S]:
-        state: S | None = None
-        for row in rows[1:]:
-            assert row.type is not None
-            assert row.text is not None
-            state = self._evolve(state, codec.decode_event(row.type, row.text))
-        version = rows[0].stream_version or 0 if rows else 0
-        return Loaded(stream_id=stream_id, version=version, state=state)
+    def _due(self, loaded: Loaded[S], events: Sequence[E]) -> Snapshot | None:
+        """The snapshot to write with the events, if the last one is far behind."""
+        if not events or loaded.version + len(events) - loaded.snapshot < EVERY:
+            return None
+        state = self._after(loaded.state, events)
+        assert state is not None
+        return Snapshot(self._snapshots.schema, self._snapshots.encode(state))
+
+    def _after(self, state: S | None, events: Sequence[E]) -> S | None:
+        for event in events:
+            state = self._evolve(state, event)
+        return state
+
+    def _snapshot_of(self, rows: list[Row]) -> S | None:
+        """The state of the snapshot, if there is one. Raises `Unreadable`."""
+        if not rows or rows[0].text is None:
+            return None
+        if (rows[0].version or 0) > (rows[0].stream_version or 0):
+            raise Unreadable("it is of a later version than the stream")
+        return self._snapshots.decode(rows[0].text)
+
+
+def _read(stream_id: UUID, schema: str) -> list[Row]:
+    """Lock the stream and read all of it, from the snapshot of that schema on."""
+    rows = statements.load(stream_id, schema)
+    if not _is_complete(rows):
+        # We waited for the lock, so the statement's snapshot is older than the row that
+        # it locked. Now that we hold it, a second look sees everything.
+        rows = statements.load(stream_id, schema)
+        if not _is_complete(rows):
+            raise LostRace
+    return rows
 
 
 def _is_complete(rows: list[Row]) -> bool:

@@ -62,6 +62,12 @@ INSERT_OUTBOX = Statement(
     "INSERT INTO eventstore_outbox (position) "
     "SELECT position FROM eventstore_event WHERE stream_id = %s AND version > %s",
 )
+WRITE_SNAPSHOT = Statement(
+    "postlog_snapshot",
+    "INSERT INTO eventstore_snapshot (stream_id, schema, version, state) VALUES (%s, %s, %s, %s) "
+    "ON CONFLICT (stream_id) DO UPDATE SET "
+    "schema = excluded.schema, version = excluded.version, state = excluded.state",
+)
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
     "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s",
@@ -73,6 +79,14 @@ INSERT_RECEIPT = Statement(
 )
 
 Call = tuple[Statement, list[Any]]
+
+
+class Snapshot(NamedTuple):
+    """The state after the last event that goes with it."""
+
+    schema: str
+    state: str
+
 
 # By connection of psycopg2: the statements that it has planned.
 _planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
@@ -102,7 +116,12 @@ def load(stream_id: UUID, schema: str) -> list[Row]:
     return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
 
 
-def append(before: int, envelopes: Sequence[Envelope], payloads: Sequence[str]) -> None:
+def append(
+    before: int,
+    envelopes: Sequence[Envelope],
+    payloads: Sequence[str],
+    snapshot: Snapshot | None = None,
+) -> None:
     """Advance the stream from version `before`, insert its events and their outbox rows.
 
     The stream's row is written first: so the lock is held before a position is
@@ -120,7 +139,10 @@ def append(before: int, envelopes: Sequence[Envelope], payloads: Sequence[str]) 
         (INSERT_EVENT, event_values(connection, envelope, payload))
         for envelope, payload in zip(envelopes, payloads, strict=True)
     ]
-    execute(connection, [stream, *events, (INSERT_OUTBOX, [key, before])])
+    calls = [stream, *events, (INSERT_OUTBOX, [key, before])]
+    if snapshot is not None:
+        calls.append((WRITE_SNAPSHOT, [key, snapshot.schema, last.version, snapshot.state]))
+    execute(connection, calls)
 
 
 def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> list[Any]:

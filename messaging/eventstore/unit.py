@@ -29,7 +29,12 @@ class UnitOfWork:
         return uuid7()
 
     def append(
-        self, stream_type: str, stream_id: UUID, before: int, events: Sequence[object]
+        self,
+        stream_type: str,
+        stream_id: UUID,
+        before: int,
+        events: Sequence[object],
+        snapshot: statements.Snapshot | None = None,
     ) -> int:
         """Append to a stream that is at version `before`; return its new version."""
         if not events:
@@ -52,7 +57,7 @@ class UnitOfWork:
             )
             for version, (wire_name, _) in enumerate(encoded, before + 1)
         ]
-        statements.append(before, envelopes, [payload for _, payload in encoded])
+        statements.append(before, envelopes, [payload for _, payload in encoded], snapshot)
         return before + len(events)
 
 

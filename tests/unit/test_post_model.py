@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands_app import post as decide
-from commands_app.post import Post, evolve
+from commands_app.post import Post, evolve, fingerprint
 from messaging.exceptions import Refused
 
 ID = UUID(int=1)
@@ -119,9 +119,9 @@ def in_model(model: dict[str, Any], kind: str, actor: str, comment: UUID, text: 
     elif kind == "comment":
         if comment in model["comments"] or comment in model["gone"]:
             return "comment_exists"
-        model["comments"][comment] = (actor, text)
+        model["comments"][comment] = (actor, fingerprint(text))
     elif kind == "edit_comment":
-        model["comments"][comment] = (actor, text)
+        model["comments"][comment] = (actor, fingerprint(text))
     elif kind == "uncomment":
         del model["comments"][comment]
         model["gone"] = sorted([*model["gone"], comment])
@@ -137,7 +137,7 @@ def as_model(post: Post | None) -> dict[str, Any]:
         "author": post.author,
         "message": post.message,
         "likers": sorted(post.likers),
-        "comments": {key: (c.author, c.text) for key, c in post.comments.items()},
+        "comments": {key: tuple(c) for key, c in post.comments.items()},
         "gone": sorted(post.removed_comments),
         "removed": post.removed,
     }

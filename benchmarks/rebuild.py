@@ -1,0 +1,104 @@
+"""A rebuild of a million events, by `manage.py rebuild` in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.fill import fill_outbox_again
+from benchmarks.measure import Result
+
+EVENTS, STREAMS = 1_000_000, 100_000
+ROOT = Path(__file__).resolve().parents[1]
+# Of ten events of a stream: the post, four likes, three comments, two edits.
+FILL = """
+INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, recorded_at,
+  actor, command_id, correlation_id, causation_id, traceparent)
+SELECT s, 'post', v, gen_random_uuid(), 'posts.' || kind || '.v1',
+  CASE kind
+    WHEN 'post_created' THEN json_build_object('post_id', s, 'author', 'author', 'message', text)
+    WHEN 'post_liked' THEN json_build_object('post_id', s, 'username', 'person' || v)
+    WHEN 'comment_added' THEN json_build_object('post_id', s, 'comment_id', gen_random_uuid(),
+      'author', 'person' || v, 'text', text)
+    ELSE json_build_object('post_id', s, 'message', text || v)
+  END::text, now(), 'author', gen_random_uuid(), gen_random_uuid(), NULL, ''
+FROM (SELECT gen_random_uuid() AS s FROM generate_series(1, %s) OFFSET 0) AS streams,
+  (SELECT v, (ARRAY['post_created', 'post_liked', 'comment_added', 'post_liked', 'message_updated',
+    'comment_added', 'post_liked', 'comment_added', 'message_updated', 'post_liked'])[v] AS kind,
+    repeat('Some text, as people write it. ', 3) AS text
+   FROM generate_series(1, %s) AS v) AS versions
+"""
+STREAM_ROWS = """
+INSERT INTO eventstore_stream (stream_id, stream_type, version)
+SELECT stream_id, 'post', max(version) FROM eventstore_event GROUP BY stream_id
+ON CONFLICT DO NOTHING
+"""
+
+
+def results() -> Iterator[Result]:
+    fill(STREAMS, EVENTS // STREAMS)
+    for source, seconds in (("store", 60), ("log", 150)):
+        if source == "log":
+            publish_everything()
+        took, megabytes = rebuilt(source)
+        common = {"workload": f"posts, {EVENTS:,} events of {STREAMS:,} streams", "target": 1.0}
+        yield Result(
+            name=f"rebuild --from {source}",
+            ours=took,
+            limit=seconds,
+            against="the figure asked for",
+            unit="s",
+            higher_is_better=False,
+            **common,
+        )
+        yield Result(
+            name=f"rebuild --from {source}, memory",
+            ours=megabytes,
+            limit=200,
+            against="the figure asked for",
+            unit="MB",
+            higher_is_better=False,
+            **common,
+        )
+
+
+def fill(streams: int, each: int) -> None:
+    """By the database itself: a million commands would take half an hour."""
+    from django.db import connections
+
+    with connections["default"].cursor() as cursor:
+        cursor.execute(FILL, [streams, each])
+        cursor.execute(STREAM_ROWS)
+        cursor.execute("ANALYZE eventstore_event")
+
+
+def publish_everything() -> None:
+    from threading import Event as Flag
+    from threading import Thread
+
+    from messaging.bus import current_bus
+    from messaging.eventstore import outbox
+    from messaging.eventstore.relay import Relay
+
+    fill_outbox_again()
+    stop = Flag()
+    relay = Thread(target=Relay(current_bus()).run, args=(stop,))
+    relay.start()
+    while outbox.waiting():
+        time.sleep(0.5)
+    stop.set()
+    relay.join()
+
+
+def rebuilt(source: str) -> tuple[float, float]:
+    """Seconds, start of Python included, and megabytes at the highest."""
+    begun = time.perf_counter()
+    command = [sys.executable, "manage.py", "rebuild", "posts", "--from", source]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"manage.py rebuild: exit code {process.returncode}")
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024
