@@ -93,7 +93,7 @@ class OffsetOutOfRange(Loss):
         super().__init__(
             f"partition {partition}: the checkpoint is at offset {offset}, but the log's records "
             f"begin at offset {first} and end before offset {end}. Records were lost: by "
-            "retention, by deletion, or with a disk."
+            "retention, by deletion, or with a disk. Run `manage.py rebuild --from store`."
         )
         self.partition = partition
         self.offset = offset

@@ -99,14 +99,18 @@ class KafkaBus(Bus):
         if topic["error_code"] != 0:
             raise Loss(
                 f"The broker has no topic {self.topic!r} (error {topic['error_code']}): it was "
-                "deleted, or KAFKA_TOPIC names another than before."
+                "deleted, or KAFKA_TOPIC names another than before. To make it and fill it again, "
+                "run `manage.py republish --all --accept-new-log` and then `manage.py rebuild "
+                "--from store`."
             )
         count = len(topic["partitions"])
         if count != self.partitions:
             raise Loss(
                 f"The topic {self.topic!r} has {count} partitions, KAFKA_PARTITIONS says "
                 f"{self.partitions}. With another count, new events of a stream would go to "
-                "another partition than its old ones."
+                "another partition than its old ones, and Kafka takes no partitions back: delete "
+                "the topic, or name a new one with KAFKA_TOPIC. Then run `manage.py republish "
+                "--all --accept-new-log` and `manage.py rebuild --from store`."
             )
         return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=count)
 
@@ -141,7 +145,8 @@ class KafkaBus(Bus):
             auto_offset_reset="none",
             allow_auto_create_topics=False,
             metadata_max_age_ms=10_000,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,  # compressed; a larger record comes all the same
+            fetch_max_bytes=8 * 1024 * 1024,
         )
 
     def client_of(self, kind: Callable[..., Any], **config: Any) -> Any:

@@ -19,7 +19,8 @@ def require_same_log(identity: Identity) -> None:
             f"The log is not the one that this store has published to: that was {known.identity}, "
             f"this is {identity} (cluster, topic id, partitions). The topic was deleted and made "
             "anew, or this is another cluster. Nothing is published. If the new log is right, run "
-            "`manage.py republish --all --accept-new-log`."
+            "`manage.py republish --all --accept-new-log` and then `manage.py rebuild --from "
+            "store`."
         )
 
 

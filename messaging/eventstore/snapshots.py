@@ -4,6 +4,7 @@ They are never needed: one that is missing, of another schema or unreadable cost
 load, and the next append of that stream writes it anew.
 """
 
+import gc
 from hashlib import sha256
 from typing import Generic, TypeVar
 
@@ -34,7 +35,14 @@ class SnapshotCodec(Generic[S]):
 
     def decode(self, text: str) -> S:
         """Raises `Unreadable`."""
+        # Nothing of what is made here is garbage, but thousands of new objects would have the
+        # collector look through all there are, which took twice as long as the decoding.
+        collects = gc.isenabled()
+        gc.disable()
         try:
             return self._decoder.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise Unreadable(f"snapshot: {error}") from error
+        finally:
+            if collects:
+                gc.enable()

@@ -221,5 +221,7 @@ class _Run:
             record.offset,
             f"Fork: version {envelope.version} of stream {envelope.stream_id} was event {known}, "
             f"now offset {record.offset} says it is {envelope.event_id}. Two histories were "
-            "published: find out which is right before going on.",
+            "published. `manage.py verify` lists where they differ. If the store is right, run "
+            "`manage.py rebuild --from store`; if it was put back to an earlier copy, `manage.py "
+            "restore-events`.",
         )

@@ -130,8 +130,12 @@ class Builder:
                 projection=name, generation=state.live_generation
             )
             rows = list(live.order_by("partition"))
+            # A checkpoint of another log says nothing, one beyond the end no more than the end.
+            ends = self._bus.end_offsets()
             wanted = {
-                row.partition: row.offset for row in rows if row.identity == follower.identity
+                row.partition: min(row.offset, ends[row.partition])
+                for row in rows
+                if row.identity == follower.identity
             }
             if follower.left(wanted) > MOST_AT_SWITCH:
                 return False

@@ -1,0 +1,131 @@
+"""Each way to lose the log, made for real: it is seen, nothing is applied wrongly, and the
+commands that the message names mend it."""
+
+import re
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from commands_app.commands import EditMessage, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.message import Context
+from messaging.overview import overview
+from messaging.projections import checkpoints
+from messaging.projections.models import Checkpoint
+from queries_app.models import Post
+from tests.support.fold import assert_histories_equal_the_fold, assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.processes import Worker, manage
+from tests.support.rebuilding import some_posts
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+def admin(mode: Mode) -> KafkaAdminClient:
+    return KafkaAdminClient(bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"])
+
+
+def published_and_deleted(mode: Mode) -> None:
+    """While the consumer was away, and longer than the log keeps them."""
+    for number in range(20):
+        mediator.send(NewPost(message=f"unseen {number}"), ALICE)
+    with Worker(mode.env, "runrelay") as relay:
+        wait_until(lambda: overview()["outbox"] == 0, "they are published")
+        assert relay.stop() == 0
+    client, topic = admin(mode), mode.env["KAFKA_TOPIC"]
+    ends = current_bus().end_offsets()
+    client.delete_records({TopicPartition(topic, p): end for p, end in ends.items()})
+    client.close()
+
+
+def checkpoint_beyond_the_end(mode: Mode) -> None:
+    """The broker was put back to an earlier copy of its data: to the consumer it is this."""
+    for row in Checkpoint.objects.all():
+        row.offset += 1_000
+        row.save()
+
+
+def topic_deleted(mode: Mode) -> None:
+    client = admin(mode)
+    client.delete_topics([mode.env["KAFKA_TOPIC"]])
+    client.close()
+
+
+def partitions_added(mode: Mode) -> None:
+    client = admin(mode)
+    client.create_partitions({mode.env["KAFKA_TOPIC"]: 13})
+    client.close()
+
+
+LOSSES: dict[str, tuple[Callable[[Mode], None], str, tuple[str, ...]]] = {
+    # how it comes about, what the message says, and who has to refuse
+    "records deleted": (published_and_deleted, "Records were lost", ("runconsumer",)),
+    "beyond the end": (checkpoint_beyond_the_end, "Records were lost", ("runconsumer",)),
+    "topic deleted": (topic_deleted, "The log is not the one", ("runrelay", "runconsumer")),
+    "partitions added": (partitions_added, "has 13 partitions", ("runrelay", "runconsumer")),
+}
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_a_loss_is_seen_and_mended_by_the_commands_that_the_message_names(
+    postgresql: Mode, loss: str
+) -> None:
+    lose, says, refuse = LOSSES[loss]
+    some_posts()
+    consumed(postgresql)
+    seen = shown()
+
+    lose(postgresql)
+    mediator.send(EditMessage(post_id=an_open_post(), message="after the loss"), ALICE)
+    for command in refuse:
+        with Worker(postgresql.env, *no_relay(command)) as worker:
+            assert worker.wait(60) == 1, f"{command} refuses to go on"
+            message = worker.output()
+        assert says in message
+    assert shown() == seen, "nothing was applied"
+
+    if loss == "partitions added":
+        assert "delete the topic" in message
+        topic_deleted(postgresql)
+    commands = re.findall(r"`manage.py ([^`]+)`", " ".join(message.split()))
+    assert commands
+    for command in dict.fromkeys(commands):
+        done = manage(postgresql.env, *command.split())
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    consumed(postgresql)
+    assert_read_models_equal_the_fold(checkpoints.live_generation("posts"))
+    assert_histories_equal_the_fold(checkpoints.live_generation("history"))
+    verified = manage(postgresql.env, "verify")
+    if loss == "records deleted":  # the read models are mended; that the log is short, it says
+        assert "the log has lost the records before offset" in verified.stdout
+        assert not [line for line in verified.stdout.splitlines() if line.startswith("posts")]
+    else:
+        assert (verified.returncode, verified.stdout) == (0, "")
+
+
+def no_relay(command: str) -> list[str]:
+    return [command, "--no-relay"] if command == "runconsumer" else [command]
+
+
+def consumed(mode: Mode) -> None:
+    with Worker(mode.env, "runconsumer") as consumer:
+        wait_until(drained, "all is consumed", 60)
+        assert consumer.stop() == 0
+
+
+def drained() -> bool:
+    found = overview()
+    return found["outbox"] == 0 and found["lag"] == 0
+
+
+def shown() -> dict[UUID, int]:
+    return dict(Post.objects.values_list("stream_id", "version"))
+
+
+def an_open_post() -> UUID:
+    found: UUID = Post.objects.filter(visible=True).values_list("stream_id", flat=True)[0]
+    return found
