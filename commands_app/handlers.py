@@ -1,5 +1,6 @@
 """One function a command: load, decide, append. The rules are in post.py."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from commands_app import post
@@ -14,8 +15,16 @@ from commands_app.commands import (
     UnlikePost,
 )
 from commands_app.post import Post, evolve
-from messaging.contracts.posts import STREAM_TYPE, PostEvent
+from messaging.contracts.posts import (
+    STREAM_TYPE,
+    CommentAdded,
+    CommentRemoved,
+    CommentUpdated,
+    PostCreated,
+    PostEvent,
+)
 from messaging.eventstore.repository import Repository
+from messaging.eventstore.restore import answers_again
 from messaging.eventstore.unit import UnitOfWork
 from messaging.mediator import handles
 from messaging.message import Result
@@ -87,3 +96,14 @@ def delete_post(command: DeletePost, unit: UnitOfWork) -> Result:
 
 def comment_ids(post_id: UUID, comment_id: UUID) -> dict[str, UUID]:
     return {"post_id": post_id, "comment_id": comment_id}
+
+
+@answers_again(STREAM_TYPE)
+def answer_of(events: Sequence[PostEvent]) -> tuple[dict[str, UUID], bool]:
+    """The ids that the answer to the command named, and whether it created something."""
+    event = events[-1]
+    if isinstance(event, CommentAdded | CommentUpdated | CommentRemoved):
+        ids = comment_ids(event.post_id, event.comment_id)
+    else:
+        ids = {"post_id": event.post_id}
+    return ids, isinstance(event, PostCreated | CommentAdded)

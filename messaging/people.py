@@ -12,6 +12,7 @@ class People:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self.made = 0
 
     def username(self, actor: str) -> str:
         """The username of the account, which is made, without a password, if there is none.
@@ -20,11 +21,16 @@ class People:
         """
         known = self._known.get(actor)
         if known is None:
-            known = self._known[actor] = _find_or_create(actor)
+            known = self._known[actor] = self._find_or_create(actor)
         return known
 
+    def _find_or_create(self, actor: str) -> str:
+        found, made = _found_or_made(actor)
+        self.made += made
+        return found
 
-def _find_or_create(actor: str) -> str:
+
+def _found_or_made(actor: str) -> tuple[str, bool]:
     model = get_user_model()
     field = model._meta.get_field("username")
     try:
@@ -36,7 +42,7 @@ def _find_or_create(actor: str) -> str:
         raise Invalid("invalid_actor", "A username is not empty.")
     known = model.objects.filter(username__iexact=actor).values_list("username", flat=True)
     if (found := known.first()) is not None:
-        return found
+        return found, False
     user = model(username=actor)
     user.set_unusable_password()
     try:
@@ -45,5 +51,5 @@ def _find_or_create(actor: str) -> str:
     except IntegrityError:  # somebody else has just made it
         if (found := known.first()) is None:
             raise
-        return found
-    return actor
+        return found, False
+    return actor, True

@@ -48,6 +48,15 @@ def store(context: Context, result: Result) -> None:
         _insert(context.actor, context.command_id, Answer(result=result))
 
 
+def restore(actor: str, command_id: UUID, result: Result) -> bool:
+    """Store the result of a command that the log tells of, unless its receipt is there.
+    Needs a transaction."""
+    if find(Context(actor=actor, command_id=command_id)) is not None:
+        return False
+    _insert(actor, command_id, Answer(result=result))
+    return True
+
+
 def store_refusal(context: Context, refusal: Refused) -> Answer | None:
     """Remember a refusal, and return it; or the answer that somebody else stored meanwhile."""
     if context.command_id is None or isinstance(refusal, exceptions.ConcurrentChange):

@@ -121,8 +121,11 @@ def append(
     envelopes: Sequence[Envelope],
     payloads: Sequence[str],
     snapshot: Snapshot | None = None,
+    *,
+    publish: bool = True,
 ) -> None:
-    """Advance the stream from version `before`, insert its events and their outbox rows.
+    """Advance the stream from version `before`, insert its events and their outbox rows
+    (`publish=False`: the log has them already).
 
     The stream's row is written first: so the lock is held before a position is
     allocated, and the positions of a stream are in the order of its versions. The relay
@@ -139,7 +142,9 @@ def append(
         (INSERT_EVENT, event_values(connection, envelope, payload))
         for envelope, payload in zip(envelopes, payloads, strict=True)
     ]
-    calls = [stream, *events, (INSERT_OUTBOX, [key, before])]
+    calls = [stream, *events]
+    if publish:
+        calls.append((INSERT_OUTBOX, [key, before]))
     if snapshot is not None:
         calls.append((WRITE_SNAPSHOT, [key, snapshot.schema, last.version, snapshot.state]))
     execute(connection, calls)

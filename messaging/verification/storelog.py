@@ -5,9 +5,9 @@ from itertools import groupby
 from uuid import UUID
 
 from messaging.bus.base import Bus
+from messaging.bus.logcopy import LogCopy, digest_of
 from messaging.eventstore.models import Event, LogIdentity, Outbox, Stream
 from messaging.eventstore.scan import Stored, events_of
-from messaging.verification.logcopy import LogCopy, digest_of
 
 STREAMS = 500  # that are looked at together
 

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from messaging.bus import current_bus
+from messaging.bus.logcopy import LogCopy
 from messaging.exceptions import PostlogError
 from messaging.projections.registry import PROJECTIONS
-from messaging.verification.logcopy import LogCopy
 from messaging.verification.readmodels import ReadModelsAgainstStore
 from messaging.verification.storelog import (
     StoreAgainstLog,

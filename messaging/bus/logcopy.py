@@ -15,11 +15,11 @@ from messaging.exceptions import Unreadable
 SCHEMA = """
 CREATE TABLE record (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
-    PRIMARY KEY (stream, version, event)
+    document BLOB, PRIMARY KEY (stream, version, event)
 ) WITHOUT ROWID
 """
 # Of what is in the log several times the first one counts.
-INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 LATE = """
 SELECT stream, version, "partition", "offset" FROM (
     SELECT *, LAG("offset") OVER (PARTITION BY stream ORDER BY version) AS earlier,
@@ -34,14 +34,16 @@ class Logged(NamedTuple):
     event_id: UUID
     digest: bytes
     place: str
+    document: bytes | None  # as it stands in the log, if that was to be kept
 
 
 class LogCopy:
     """Use it as a context manager: the file is gone at the end."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, *, keep_documents: bool = False) -> None:
         self._partitions = partitions
-        self._folder = TemporaryDirectory(prefix="postlog-verify-")
+        self._keep = keep_documents
+        self._folder = TemporaryDirectory(prefix="postlog-log-")
         self._db = sqlite3.connect(f"{self._folder.name}/log.sqlite3", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -75,8 +77,8 @@ class LogCopy:
         """What the log has of a stream, by version. More than one entry: a fork."""
         found: dict[int, list[Logged]] = {}
         rows = self._db.execute("SELECT * FROM record WHERE stream = ?", [stream_id.bytes])
-        for _, version, event, digest, partition, offset in rows:
-            logged = Logged(UUID(bytes=event), digest, _place(partition, offset))
+        for _, version, event, digest, partition, offset, document in rows:
+            logged = Logged(UUID(bytes=event), digest, _place(partition, offset), document)
             found.setdefault(version, []).append(logged)
         return found
 
@@ -112,6 +114,7 @@ class LogCopy:
             digest_of(document),
             record.partition,
             record.offset,
+            record.value if self._keep else None,
         )
 
 

@@ -1,0 +1,80 @@
+"""Kafka as a data store: a repository that reads streams from the log alone, no database.
+
+It costs a reading of the stream's whole partition, as the log has no index by stream: for
+looking into a history, for tools and for proofs, not for a page.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from messaging import codec
+from messaging.bus.base import Bus, partition_of
+from messaging.codec import Recorded
+from messaging.exceptions import Loss, Unreadable
+from messaging.message import Envelope
+
+S = TypeVar("S")
+
+
+class LogRepository(Generic[S]):
+    """All streams of one type, read-only. `evolve(state, event)` as a `Repository` has it."""
+
+    def __init__(self, bus: Bus, stream_type: str, evolve: Callable[[S | None, object], S]) -> None:
+        self._bus = bus
+        self._stream_type = stream_type
+        self._evolve = evolve
+
+    def load(self, stream_id: UUID) -> S | None:
+        """The state that the stream's events add up to; None if the log has none of them.
+        Raises as `history` does."""
+        state: S | None = None
+        for recorded in self.history(stream_id):
+            state = self._evolve(state, recorded.event)
+        return state
+
+    def history(self, stream_id: UUID) -> list[Recorded]:
+        """The stream's events by version, each once.
+
+        Raises `Loss` if one is missing or two tell different histories, `Unreadable` and
+        `UnknownMessage` if the payload of one cannot be read.
+        """
+        found: dict[int, tuple[Envelope, bytes]] = {}
+        for envelope, data in self._records(stream_id):
+            known, _ = found.setdefault(envelope.version, (envelope, data))
+            if known.event_id != envelope.event_id:
+                raise Loss(
+                    f"The log has two events of version {envelope.version} of stream {stream_id}: "
+                    f"{known.event_id} and {envelope.event_id}."
+                )
+        for version in range(1, max(found, default=0)):
+            if version not in found:
+                raise Loss(
+                    f"The log has no version {version} of stream {stream_id}: "
+                    f"`manage.py republish {stream_id}`."
+                )
+        return [
+            Recorded(envelope, codec.decode_event(envelope.type, data))
+            for _, (envelope, data) in sorted(found.items())
+        ]
+
+    def _records(self, stream_id: UUID) -> list[tuple[Envelope, bytes]]:
+        key = str(stream_id)
+        ends = self._bus.end_offsets()
+        partition = partition_of(key, len(ends))
+        first = self._bus.begin_offsets()[partition]
+        return [
+            decoded
+            for records in self._bus.read(partition, first, ends[partition])
+            for record in records
+            if record.key == key.encode()
+            and record.value is not None
+            and (decoded := self._decoded(record.value)) is not None
+        ]
+
+    def _decoded(self, document: bytes) -> tuple[Envelope, bytes] | None:
+        try:
+            envelope, data = codec.decode_envelope(document)
+        except Unreadable:
+            return None  # nothing of ours; if it was, its version is missing
+        return (envelope, bytes(data)) if envelope.stream_type == self._stream_type else None

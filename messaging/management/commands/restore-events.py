@@ -1,0 +1,87 @@
+"""`manage.py restore-events`"""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from messaging.actions import record_from_shell
+from messaging.bus import current_bus
+from messaging.bus.base import Bus
+from messaging.bus.logcopy import LogCopy
+from messaging.eventstore import history, restore
+from messaging.eventstore.restore import Restored
+from messaging.eventstore.statements import DATABASE
+from messaging.exceptions import PostlogError
+from messaging.leadership import Leadership, leadership
+
+REPORT_EVERY_S = 5.0
+MOST_TOLD = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Complete an empty or lagging event store from the log: streams, events, receipts and "
+        "missing people (without a password). Stop the relays and do not send commands meanwhile. "
+        "Running it again changes nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
+        parser.add_argument(
+            "--ignore-unreadable",
+            action="store_true",
+            help="Go on although the log holds records that are no events.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        lock = leadership("relay", DATABASE)
+        try:
+            if not lock.held():
+                raise CommandError("A relay is at work. Stop it, and run this again.")
+            self._restore(current_bus(), lock, options)
+        except (PostlogError, DatabaseError) as error:
+            raise CommandError(f"{type(error).__name__}: {error}") from error
+        finally:
+            lock.release()
+
+    def _restore(self, bus: Bus, lock: Leadership, options: dict[str, Any]) -> None:
+        history.require_same_log(bus.identity())
+        ends = bus.end_offsets()
+        with LogCopy(len(ends), keep_documents=True) as copy:
+            copy.add(bus, bus.begin_offsets(), ends)
+            self.stderr.write(f"{copy.read:,} records of the log are read.")
+            if not options["ignore_unreadable"]:
+                self._refuse(copy.odd, "say --ignore-unreadable if these are no events of yours")
+            self._refuse(list(restore.conflicts(copy)), "nothing was restored")
+            self._reported = time.monotonic()
+            if not options["dry_run"]:
+                record_from_shell("restore-events")
+            done = restore.restore(
+                copy, lambda done: self._go_on(lock, done), dry=options["dry_run"]
+            )
+        self._tell(done, dry=options["dry_run"])
+
+    def _refuse(self, reasons: list[str], what: str) -> None:
+        for reason in reasons[:MOST_TOLD]:
+            self.stderr.write(reason)
+        if reasons:
+            raise CommandError(f"{len(reasons):,} such: {what}.")
+
+    def _go_on(self, lock: Leadership, done: Restored) -> None:
+        if not lock.held():
+            raise CommandError("A relay has begun to work meanwhile. Stop it, and run this again.")
+        if time.monotonic() - self._reported > REPORT_EVERY_S:
+            self._reported = time.monotonic()
+            self.stderr.write(f"{done.events:,} events so far.")
+
+    def _tell(self, done: Restored, *, dry: bool) -> None:
+        what = "would be restored" if dry else "were restored"
+        self.stdout.write(f"{done.events:,} events of {done.streams:,} streams {what}.")
+        if not dry:
+            self.stdout.write(
+                f"{done.receipts:,} receipts and {done.people:,} accounts without a password."
+            )
+        for actor in sorted(done.no_people):
+            self.stdout.write(f"{actor!a} cannot be a username: there is no account of it.")

@@ -1,0 +1,235 @@
+"""An empty or lagging store is completed from the log; what differs is refused and named."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, connections
+
+from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
+from messaging import codec, mediator
+from messaging.bus import current_bus
+from messaging.bus.base import Message
+from messaging.contracts.posts import PostCreated, PostLiked
+from messaging.eventstore import outbox
+from messaging.eventstore.models import Event, LogIdentity, Outbox, Receipt, Snapshot, Stream
+from messaging.message import Context
+from queries_app.projections import posts
+from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
+from tests.support.consuming import consume_all
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.processes import Worker, manage
+from tests.support.rebuilding import some_posts
+from tests.support.records import publish, record_of
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+COLUMNS = (
+    "stream_id", "version", "event_id", "stream_type", "type", "data", "recorded_at", "actor",
+    "command_id", "correlation_id", "causation_id", "traceparent",
+)  # fmt: skip
+LINES = "".join(
+    f'{{"command": "{command}", "actor": "{actor}", "post": "a post", {rest}}}\n'
+    for command, actor, rest in (
+        ("NewPost", "dora", '"message": "from a file"'),
+        ("LikePost", "emil", '"at": 1'),
+        ("AddComment", "dora", '"comment": "c1", "text": "said"'),
+        ("EditComment", "dora", '"comment": "c1", "text": "unsaid"'),
+    )
+)
+
+
+def dump() -> dict[str, Any]:
+    """The store as it is, but for positions and the times of receipts."""
+    return {
+        "events": list(Event.objects.order_by("stream_id", "version").values_list(*COLUMNS)),
+        "streams": list(Stream.objects.order_by("pk").values_list()),
+        "receipts": sorted(Receipt.objects.values_list("actor", "command_id", "answer")),
+        "people": sorted(get_user_model().objects.values_list("username", flat=True)),
+    }
+
+
+def work(mode: Mode, folder: Path) -> Path:
+    """Posts, lines of a file, people; all of it published."""
+    file = folder / "lines.jsonl"
+    file.write_text(LINES)
+    for name in ("alice", "bob"):
+        get_user_model().objects.create_user(name, password="known only here")
+    some_posts()
+    assert manage(mode.env, "sendcommands", str(file)).returncode == 0
+    with Worker(mode.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "it is published")
+        assert relay.stop() == 0
+    return file
+
+
+def wipe_store() -> None:
+    """As if the database was new. The embedded log lives in it too, and stays here."""
+    models = (Event, Outbox, Stream, Receipt, Snapshot, LogIdentity, get_user_model())
+    tables = [model._meta.db_table for model in models]
+    with connections["default"].cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET session_replication_role = replica")
+        else:
+            cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'events_refuse_delete'")
+            trigger = cursor.fetchone()[0]
+            cursor.execute("DROP TRIGGER events_refuse_delete")
+        for table in tables:
+            cursor.execute(f"DELETE FROM {table}")
+        cursor.execute(
+            "RESET session_replication_role" if connection.vendor == "postgresql" else trigger
+        )
+
+
+def test_an_empty_store_is_made_whole_and_commands_go_on(mode: Mode, tmp_path: Path) -> None:
+    file = work(mode, tmp_path)
+    consume_all(posts)
+    before = dump()
+    wipe_store()
+    tried = manage(mode.env, "restore-events", "--dry-run")
+    assert "events of 7 streams would be restored" in tried.stdout, tried.stderr
+    assert not Event.objects.exists()
+    done = manage(mode.env, "restore-events")
+    assert done.returncode == 0, done.stderr
+    assert dump() == before
+    assert not any(user.has_usable_password() for user in get_user_model().objects.all())
+    assert outbox.waiting() == 0
+    again = manage(mode.env, "restore-events")
+    assert "0 events of 0 streams were restored" in again.stdout
+
+    assert manage(mode.env, "sendcommands", str(file)).returncode == 0
+    assert dump() == before, "the same file again changes nothing"
+    post_id = Stream.objects.get(version=4).pk
+    mediator.send(LikePost(post_id=post_id), ALICE)
+    with Worker(mode.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "the relay accepts the history")
+        assert relay.stop() == 0
+    consume_all(posts)
+    assert assert_read_models_equal_the_fold() == 7
+
+
+def test_an_earlier_copy_is_completed(postgresql: Mode, tmp_path: Path) -> None:
+    work(postgresql, tmp_path)
+    copy = copy_of_write_database(postgresql, tmp_path)
+    some_posts()
+    post_id = Stream.objects.get(version=4).pk
+    for number in range(150):  # with a snapshot that the copy does not have
+        mediator.send(EditMessage(post_id=post_id, message=f"{number}"), Context(actor="dora"))
+    mediator.send(AddComment(post_id=post_id, text="by somebody new"), Context(actor="zoe"))
+    with Worker(postgresql.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "it is published")
+        assert relay.stop() == 0
+    before = dump()
+    put_back(postgresql, copy)
+    assert len(dump()["events"]) < len(before["events"])
+    done = manage(postgresql.env, "restore-events")
+    assert done.returncode == 0, done.stderr
+    before["people"] = sorted({*before["people"], "zoe"})
+    assert dump() == before
+    mediator.send(LikePost(post_id=post_id), ALICE)
+    with Worker(postgresql.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "the relay accepts the history")
+        assert relay.stop() == 0
+    consume_all(posts)
+    assert_read_models_equal_the_fold()
+
+
+def refused(mode: Mode, *options: str) -> str:
+    before = dump()
+    done = manage(mode.env, "restore-events", *options)
+    assert done.returncode == 1
+    assert dump() == before, "nothing was restored"
+    return done.stderr
+
+
+def liked(stream_id: UUID, version: int) -> Message:
+    return record_of(stream_id, version, PostLiked(post_id=stream_id, username=f"u{version}"))
+
+
+def test_two_different_records_of_one_version_are_refused_and_named(database: Mode) -> None:
+    post_id = uuid4()
+    publish(
+        record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="a")),
+        liked(post_id, 2),
+        liked(post_id, 2),
+    )
+    message = refused(database)
+    assert f"stream {post_id}: the log has two events of version 2" in message
+    assert "at partition" in message
+
+
+def test_a_store_that_has_another_event_is_refused_and_named(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="mine"), ALICE).stream_id
+    theirs = PostCreated(post_id=post_id, author="alice", message="theirs")
+    publish(record_of(post_id, 1, theirs), liked(post_id, 2))
+    message = refused(database)
+    assert f"stream {post_id}: version 1 is event {Event.objects.get().event_id}" in message
+    assert "send those commands again" in message
+
+
+def test_a_version_that_nobody_has_is_refused_and_named(database: Mode) -> None:
+    post_id = uuid4()
+    publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="a")))
+    publish(liked(post_id, 3))
+    assert f"stream {post_id}: version 2 is neither in the store nor in the log" in refused(
+        database
+    )
+
+
+def test_what_is_no_event_is_passed_over_only_on_demand(database: Mode) -> None:
+    post_id = uuid4()
+    publish(Message("k", b"no json"))
+    publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="a")))
+    assert "--ignore-unreadable" in refused(database)
+    done = manage(database.env, "restore-events", "--ignore-unreadable")
+    assert done.returncode == 0, done.stderr
+    assert Stream.objects.get().pk == post_id
+
+
+def test_it_refuses_beside_a_relay(sqlite: Mode) -> None:
+    mediator.send(NewPost(message="a"), ALICE)
+    with Worker(sqlite.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "the relay is at work")
+        assert "A relay is at work" in refused(sqlite)
+        assert relay.stop() == 0
+
+
+def test_payloads_come_back_byte_by_byte(database: Mode) -> None:
+    post_id = uuid4()
+    event = PostCreated(post_id=post_id, author="alice", message="a")
+    record = record_of(post_id, 1, event)
+    written = b'{"message": "\\u00fc",  "author":"alice", "post_id": "%s"}' % str(post_id).encode()
+    odd = record.value.replace(codec.encode_event(event)[1].encode(), written)
+    assert odd != record.value
+    publish(Message(record.key, odd))
+    assert manage(database.env, "restore-events").returncode == 0
+    assert Event.objects.get().data.encode() == written
+
+
+def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
+    from commands_app.post import Post, evolve
+    from messaging.bus.repository import LogRepository
+    from messaging.exceptions import Loss
+    from tests.integration.test_snapshots import folded
+
+    some_posts()
+    publish_all()
+    publish_all()
+    log: LogRepository[Post] = LogRepository(current_bus(), "post", evolve)
+    for post_id in Stream.objects.values_list("pk", flat=True):
+        assert log.load(post_id) == folded(post_id)
+        stored = Event.objects.filter(stream_id=post_id).order_by("version")
+        assert [one.envelope.event_id for one in log.history(post_id)] == list(
+            stored.values_list("event_id", flat=True)
+        )
+    assert log.load(uuid4()) is None
+    publish(liked(post_id, 99))
+    with pytest.raises(Loss, match=f"republish {post_id}"):
+        log.load(post_id)
+    publish(liked(post_id, 2))
+    with pytest.raises(Loss, match="two events of version 2"):
+        log.history(post_id)
