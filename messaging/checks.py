@@ -1,13 +1,17 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connections
 
 from messaging import mediator
 from messaging.eventstore.triggers import missing_triggers
+from messaging.projections import checkpoints
+from messaging.projections.registry import PROJECTIONS
+from messaging.projections.rowstore import DATABASE as READ
 
 
 @register()
@@ -62,3 +66,29 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
         )
         for name in missing_triggers(connections["default"])
     ]
+
+
+@register()
+def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
+    """No error: the old rows go on serving until the rebuild is done."""
+    return [
+        Warning(
+            f"The code of projection {name!r} is of version {PROJECTIONS[name].version}, its read "
+            f"models were built by version {built}.",
+            hint=f"Run `manage.py rebuild {name}`.",
+            id="postlog.W001",
+        )
+        for name, built in _built_by().items()
+        if PROJECTIONS[name].version > built
+    ]
+
+
+def _built_by() -> dict[str, int]:
+    """By projection. Nothing where there is no read database yet: `migrate` is to come."""
+    connection = connections[READ]
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        return {}
+    try:
+        return checkpoints.code_versions()
+    except DatabaseError:
+        return {}

@@ -6,6 +6,7 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from messaging import mediator
+from messaging.api.operations import RebuildView, RestoreReadDbView
 from messaging.api.views import RootView, command_view, query_view
 from messaging.message import COMMANDS, QUERIES
 
@@ -20,7 +21,7 @@ def routes() -> list[URLPattern]:
     unhandled = mediator.unhandled()  # manage.py check says so: postlog.E001
     commands = {kebab(name): cls for name, cls in COMMANDS.items() if cls not in unhandled}
     queries = {kebab(name): cls for name, cls in QUERIES.items() if cls not in unhandled}
-    names = {"commands": list(commands), "queries": list(queries)}
+    names = {"commands": [*commands, "restore-read-db"], "queries": list(queries)}
     root: type[Any] = type("Postlog", (RootView,), {"names": names, "__doc__": RootView.__doc__})
     return [
         path("", root.as_view(), name="api-root"),
@@ -32,4 +33,10 @@ def routes() -> list[URLPattern]:
             path(f"queries/{name}/", query_view(cls).as_view(), name=f"queries-{name}")
             for name, cls in queries.items()
         ),
+        path(
+            "commands/restore-read-db/",
+            RestoreReadDbView.as_view(),
+            name="commands-restore-read-db",
+        ),
+        path("rebuilds/<int:pk>/", RebuildView.as_view(), name="rebuild"),
     ]

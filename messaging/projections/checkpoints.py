@@ -33,6 +33,12 @@ def state_of(projection: str) -> ProjectionState:
     return ProjectionState.objects.get_or_create(name=projection, defaults=code)[0]
 
 
+def code_versions() -> dict[str, int]:
+    """Of the code that built the live generation of each projection that has one."""
+    built = ProjectionState.objects.filter(name__in=PROJECTIONS)
+    return dict(built.values_list("name", "code_version"))
+
+
 def begin(projection: str, identity: Identity) -> int:
     """Make the checkpoints of the live generation that are missing, at offset 0; return the
     generation. Raises `Loss` if those that are there belong to another log."""

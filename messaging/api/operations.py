@@ -1,0 +1,114 @@
+"""Operations of the read side, for staff: no commands, as nothing of them is an event."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import MethodNotAllowed, NotFound, ValidationError
+from rest_framework.permissions import IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from messaging.actions import record
+from messaging.api.openapi import errors
+from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
+from messaging.api.serializers import MessageSerializer, input_serializer
+from messaging.projections import rebuilds
+from messaging.projections.models import Rebuild
+from messaging.projections.registry import PROJECTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReadDb:
+    """Build the read models anew from the log, beside the live ones. Left out, all of them."""
+
+    projection: str | None = None
+
+
+class RebuildSerializer(serializers.ModelSerializer[Rebuild]):
+    url = serializers.HyperlinkedIdentityField(view_name="rebuild")
+
+    class Meta:
+        model = Rebuild
+        fields = (
+            "url", "projection", "generation", "source", "state", "events_done", "events_total",
+            "asked_by", "asked_at", "switched_at", "ended_at", "error",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class RebuildsSerializer(serializers.Serializer[Any]):
+    rebuilds = RebuildSerializer(many=True)
+
+
+class RestoreReadDbView(APIView):
+    permission_classes = [IsAdminUser]
+    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> MessageSerializer:
+        """By the name that DRF makes forms from."""
+        return input_serializer(RestoreReadDb)(*args, **kwargs)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """The description and the form, for a browser."""
+        if request.accepted_renderer.format != "api":
+            raise MethodNotAllowed(request.method or "")
+        return Response()
+
+    @extend_schema(
+        operation_id="RestoreReadDb",
+        description=RestoreReadDb.__doc__,
+        request=input_serializer(RestoreReadDb),
+        responses={202: RebuildsSerializer, **errors(400, 401, 403, 405, 406, 413, 415, 503)},
+        tags=["operations"],
+    )
+    def post(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        found = asked(serializer.validated_data.projection, request.user.get_username())
+        context = {"request": request}
+        answer = {"rebuilds": RebuildSerializer(found, many=True, context=context).data}
+        headers = {"Location": reverse("rebuild", [found[0].pk], request=request)}
+        return Response(answer, status=202, headers=headers)
+
+
+RestoreReadDbView.__doc__ = RestoreReadDb.__doc__
+
+
+class RebuildView(APIView):
+    """How far a rebuild has come."""
+
+    permission_classes = [IsAdminUser]
+    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
+
+    @extend_schema(
+        operation_id="FindRebuild",
+        responses={200: RebuildSerializer, **errors(401, 403, 404, 405, 406, 503)},
+        tags=["operations"],
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        rebuild = Rebuild.objects.filter(pk=pk).first()
+        if rebuild is None:
+            raise NotFound("There is no such rebuild.")
+        return Response(RebuildSerializer(rebuild, context={"request": request}).data)
+
+
+def asked(projection: str | None, username: str) -> list[Rebuild]:
+    """Ask for a rebuild of one projection or of all; where one is under way, it is that."""
+    if projection is not None and projection not in PROJECTIONS:
+        known = ", ".join(sorted(PROJECTIONS))
+        detail = f"There is no such projection; there are: {known}."
+        raise ValidationError({"projection": [detail]}, code="invalid_choice")
+    record(username, "rebuild", projection or "all")
+    return [_asked(name, username) for name in ([projection] if projection else PROJECTIONS)]
+
+
+def _asked(name: str, username: str) -> Rebuild:
+    try:
+        return rebuilds.ask(name, Rebuild.Source.LOG, username)
+    except rebuilds.UnderWay as running:
+        return running.rebuild

@@ -1,0 +1,136 @@
+"""Rebuilds are asked for by staff through the API, by a migration, and by `check`."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connections, migrations
+from django.db.migrations.state import ProjectState
+
+from messaging.bus import current_bus
+from messaging.models import OperatorAction
+from messaging.projections import checkpoints
+from messaging.projections.models import Rebuild
+from messaging.projections.operations import AskForRebuild
+from messaging.projections.rebuilder import Rebuilder
+from messaging.projections.registry import PROJECTIONS
+from queries_app.projections import posts
+from tests.support.api import Api
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.processes import Worker, manage
+from tests.support.rebuilding import assert_equals_the_fold, some_posts
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+URL = "/api/v1/commands/restore-read-db/"
+
+
+@pytest.fixture
+def staff(sqlite: Mode) -> Api:
+    get_user_model().objects.create_user("operator", password="x" * 12, is_staff=True)
+    return Api("operator")
+
+
+def send(api: Api, body: object) -> Any:
+    return api.post(URL, json.dumps(body))
+
+
+def get(api: Api, address: str) -> Any:
+    return api.client.get(address, headers=api.headers)
+
+
+def test_staff_ask_and_follow_and_ask_again(sqlite: Mode, staff: Api) -> None:
+    some_posts()
+    publish_all()
+    consume_all(posts)
+    first = send(staff, {"projection": "posts"})
+    assert first.status_code == 202
+    rebuild = first.json()["rebuilds"][0]
+    assert (rebuild["projection"], rebuild["state"]) == ("posts", "asked")
+    assert first["Location"] == rebuild["url"]
+    again = send(staff, {"projection": "posts"})
+    assert (again.status_code, again.json()) == (202, first.json()), "the running one"
+    with Worker(sqlite.env, "runconsumer") as consumer:
+        wait_until(lambda: get(staff, rebuild["url"]).json()["state"] == "done", "it is built")
+        assert consumer.stop() == 0
+    assert_equals_the_fold(posts, rebuild["generation"])
+    assert {one["projection"] for one in send(staff, {}).json()["rebuilds"]} == set(PROJECTIONS)
+    assert OperatorAction.objects.filter(actor="operator", action="rebuild").count() == 3
+
+
+def test_others_may_not_and_mistakes_are_named(sqlite: Mode, staff: Api) -> None:
+    get_user_model().objects.create_user("somebody", password="x" * 12)
+    assert send(Api(), {}).status_code == 401
+    assert send(Api("somebody"), {}).status_code == 403
+    assert get(Api("somebody"), "/api/v1/rebuilds/1/").status_code == 403
+    assert get(staff, "/api/v1/rebuilds/77/").status_code == 404
+    unknown = send(staff, {"projection": "nobody"})
+    assert unknown.status_code == 400
+    assert unknown.json()["errors"][0]["attr"] == "projection"
+    assert send(staff, {"projection": 1}).status_code == 400
+    assert send(staff, {"other": "x"}).json()["errors"][0]["code"] == "unknown_field"
+    assert get(staff, URL).status_code == 405
+    assert not Rebuild.objects.exists()
+
+
+def warnings() -> str:
+    out = StringIO()
+    call_command("check", stderr=out, stdout=out)
+    return out.getvalue()
+
+
+def test_check_says_when_the_code_is_newer_than_its_rows(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_posts()
+    publish_all()
+    consume_all(posts)
+    assert "W001" not in warnings()
+    monkeypatch.setattr(posts, "version", 2)
+    assert "postlog.W001" in warnings()
+    assert "manage.py rebuild posts" in warnings()
+    from tests.support.rebuilding import rebuild
+
+    rebuild(posts, "store")
+    assert "W001" not in warnings()
+
+
+def test_check_needs_no_read_database(sqlite: Mode) -> None:
+    env = {**sqlite.env, "READ_DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3"}
+    assert manage(env, "check").returncode == 0
+    env = {**sqlite.env, "READ_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
+    assert manage(env, "check").returncode == 0
+
+
+def test_a_migration_asks_for_a_rebuild_of_what_was_built(database: Mode) -> None:
+    operation = AskForRebuild("posts")
+    state = ProjectState.from_apps(migrations.state.global_apps)
+
+    def migrate() -> None:
+        with connections["read"].schema_editor() as editor:
+            operation.database_forwards("queries_app", editor, state, state)
+        with connections["default"].schema_editor() as editor:
+            operation.database_forwards("queries_app", editor, state, state)
+
+    migrate()
+    assert not Rebuild.objects.exists(), "nothing was built yet"
+    checkpoints.begin("posts", _identity())
+    migrate()
+    migrate()
+    rebuild = Rebuild.objects.get()
+    assert (rebuild.projection, rebuild.generation, rebuild.state) == ("posts", 2, "asked")
+    from threading import Event as Flag
+
+    Rebuilder(current_bus()).look(Flag())
+    rebuild.refresh_from_db()
+    assert rebuild.state == "done"
+
+
+def _identity():  # type: ignore[no-untyped-def]
+    bus = current_bus()
+    bus.ensure_topic()
+    return bus.identity()
