@@ -13,3 +13,19 @@ class OperatorAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action}"
+
+
+class Heartbeat(models.Model):
+    """A worker that is alive, for as long as `beat_at` is young (liveness.py)."""
+
+    role = models.CharField(max_length=20)  # relay, consumer
+    process = models.CharField(max_length=200, help_text="Host and process id.")
+    at_work = models.BooleanField(help_text="Not only standing by.")
+    since = models.DateTimeField(help_text="That it is at work, or stands by.")
+    beat_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "process"], name="one_beat_a_role")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.process}"

@@ -7,7 +7,11 @@ from django.db import connections
 from messaging.bus import current_bus
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
-from messaging.projections import checkpoints
+from messaging.liveness import alive
+from messaging.message import utc_now
+from messaging.models import Heartbeat
+from messaging.projections import checkpoints, rebuilds
+from messaging.projections.gaps import HEALS_WITHIN
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
@@ -30,7 +34,13 @@ def overview() -> dict[str, Any]:
         "dead_letters": sum(one["dead_letters"] for one in projections),
         "projections": projections,
         "oldest_snapshot_s": oldest_snapshot_s(),
+        "workers": [_worker(one) for role in ("relay", "consumer") for one in alive(role)],
     }
+
+
+def _worker(one: Heartbeat) -> dict[str, Any]:
+    age = (utc_now() - one.since).total_seconds()
+    return {"role": one.role, "process": one.process, "at_work": one.at_work, "for_s": round(age)}
 
 
 def _projection(name: str, ends: dict[int, int]) -> dict[str, Any]:
@@ -39,15 +49,19 @@ def _projection(name: str, ends: dict[int, int]) -> dict[str, Any]:
     taken = {row.partition: row for row in rows}
     lag = {p: end - (taken[p].offset if p in taken else 0) for p, end in sorted(ends.items())}
     halted = {row.partition: row.halted for row in taken.values() if row.halted}
-    dead = DeadLetter.objects.filter(projection=name, generation=generation).count()
+    dead = DeadLetter.objects.filter(projection=name, generation=generation)
+    # An event that overtook another is no dead letter yet: mostly the other comes at once.
+    dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)
+    rebuild = rebuilds.active(name)
     return {
         "name": name,
         "generation": generation,
-        "state": "halted" if halted else "live",
+        "state": "halted" if halted else "rebuilding" if rebuild else "live",
+        "rebuild": rebuilds.told(rebuild) if rebuild else None,
         "lag": sum(lag.values()),
         "lag_by_partition": lag,
         "halted": halted,
-        "dead_letters": dead,
+        "dead_letters": dead.count(),
     }
 
 

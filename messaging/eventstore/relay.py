@@ -44,6 +44,10 @@ class Relay:
         self._on_the_way: Sent | None = None
         self._identity_checked = 0.0
 
+    def is_at_work(self) -> bool:
+        """Not standing by: this is the one that publishes."""
+        return self._publisher is not None
+
     def run(self, stop: Flag) -> None:
         """Raises `Loss` when publishing would harm the history; no retry can mend that."""
         failures = 0
@@ -84,7 +88,7 @@ class Relay:
             self._finish()
         finally:
             self._publisher.close()
-            self._on_the_way = None
+            self._publisher = self._on_the_way = None
         log.info("relay: standing by" if not stop.is_set() else "relay: stopped")
 
     def publish_next(self, while_held: Callable[[], bool]) -> bool:

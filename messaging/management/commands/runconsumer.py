@@ -1,11 +1,13 @@
 """`manage.py runconsumer`"""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging.bus import current_bus
 from messaging.eventstore.relay import Relay
+from messaging.liveness import Heart
 from messaging.projections.consumer import Consumer
 from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
@@ -29,8 +31,11 @@ class Command(BaseCommand):
             for name, projection in PROJECTIONS.items()
         }
         parts["rebuilds"] = Rebuilder(current_bus()).run
+        roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:
-            parts["relay"] = Relay(current_bus()).run
+            relay = Relay(current_bus())
+            parts["relay"], roles["relay"] = relay.run, relay.is_at_work
+        parts["heartbeat"] = Heart(roles).run
         try:
             run_until_stopped(parts)
         except Failed as error:

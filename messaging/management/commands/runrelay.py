@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from messaging.bus import current_bus
 from messaging.eventstore.relay import Relay
+from messaging.liveness import Heart
 from messaging.worker import Failed, run_until_stopped
 
 
@@ -17,6 +18,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            run_until_stopped({"relay": Relay(current_bus()).run})
+            relay = Relay(current_bus())
+            heart = Heart({"relay": relay.is_at_work})
+            run_until_stopped({"relay": relay.run, "heartbeat": heart.run})
         except Failed as error:
             raise CommandError(str(error)) from error

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from messaging.exceptions import PostlogError
+from messaging.liveness import missing
 from messaging.overview import overview
 
 
@@ -35,8 +36,17 @@ class Command(BaseCommand):
                 f"projection {one['name']}: generation {one['generation']}, {one['state']}, "
                 f"lag {one['lag']:,}, dead letters {one['dead_letters']:,}"
             )
+            if one["rebuild"]:
+                self.stdout.write(f"  a rebuild is under way: {one['rebuild']}")
             for partition, lag in one["lag_by_partition"].items():
                 if lag:
                     self.stdout.write(f"  partition {partition}: lag {lag:,}")
             for partition, why in one["halted"].items():
                 self.stdout.write(self.style.ERROR(f"  partition {partition} is halted: {why}"))
+        for worker in found["workers"]:
+            what = "at work" if worker["at_work"] else "standing by"
+            self.stdout.write(
+                f"{worker['role']} {worker['process']}: {what} for {worker['for_s']:,} s"
+            )
+        for command in missing():
+            self.stdout.write(self.style.WARNING(f"Nobody is at it: start `{command}`."))

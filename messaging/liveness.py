@@ -1,0 +1,68 @@
+"""Which workers are alive: each writes a row every few seconds, and takes it away at its end."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from threading import Event as Flag
+
+from django.db import DatabaseError, InterfaceError
+
+from messaging.message import utc_now
+from messaging.models import Heartbeat
+
+BEAT_EVERY_S = 3.0
+DEAD_AFTER = timedelta(seconds=12)  # a killed or frozen one
+FORGOTTEN_AFTER = timedelta(hours=1)
+
+log = logging.getLogger("postlog.liveness")
+
+
+class Heart:
+    """Beats for the roles of one process. `roles` says of each whether it is at work now."""
+
+    def __init__(self, roles: Mapping[str, Callable[[], bool]]) -> None:
+        self._roles = roles
+        self._process = f"{socket.gethostname()[:100]} {os.getpid()}"
+        self._last: dict[str, bool] = {}
+
+    def run(self, stop: Flag) -> None:
+        """Returns when `stop` is set."""
+        mine = Heartbeat.objects.filter(process=self._process)
+        while not stop.is_set():
+            try:
+                self._beat()
+            except (DatabaseError, InterfaceError) as error:
+                log.debug("no heartbeat: %s", error)  # whoever needs the database says so loudly
+            stop.wait(BEAT_EVERY_S)
+        with suppress(DatabaseError, InterfaceError):  # then it is forgotten by its age
+            mine.delete()
+
+    def _beat(self) -> None:
+        now = utc_now()
+        for role, is_at_work in self._roles.items():
+            at_work = is_at_work()
+            changed = {"since": now} if self._last.get(role) is not at_work else {}
+            Heartbeat.objects.update_or_create(
+                role=role,
+                process=self._process,
+                defaults={"at_work": at_work, "beat_at": now, **changed},
+                create_defaults={"at_work": at_work, "beat_at": now, "since": now},
+            )
+            self._last[role] = at_work
+        Heartbeat.objects.filter(beat_at__lt=now - FORGOTTEN_AFTER).delete()
+
+
+def alive(role: str) -> list[Heartbeat]:
+    """The workers of a role that have shown themselves lately, those at work first."""
+    young = Heartbeat.objects.filter(role=role, beat_at__gt=utc_now() - DEAD_AFTER)
+    return list(young.order_by("-at_work", "since"))
+
+
+def missing() -> list[str]:
+    """The commands to start so that posts reach their readers."""
+    if not alive("consumer"):
+        return ["manage.py runconsumer"]  # which stands by as a relay as well
+    return [] if any(one.at_work for one in alive("relay")) else ["manage.py runrelay"]

@@ -1,0 +1,81 @@
+"""Several of each: partitions are shared, handed over when one stops, and it shows who is alive."""
+
+import re
+from collections.abc import Iterable
+from uuid import uuid4
+
+from commands_app.commands import LikePost, NewPost
+from messaging import liveness, mediator
+from messaging.eventstore.models import Event
+from messaging.message import Context
+from messaging.overview import overview
+from messaging.projections.models import DeadLetter
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.processes import Worker
+from tests.support.waiting import wait_until
+
+
+def drained() -> bool:
+    found = overview()
+    return found["outbox"] == 0 and found["lag"] == 0
+
+
+def owned(worker: Worker, projection: str = "posts") -> set[int]:
+    """The partitions that it said last that it has."""
+    said = re.findall(rf"{projection}: partitions (\[.*?\]|none)", worker.output())
+    return set(map(int, re.findall(r"\d+", said[-1]))) if said else set()
+
+
+def shared(one: Worker, other: Worker) -> bool:
+    """Both have some, together they have all, and none twice."""
+    first, second = owned(one), owned(other)
+    return bool(first and second) and sorted([*first, *second]) == list(range(12))
+
+
+def send(posts: Iterable[object], number: int) -> None:
+    for post_id in posts:
+        mediator.send(LikePost(post_id=post_id), Context(actor=f"person{number}"))  # type: ignore[arg-type]
+
+
+def test_partitions_are_shared_and_handed_over_within_seconds(mode: Mode) -> None:
+    author = Context(actor="author")
+    posts = [mediator.send(NewPost(post_id=uuid4(), message="a"), author).stream_id] + [
+        mediator.send(NewPost(message="a"), author).stream_id for _ in range(30)
+    ]
+    everything = set(range(12))
+    with Worker(mode.env, "runconsumer") as first:
+        wait_until(lambda: owned(first) == everything, "the first has all")
+        with Worker(mode.env, "runconsumer") as second:
+            wait_until(lambda: shared(first, second), "they share them", 60)
+            send(posts, 1)
+            wait_until(drained, "both consume", 60)
+            assert second.stop() == 0, "it leaves by itself"
+            wait_until(lambda: owned(first) == everything, "the first has all again", 10)
+        with Worker(mode.env, "runconsumer") as third:
+            wait_until(lambda: owned(third), "another shares them", 60)
+            third.kill()
+            send(posts, 2)
+            wait_until(drained, "what was killed is taken over", 60)
+        assert first.stop() == 0
+    assert Event.objects.count() == 31 * 3
+    assert not DeadLetter.objects.exists()
+    assert assert_read_models_equal_the_fold() == 31
+
+
+def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
+    assert liveness.missing() == ["manage.py runconsumer"]
+    with Worker(sqlite.env, "runconsumer", "--no-relay") as consumer:
+        wait_until(lambda: liveness.missing() == ["manage.py runrelay"], "it beats")
+        with Worker(sqlite.env, "runrelay") as relay, Worker(sqlite.env, "runrelay") as standby:
+            wait_until(lambda: len(liveness.alive("relay")) == 2, "both relays beat")
+            wait_until(lambda: not liveness.missing(), "one of them is at work")
+            assert [one.at_work for one in liveness.alive("relay")] == [True, False]
+            workers = overview()["workers"]
+            assert [one["role"] for one in workers] == ["relay", "relay", "consumer"]
+            assert (relay.stop(), standby.stop()) == (0, 0)
+        wait_until(lambda: not liveness.alive("relay"), "who stops takes the row away")
+        consumer.kill()
+        assert liveness.alive("consumer"), "a killed one cannot"
+        wait_until(lambda: not liveness.alive("consumer"), "but its row grows old")
+    assert liveness.missing() == ["manage.py runconsumer"]
