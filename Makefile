@@ -20,7 +20,7 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@PORT=$(PORT) $(BIN)/python -m tests.support.run
 
 test: $(BIN)/stamp-run ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings
 	$(BIN)/ruff check .

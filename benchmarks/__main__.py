@@ -14,7 +14,9 @@ from rich.table import Table
 from benchmarks.measure import Result
 from benchmarks.setup import servers
 
-NAMES = ("write", "relay", "consume", "serve", "latency", "long_streams", "rebuild")
+NAMES = (
+    "write", "relay", "consume", "serve", "latency", "long_streams", "rebuild", "scale", "outage",
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -56,6 +56,7 @@ def test_it_says_nothing_while_commands_are_sent_and_consumed(mode: Mode) -> Non
             number += 1
             mediator.send(EditMessage(post_id=post_id, message=f"text {number}"), ALICE)
             mediator.send(NewPost(message="another"), ALICE)
+            stop.wait(0.005)
 
     def verify() -> list[str]:
         try:

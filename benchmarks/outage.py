@@ -1,0 +1,180 @@
+"""After an outage: 100,000 events wait, one of them poison, and people go on writing."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from uuid import UUID, uuid4
+
+from benchmarks.measure import Result
+from benchmarks.write import new_posts
+
+ROOT = Path(__file__).resolve().parents[1]
+STREAMS, EACH = 10_000, 10
+
+
+def results() -> Iterator[Result]:
+    sound, _ = consumed(poison=False)
+    poisoned, _ = consumed(poison=True)
+    workload = f"{STREAMS * EACH:,} events of {STREAMS:,} streams waiting in Kafka"
+    yield Result(
+        name="consuming past a poison event in the middle",
+        workload=workload,
+        ours=poisoned,
+        limit=sound,
+        against="without it",
+        unit="events/s",
+        target=0.90,
+    )
+    quiet = p99_ms(Flag(), seconds=8)
+    busy_rate, busy = consumed(poison=False, meanwhile=True)
+    yield Result(
+        name="catching up while commands are sent",
+        workload=f"{workload}; 20 commands/s meanwhile",
+        ours=busy_rate,
+        limit=sound,
+        against="catching up alone",
+        unit="events/s",
+        target=0.90,
+    )
+    yield Result(
+        name="commands while the consumer catches up, p99",
+        workload="20 commands/s",
+        ours=busy,
+        limit=quiet,
+        against="with nothing to catch up",
+        unit="ms",
+        target=2.0,
+        higher_is_better=False,
+    )
+    for processes in (1, 2):
+        take = shared(processes)
+        if processes == 1:
+            alone = take
+    yield Result(
+        name="consuming in 2 processes",
+        workload=workload,
+        ours=take,
+        limit=alone,
+        against="in one",
+        unit="events/s",
+        target=1.5,
+    )
+
+
+def published(*, poison: bool) -> None:
+    """Straight into the topic, in turn over the streams; the bad one in the middle."""
+    from messaging.bus import current_bus
+    from messaging.contracts.posts import CommentUpdated, PostCreated, PostLiked
+    from tests.support.records import record_of
+
+    ids: list[UUID] = [uuid4() for _ in range(STREAMS)]
+    publisher = current_bus().publisher()
+    for version in range(1, EACH + 1):
+        events: list[object] = [
+            PostCreated(post_id=i, author="a", message="Hi " * 20)
+            if version == 1
+            else PostLiked(post_id=i, username=f"person{version}")
+            for i in ids
+        ]
+        if poison and version == EACH // 2:
+            middle = STREAMS // 2
+            events[middle] = CommentUpdated(post_id=ids[middle], comment_id=uuid4(), text="?")
+        publisher.publish([record_of(i, version, e) for i, e in zip(ids, events, strict=True)])
+    publisher.close()
+
+
+def to_the_end() -> None:
+    """What was published before is no part of the measurement."""
+    from messaging.bus import current_bus
+    from messaging.projections import checkpoints
+    from messaging.projections.models import Checkpoint
+
+    bus = current_bus()
+    bus.ensure_topic()
+    for name in ("posts", "history"):
+        checkpoints.begin(name, bus.identity())
+        for partition, end in bus.end_offsets().items():
+            Checkpoint.objects.filter(projection=name, partition=partition).update(offset=end)
+
+
+def consumed(*, poison: bool, meanwhile: bool = False) -> tuple[float, float]:
+    """Events a second of one consumer of posts; and the p99 of commands sent meanwhile."""
+    from messaging.bus import current_bus
+    from messaging.projections import checkpoints
+    from messaging.projections.logdelivery import LogDelivery
+    from queries_app.projections import posts
+
+    to_the_end()
+    published(poison=poison)
+    bus, stop, latencies = current_bus(), Flag(), list[float]()
+    sender = Thread(target=lambda: latencies.append(p99_ms(stop)))
+    if meanwhile:
+        sender.start()
+    delivery = LogDelivery(posts, 1)
+    ends = bus.end_offsets()
+    at = checkpoints.offsets("posts", 1, ends)
+    reader = bus.reader(at)
+    begun = time.perf_counter()
+    while at != ends:
+        records = reader.poll(timeout_s=1, max_records=1_000)
+        if records:
+            delivery.take(records)
+        at |= {partition: part[-1].offset + 1 for partition, part in records.items()}
+    found = STREAMS * EACH / (time.perf_counter() - begun)
+    reader.close()
+    stop.set()
+    if meanwhile:
+        sender.join()
+    return found, latencies[0] if latencies else 0.0
+
+
+def p99_ms(stop: Flag, seconds: float = 60) -> float:
+    """Of commands sent one after the other, 20 a second, in a process of their own thread."""
+    from django.db import connections
+
+    from commands_app.commands import EditMessage
+    from messaging import mediator
+    from messaging.message import Context
+
+    author, times = Context(actor="author"), list[float]()
+    post_id = new_posts(1)[0]
+    deadline = time.monotonic() + seconds
+    while not stop.wait(0.05) and time.monotonic() < deadline:
+        begun = time.perf_counter()
+        mediator.send(EditMessage(post_id=post_id, message=f"text {len(times)}"), author)
+        times.append((time.perf_counter() - begun) * 1_000)
+    connections.close_all()
+    return statistics.quantiles(times, n=100)[98]
+
+
+def shared(processes: int) -> float:
+    """Events a second of `runconsumer --no-relay` in so many processes, from when all have
+    their partitions."""
+    from django.db import transaction
+
+    from messaging.bus import current_bus
+    from messaging.projections import checkpoints
+    from messaging.projections.models import Checkpoint
+
+    to_the_end()
+    command = [sys.executable, "manage.py", "runconsumer", "--no-relay"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    workers = [subprocess.Popen(command, cwd=ROOT, **quiet) for _ in range(processes)]  # type: ignore[call-overload]
+    time.sleep(15)  # the partitions settle
+    with transaction.atomic(using="read"):
+        held = Checkpoint.objects.select_for_update()  # so that all begin together
+        assert len(held) == 24
+        published(poison=False)
+        ends, begun = current_bus().end_offsets(), time.perf_counter()
+    while checkpoints.offsets("posts", 1, ends) != ends:
+        time.sleep(0.05)
+    found = STREAMS * EACH / (time.perf_counter() - begun)
+    for worker in workers:
+        worker.terminate()
+        worker.wait()
+    return found
