@@ -93,10 +93,11 @@ def to_the_end() -> None:
     from messaging.bus import current_bus
     from messaging.projections import checkpoints
     from messaging.projections.models import Checkpoint
+    from messaging.projections.registry import PROJECTIONS
 
     bus = current_bus()
     bus.ensure_topic()
-    for name in ("posts", "history"):
+    for name in PROJECTIONS:
         checkpoints.begin(name, bus.identity())
         for partition, end in bus.end_offsets().items():
             Checkpoint.objects.filter(projection=name, partition=partition).update(offset=end)
@@ -160,6 +161,7 @@ def shared(processes: int) -> float:
     from messaging.bus import current_bus
     from messaging.projections import checkpoints
     from messaging.projections.models import Checkpoint
+    from messaging.projections.registry import PROJECTIONS
 
     to_the_end()
     command = [sys.executable, "manage.py", "runconsumer", "--no-relay"]
@@ -168,7 +170,7 @@ def shared(processes: int) -> float:
     time.sleep(15)  # the partitions settle
     with transaction.atomic(using="read"):
         held = Checkpoint.objects.select_for_update()  # so that all begin together
-        assert len(held) == 24
+        assert len(held) == 12 * len(PROJECTIONS)
         published(poison=False)
         ends, begun = current_bus().end_offsets(), time.perf_counter()
     while checkpoints.offsets("posts", 1, ends) != ends:

@@ -139,3 +139,44 @@ class CommentText(ReadModel):
 
     def __str__(self) -> str:
         return self.text[:40]
+
+
+class Likes(RootModel):
+    """How many people like a post."""
+
+    count = models.IntegerField(default=0)
+    visible = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "stream_id"], name="one_count_a_stream")
+        ]
+        indexes = [
+            models.Index(
+                fields=["generation", "count", "stream_id"],
+                condition=Q(visible=True),
+                name="posts_by_likes",
+            )
+        ]
+        verbose_name_plural = "likes"
+
+    def __str__(self) -> str:
+        return f"{self.stream_id}: {self.count}"
+
+
+class Like(ReadModel):
+    """One person's like."""
+
+    key = ("username",)
+
+    username = models.CharField(max_length=150)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "stream_id", "username"], name="one_like_a_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} likes {self.stream_id}"

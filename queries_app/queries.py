@@ -13,7 +13,8 @@ from messaging.message import query
 from messaging.projections.live import live, live_root
 from messaging.projections.paging import MAX_PAGE_SIZE, PAGE_SIZE, Page, page_of
 from queries_app.history import history
-from queries_app.models import Comment, History, HistoryEntry, Post
+from queries_app.likes import likes
+from queries_app.models import Comment, History, HistoryEntry, Likes, Post
 from queries_app.projections import posts
 
 SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
@@ -107,6 +108,15 @@ class FindPostsWithLikes:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindMostLikedPosts:
+    """All posts, those with the most likes first."""
+
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindComments:
     """The comments of a post, oldest first."""
 
@@ -155,6 +165,21 @@ def find_posts_with_likes(query: FindPostsWithLikes) -> Page[PostView]:
     if query.min_likes > 0:
         rows = rows.filter(has_likes=True, likes__gte=query.min_likes)
     return page_of_posts(rows, query.cursor, query.page_size)
+
+
+@answers(FindMostLikedPosts, likes)
+def find_most_liked_posts(query: FindMostLikedPosts) -> Page[PostView]:
+    page = page_of(
+        live(likes, Likes).filter(visible=True),
+        key=("count", "stream_id"),
+        newest_first=True,
+        cursor=query.cursor,
+        page_size=query.page_size,
+        to_result=lambda row: row.stream_id,
+    )
+    rows = {post.stream_id: post for post in visible_posts().filter(stream_id__in=page.results)}
+    views = [PostView(**summary(rows[post_id])) for post_id in page.results if post_id in rows]
+    return Page(next=page.next, previous=page.previous, results=views)
 
 
 @answers(FindComments, posts)

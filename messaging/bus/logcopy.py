@@ -1,7 +1,7 @@
 """What the log says, in a temporary SQLite file: it can be looked up, and memory stays flat."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -15,10 +15,10 @@ from messaging.exceptions import Unreadable
 SCHEMA = """
 CREATE TABLE record (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
-    document BLOB, PRIMARY KEY (stream, version, event)
+    document BLOB, PRIMARY KEY (stream, version, event, digest)
 ) WITHOUT ROWID
 """
-# Of what is in the log several times the first one counts.
+# Of what is in the log several times, word for word, the first one counts.
 INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 LATE = """
 SELECT stream, version, "partition", "offset" FROM (
@@ -63,8 +63,14 @@ class LogCopy:
         self._db.close()
         self._folder.cleanup()
 
-    def add(self, bus: Bus, begin: Mapping[int, int], ends: Mapping[int, int]) -> None:
-        """Read these offsets of the log."""
+    def add(
+        self,
+        bus: Bus,
+        begin: Mapping[int, int],
+        ends: Mapping[int, int],
+        tell: Callable[[int, str], None] = lambda *_: None,
+    ) -> None:
+        """Read these offsets of the log; `tell` is called with how many records are read."""
         for partition, end in ends.items():
             for records in bus.read(partition, begin[partition], end):
                 rows = [row for record in records if (row := self._row(record)) is not None]
@@ -72,9 +78,10 @@ class LogCopy:
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
                 self.read += len(records)
+                tell(self.read, "records of the log are read")
 
     def of(self, stream_id: UUID) -> dict[int, list[Logged]]:
-        """What the log has of a stream, by version. More than one entry: a fork."""
+        """What the log has of a stream, by version. More than one entry: they contradict."""
         found: dict[int, list[Logged]] = {}
         rows = self._db.execute("SELECT * FROM record WHERE stream = ?", [stream_id.bytes])
         for _, version, event, digest, partition, offset, document in rows:

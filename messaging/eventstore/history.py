@@ -13,10 +13,16 @@ TAIL = 100
 
 def require_same_log(identity: Identity) -> None:
     """Remember the log at the first time; raise `Loss` if it is another one later."""
-    known, _ = LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
-    if known.identity != str(identity):
+    LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
+    require_no_other_log(identity)
+
+
+def require_no_other_log(identity: Identity) -> None:
+    """Raise `Loss` if the store has published to another log."""
+    known = LogIdentity.objects.values_list("identity", flat=True).first()
+    if known not in (None, str(identity)):
         raise Loss(
-            f"The log is not the one that this store has published to: that was {known.identity}, "
+            f"The log is not the one that this store has published to: that was {known}, "
             f"this is {identity} (cluster, topic id, partitions). The topic was deleted and made "
             "anew, or this is another cluster. Nothing is published. If the new log is right, run "
             "`manage.py republish --all --accept-new-log` and then `manage.py rebuild --from "

@@ -9,9 +9,11 @@ from uuid import UUID
 from django.db import transaction
 
 from messaging import codec
-from messaging.bus.logcopy import LogCopy, Logged
+from messaging.bus.logcopy import LogCopy, Logged, digest_of
 from messaging.eventstore import receipts, statements
-from messaging.eventstore.models import Event, Stream
+from messaging.eventstore.models import Stream
+from messaging.eventstore.scan import events_of
+from messaging.eventstore.unit import MINTED_HERE
 from messaging.exceptions import Invalid, Loss, UnknownMessage, Unreadable
 from messaging.message import Envelope, Result
 from messaging.people import People
@@ -20,7 +22,6 @@ Answer = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 EVENTS_AT_ONCE = 1_000  # in one transaction, and what is missing to the end of the stream
-MINTED_HERE = 7  # the UUID version of command ids that no sender chose
 
 _answers: dict[str, Answer] = {}
 
@@ -63,18 +64,23 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
         logged = copy.of(stream_id)
         stored = _stored(stream_id)
         for version, found in sorted(logged.items()):
-            ids = {one.event_id for one in found}
-            if len(ids) > 1:
+            event_id, digest = stored.get(version, (found[0].event_id, found[0].digest))
+            if len(found) > 1:
                 yield (
-                    f"stream {stream_id}: the log has two events of version {version}: "
-                    + " and ".join(f"{one.event_id} at {one.place}" for one in found)
+                    f"stream {stream_id}: the log has two records of version {version}: "
+                    + " and ".join(f"event {one.event_id} at {one.place}" for one in found)
                 )
-            elif version in stored and stored[version] not in ids:
+            elif event_id != found[0].event_id:
                 yield (
-                    f"stream {stream_id}: version {version} is event {stored[version]} in the "
+                    f"stream {stream_id}: version {version} is event {event_id} in the "
                     f"store and {found[0].event_id} at {found[0].place}. The store's was appended "
                     "after it had lost the other: put back a copy from before that, or an empty "
                     "database, and send those commands again"
+                )
+            elif digest != found[0].digest:
+                yield (
+                    f"stream {stream_id}: version {version}, event {event_id}, reads otherwise in "
+                    f"the store than at {found[0].place}: one of them was changed afterwards"
                 )
         last = max(logged)
         if missing := [v for v in range(1, last) if v not in logged and v not in stored]:
@@ -102,9 +108,12 @@ def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = Fal
     return done
 
 
-def _stored(stream_id: UUID) -> Mapping[int, UUID]:
-    events = Event.objects.filter(stream_id=stream_id)
-    return dict(events.values_list("version", "event_id"))
+def _stored(stream_id: UUID) -> Mapping[int, tuple[UUID, bytes]]:
+    """version -> event id and digest"""
+    return {
+        one.envelope.version: (one.envelope.event_id, digest_of(one.document()))
+        for one in events_of([stream_id])
+    }
 
 
 def _lacking(copy: LogCopy) -> Iterator[Lacking]:

@@ -12,6 +12,7 @@ from messaging.eventstore import receipts, statements
 from messaging.exceptions import LostRace, Refused
 from messaging.message import Context, Envelope, Result, utc_now
 
+MINTED_HERE = 8  # the UUID version of command ids that no sender chose
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -21,7 +22,7 @@ class UnitOfWork:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.actor = context.actor
-        self.command_id = context.command_id or uuid7()
+        self.command_id = context.command_id or minted_command_id()
         self._correlation_id = context.correlation_id or self.command_id
 
     def new_id(self) -> UUID:
@@ -85,6 +86,13 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
         if answer is None:
             raise
     return result if answer is None else receipts.replay(answer)
+
+
+def minted_command_id() -> UUID:
+    """A UUIDv7 whose version says 8: so the log alone tells which ids a sender chose, and may
+    send again."""
+    version = 0xF << 76
+    return UUID(int=uuid7().int & ~version | MINTED_HERE << 76)
 
 
 def _sqlstate(error: Any) -> str | None:

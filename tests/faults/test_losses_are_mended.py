@@ -3,6 +3,9 @@ commands that the message names mend it."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,8 +19,13 @@ from messaging.overview import overview
 from messaging.projections import checkpoints
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
-from tests.support.fold import assert_histories_equal_the_fold, assert_read_models_equal_the_fold
-from tests.support.modes import Mode
+from tests.services import KafkaServer, temporary_folder
+from tests.support.fold import (
+    assert_histories_equal_the_fold,
+    assert_likes_equal_the_fold,
+    assert_read_models_equal_the_fold,
+)
+from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.rebuilding import some_posts
 from tests.support.waiting import wait_until
@@ -75,36 +83,66 @@ def test_a_loss_is_seen_and_mended_by_the_commands_that_the_message_names(
     postgresql: Mode, loss: str
 ) -> None:
     lose, says, refuse = LOSSES[loss]
-    some_posts()
-    consumed(postgresql)
-    seen = shown()
-
-    lose(postgresql)
-    mediator.send(EditMessage(post_id=an_open_post(), message="after the loss"), ALICE)
-    for command in refuse:
-        with Worker(postgresql.env, *no_relay(command)) as worker:
-            assert worker.wait(60) == 1, f"{command} refuses to go on"
-            message = worker.output()
-        assert says in message
-    assert shown() == seen, "nothing was applied"
-
-    if loss == "partitions added":
-        assert "delete the topic" in message
-        topic_deleted(postgresql)
-    commands = re.findall(r"`manage.py ([^`]+)`", " ".join(message.split()))
-    assert commands
-    for command in dict.fromkeys(commands):
-        done = manage(postgresql.env, *command.split())
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-    consumed(postgresql)
-    assert_read_models_equal_the_fold(checkpoints.live_generation("posts"))
-    assert_histories_equal_the_fold(checkpoints.live_generation("history"))
-    verified = manage(postgresql.env, "verify")
+    verified = lost_and_mended(postgresql, lambda: lose(postgresql), says, refuse)
     if loss == "records deleted":  # the read models are mended; that the log is short, it says
         assert "the log has lost the records before offset" in verified.stdout
         assert not [line for line in verified.stdout.splitlines() if line.startswith("posts")]
     else:
         assert (verified.returncode, verified.stdout) == (0, "")
+
+
+def test_a_broker_whose_data_were_wiped_is_seen_and_mended(
+    django_db_blocker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To its clients it is another cluster behind the same address."""
+    broker = KafkaServer(temporary_folder("kafka"))
+
+    def lose() -> None:
+        broker.wipe()
+        broker.start()
+
+    try:
+        broker.start()
+        monkeypatch.setenv("TEST_KAFKA", broker.bootstrap_servers)
+        with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
+            verified = lost_and_mended(
+                mode, lose, "The log is not the one", ("runrelay", "runconsumer")
+            )
+            assert (verified.returncode, verified.stdout) == (0, "")
+    finally:
+        broker.wipe()
+
+
+def lost_and_mended(
+    mode: Mode, lose: Callable[[], None], says: str, refuse: tuple[str, ...]
+) -> CompletedProcess[str]:
+    """What `verify` says in the end."""
+    some_posts()
+    consumed(mode)
+    seen = shown()
+
+    lose()
+    mediator.send(EditMessage(post_id=an_open_post(), message="after the loss"), ALICE)
+    for command in refuse:
+        with Worker(mode.env, *no_relay(command)) as worker:
+            assert worker.wait(60) == 1, f"{command} refuses to go on"
+            message = worker.output()
+        assert says in message
+    assert shown() == seen, "nothing was applied"
+
+    if "has 13 partitions" in message:
+        assert "delete the topic" in message
+        topic_deleted(mode)
+    commands = re.findall(r"`manage.py ([^`]+)`", " ".join(message.split()))
+    assert commands
+    for command in dict.fromkeys(commands):
+        done = manage(mode.env, *command.split())
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    consumed(mode)
+    assert_read_models_equal_the_fold(checkpoints.live_generation("posts"))
+    assert_histories_equal_the_fold(checkpoints.live_generation("history"))
+    assert_likes_equal_the_fold(checkpoints.live_generation("likes"))
+    return manage(mode.env, "verify")
 
 
 def no_relay(command: str) -> list[str]:

@@ -13,8 +13,7 @@ from messaging.message import Context
 from messaging.projections import checkpoints, rebuilds, storefill
 from messaging.projections.live import live
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
-from messaging.projections.registry import Applier
-from queries_app.history import history
+from messaging.projections.registry import PROJECTIONS, Applier
 from queries_app.models import HistoryEntry, Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
@@ -31,7 +30,7 @@ SOURCES = pytest.mark.parametrize("source", ["log", "store"])
 def all_consumed(count: int = 6) -> None:
     some_posts(count)
     publish_all()
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         consume_all(projection)
 
 
@@ -42,7 +41,7 @@ def test_a_rebuilt_generation_equals_the_fold_and_the_old_one_is_gone(
     all_consumed()
     Post.objects.update(message="not what the events say")
     HistoryEntry.objects.update(new_text="nor this")
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         done = rebuild(projection, source)
         assert (done.state, done.error) == ("done", "")
         assert done.events_done == done.events_total
@@ -142,7 +141,7 @@ def test_a_stream_longer_than_a_chunk_is_built_in_parts(
     monkeypatch.setattr(storefill, "CHUNK", 3)
     monkeypatch.setattr(storefill, "LARGEST_CHUNK", longest)
     all_consumed()
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         assert rebuild(projection, "store").state == "done"
         assert_equals_the_fold(projection, 2)
 

@@ -1,12 +1,14 @@
 """An empty or lagging store is completed from the log; what differs is refused and named."""
 
+import sys
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
+from uuid_utils.compat import uuid7
 
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import codec, mediator
@@ -93,6 +95,7 @@ def test_an_empty_store_is_made_whole_and_commands_go_on(mode: Mode, tmp_path: P
     tried = manage(mode.env, "restore-events", "--dry-run")
     assert "events of 7 streams would be restored" in tried.stdout, tried.stderr
     assert not Event.objects.exists()
+    assert not LogIdentity.objects.exists(), "a dry run writes nothing"
     done = manage(mode.env, "restore-events")
     assert done.returncode == 0, done.stderr
     assert dump() == before
@@ -158,7 +161,7 @@ def test_two_different_records_of_one_version_are_refused_and_named(database: Mo
         liked(post_id, 2),
     )
     message = refused(database)
-    assert f"stream {post_id}: the log has two events of version 2" in message
+    assert f"stream {post_id}: the log has two records of version 2" in message
     assert "at partition" in message
 
 
@@ -169,6 +172,36 @@ def test_a_store_that_has_another_event_is_refused_and_named(database: Mode) -> 
     message = refused(database)
     assert f"stream {post_id}: version 1 is event {Event.objects.get().event_id}" in message
     assert "send those commands again" in message
+
+
+def test_an_event_that_was_changed_afterwards_is_refused_and_named(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="as written"), ALICE).stream_id
+    publish_all()
+    forged = PostCreated(post_id=post_id, author="alice", message="forged")
+    publish(record_of(post_id, 1, forged, event_id=Event.objects.get().event_id))
+    assert f"stream {post_id}: the log has two records of version 1" in refused(database)
+
+
+def test_what_reads_otherwise_in_the_store_is_refused_and_named(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="as written"), ALICE).stream_id
+    forged = PostCreated(post_id=post_id, author="alice", message="forged")
+    publish(record_of(post_id, 1, forged, event_id=Event.objects.get().event_id))
+    assert "reads otherwise in the store" in refused(database)
+
+
+def test_receipts_come_back_whatever_version_the_senders_id_has(database: Mode) -> None:
+    post_id = uuid4()
+    chosen = [uuid5(post_id, "v5"), uuid4(), uuid7()]
+    mediator.send(NewPost(post_id=post_id, message="a"), ALICE)
+    for number, command_id in enumerate(chosen):
+        context = Context(actor="alice", command_id=command_id)
+        mediator.send(EditMessage(post_id=post_id, message=f"text {number}"), context)
+    publish_all()
+    before = dump()
+    assert len(before["receipts"]) == len(chosen), "none for the id that nobody chose"
+    wipe_store()
+    assert manage(database.env, "restore-events").returncode == 0
+    assert dump()["receipts"] == before["receipts"]
 
 
 def test_a_version_that_nobody_has_is_refused_and_named(database: Mode) -> None:
@@ -233,3 +266,25 @@ def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
     publish(liked(post_id, 2))
     with pytest.raises(Loss, match="two events of version 2"):
         log.history(post_id)
+
+
+READ_THE_LOG = """
+import sys, uuid, django
+django.setup()
+from commands_app.post import evolve
+from messaging.bus import current_bus
+from messaging.bus.repository import LogRepository
+print(LogRepository(current_bus(), "post", evolve).load(uuid.UUID(sys.argv[1])).message)
+"""
+
+
+def test_reading_the_log_needs_no_database(postgresql: Mode) -> None:
+    post_id = mediator.send(NewPost(message="from Kafka alone"), ALICE).stream_id
+    publish_all()
+    nobody = "postgresql://nobody@127.0.0.1:1"
+    env = {"WRITE_DATABASE_URL": f"{nobody}/write", "READ_DATABASE_URL": f"{nobody}/read"}
+    env = {**postgresql.env, **env, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    program = [sys.executable, "-c", READ_THE_LOG]
+    with Worker(env, str(post_id), program=program) as reader:
+        assert reader.wait() == 0, reader.output()
+        assert "from Kafka alone" in reader.output()

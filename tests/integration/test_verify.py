@@ -11,9 +11,8 @@ from messaging.bus.base import Message
 from messaging.contracts.posts import PostCreated, PostLiked
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
-from queries_app.history import history
+from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Comment, HistoryEntry, Post
-from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import Worker, manage
@@ -29,7 +28,7 @@ ALICE = Context(actor="alice")
 def all_consumed() -> None:
     some_posts()
     publish_all()
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         consume_all(projection)
 
 
@@ -86,7 +85,7 @@ def test_it_names_what_the_store_has_and_the_log_has_not(database: Mode) -> None
         f"posts: stream {lost} is at version 0 of 1: it was not consumed. "
         "Is `manage.py runconsumer` at work?" in found
     )
-    assert len(found) == 3, "and history the same"
+    assert len(found) == 1 + len(PROJECTIONS), "and the other projections the same"
 
 
 def test_what_waits_in_the_outbox_is_not_missing(database: Mode) -> None:
@@ -103,7 +102,7 @@ def test_it_names_what_the_log_has_and_the_store_has_not(database: Mode) -> None
         record_of(unknown, 1, PostCreated(post_id=unknown, author="alice", message="a")),
         record_of(known, 99, PostLiked(post_id=known, username="x")),
     )
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         consume_all(projection)
     found = differences(database)
     assert (
@@ -167,7 +166,7 @@ def test_it_names_the_dead_letter_that_holds_a_stream_up(database: Mode) -> None
     first = Event.objects.get(stream_id=post_id, version=1)
     Outbox.objects.filter(position=first.position).delete()
     publish_all()
-    for projection in (posts, history):
+    for projection in PROJECTIONS.values():
         consume_all(projection)
     found = "\n".join(differences(database))
     assert f"stream {post_id}: versions 1 are not in the log" in found

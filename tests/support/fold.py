@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from messaging.eventstore.models import Event
-from queries_app.models import Comment, HistoryEntry, Post
+from queries_app.models import Comment, HistoryEntry, Like, Likes, Post
 
 
 def expected() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, UUID], dict[str, Any]]]:
@@ -109,3 +109,33 @@ def assert_histories_equal_the_fold(generation: int = 1) -> int:
     entries = expected_history()
     assert found == entries
     return len(entries)
+
+
+def expected_likes() -> tuple[dict[UUID, tuple[int, bool]], set[tuple[UUID, str]]]:
+    """(likes, visible) of each post, and who likes which, as the stored events add up to."""
+    posts = dict.fromkeys(Event.objects.values_list("stream_id", flat=True), (0, False))
+    likers: set[tuple[UUID, str]] = set()
+    gone: set[UUID] = set()
+    for event in Event.objects.order_by("stream_id", "version"):
+        username = msgspec.json.decode(event.data).get("username")
+        if event.type == "posts.post_liked.v1":
+            likers.add((event.stream_id, username))
+        elif event.type == "posts.post_unliked.v1":
+            likers.remove((event.stream_id, username))
+        elif event.type == "posts.post_removed.v1":
+            gone.add(event.stream_id)
+    likers = {pair for pair in likers if pair[0] not in gone}
+    for stream_id in posts:
+        count = sum(1 for pair in likers if pair[0] == stream_id)
+        posts[stream_id] = (count, stream_id not in gone)
+    return posts, likers
+
+
+def assert_likes_equal_the_fold(generation: int = 1) -> int:
+    """Compare every row; return how many posts there are."""
+    posts, likers = expected_likes()
+    rows = Likes.objects.filter(generation=generation)
+    assert {row.stream_id: (row.count, row.visible) for row in rows} == posts
+    found = Like.objects.filter(generation=generation).values_list("stream_id", "username")
+    assert sorted(found) == sorted(likers), "each like once"
+    return len(posts)

@@ -24,8 +24,13 @@ from messaging.projections.models import Rebuild
 from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import Projection
 from queries_app.history import history
+from queries_app.likes import likes
 from queries_app.projections import posts
-from tests.support.fold import assert_histories_equal_the_fold, assert_read_models_equal_the_fold
+from tests.support.fold import (
+    assert_histories_equal_the_fold,
+    assert_likes_equal_the_fold,
+    assert_read_models_equal_the_fold,
+)
 
 STEPS = ["asked", "filling", "all streams are built", "catching up", "caught up",
          "level with the live generation", "about to switch", "cleaning up",
@@ -88,6 +93,8 @@ def some_posts(count: int = 6) -> None:
 def assert_equals_the_fold(projection: Projection, generation: int) -> None:
     if projection is history:
         assert assert_histories_equal_the_fold(generation)
+    elif projection is likes:
+        assert assert_likes_equal_the_fold(generation)
     else:
         assert projection is posts
         assert assert_read_models_equal_the_fold(generation)

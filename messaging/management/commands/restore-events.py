@@ -1,6 +1,5 @@
 """`manage.py restore-events`"""
 
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,8 +14,8 @@ from messaging.eventstore.restore import Restored
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 from messaging.leadership import Leadership, leadership
+from messaging.progress import Reports
 
-REPORT_EVERY_S = 5.0
 MOST_TOLD = 20
 
 
@@ -47,20 +46,26 @@ class Command(BaseCommand):
             lock.release()
 
     def _restore(self, bus: Bus, lock: Leadership, options: dict[str, Any]) -> None:
-        history.require_same_log(bus.identity())
+        identity = bus.identity()
+        history.require_no_other_log(identity)
         ends = bus.end_offsets()
+        reports = Reports(self.stderr.write)
         with LogCopy(len(ends), keep_documents=True) as copy:
-            copy.add(bus, bus.begin_offsets(), ends)
+            copy.add(bus, bus.begin_offsets(), ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:
                 self._refuse(copy.odd, "say --ignore-unreadable if these are no events of yours")
             self._refuse(list(restore.conflicts(copy)), "nothing was restored")
-            self._reported = time.monotonic()
             if not options["dry_run"]:
                 record_from_shell("restore-events")
-            done = restore.restore(
-                copy, lambda done: self._go_on(lock, done), dry=options["dry_run"]
-            )
+
+            def go_on(done: Restored) -> None:
+                self._require_leadership(lock)
+                reports.tell(done.events, "events are restored")
+
+            done = restore.restore(copy, go_on, dry=options["dry_run"])
+        if not options["dry_run"]:
+            history.require_same_log(identity)
         self._tell(done, dry=options["dry_run"])
 
     def _refuse(self, reasons: list[str], what: str) -> None:
@@ -69,12 +74,9 @@ class Command(BaseCommand):
         if reasons:
             raise CommandError(f"{len(reasons):,} such: {what}.")
 
-    def _go_on(self, lock: Leadership, done: Restored) -> None:
+    def _require_leadership(self, lock: Leadership) -> None:
         if not lock.held():
             raise CommandError("A relay has begun to work meanwhile. Stop it, and run this again.")
-        if time.monotonic() - self._reported > REPORT_EVERY_S:
-            self._reported = time.monotonic()
-            self.stderr.write(f"{done.events:,} events so far.")
 
     def _tell(self, done: Restored, *, dry: bool) -> None:
         what = "would be restored" if dry else "were restored"

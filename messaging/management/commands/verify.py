@@ -1,6 +1,5 @@
 """`manage.py verify`"""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.db import DatabaseError
 from messaging.bus import current_bus
 from messaging.bus.logcopy import LogCopy
 from messaging.exceptions import PostlogError
+from messaging.progress import Reports
 from messaging.projections.registry import PROJECTIONS
 from messaging.verification.readmodels import ReadModelsAgainstStore
 from messaging.verification.storelog import (
@@ -18,8 +18,6 @@ from messaging.verification.storelog import (
     events_by_stream,
     require_same_identity,
 )
-
-REPORT_EVERY_S = 5.0
 
 
 class Command(BaseCommand):
@@ -49,20 +47,20 @@ class Command(BaseCommand):
             raise CommandError(f"{count:,} differences.")
 
     def _differences(self, patience_s: float) -> Iterator[str]:
-        bus = current_bus()
+        bus, reports = current_bus(), Reports(self.stderr.write)
         yield from require_same_identity(bus)
         begin, ends = bus.begin_offsets(), bus.end_offsets()
         for partition, offset in begin.items():
             if offset:
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         with LogCopy(len(ends)) as copy:
-            copy.add(bus, begin, ends)
+            copy.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             yield from copy.odd
             yield from copy.late()
             store = StoreAgainstLog(copy)
             read_models = [ReadModelsAgainstStore(one) for one in PROJECTIONS.values()]
-            yield from self._stream_by_stream(store, read_models)
+            yield from self._stream_by_stream(store, read_models, reports)
             yield from store.streams_of_the_log_alone()
             yield from store.missing(bus, ends)
         for one in read_models:
@@ -71,9 +69,8 @@ class Command(BaseCommand):
         self.stderr.write(f"{store.events:,} events are compared.")
 
     def _stream_by_stream(
-        self, store: StoreAgainstLog, read_models: list[ReadModelsAgainstStore]
+        self, store: StoreAgainstLog, read_models: list[ReadModelsAgainstStore], reports: Reports
     ) -> Iterator[str]:
-        reported = time.monotonic()
         for streams in all_streams():
             for one in read_models:
                 one.look(streams)
@@ -81,6 +78,4 @@ class Command(BaseCommand):
             yield from store.compare(streams, events)
             for one in read_models:
                 yield from one.compare(events)
-            if time.monotonic() - reported > REPORT_EVERY_S:
-                reported = time.monotonic()
-                self.stderr.write(f"{store.events:,} events so far.")
+            reports.tell(store.events, "events are compared")
