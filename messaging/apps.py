@@ -1,9 +1,18 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 from django.utils.module_loading import autodiscover_modules
+
+
+class ConsoleConfig(admin_apps.AdminConfig):
+    """Django's admin; takes its place in INSTALLED_APPS."""
+
+    default = False
+    default_site = "messaging.console.site.ConsoleSite"
 
 
 class MessagingConfig(AppConfig):
     name = "messaging"
+    default = True
 
     def ready(self) -> None:
         from messaging import checks  # noqa: F401  registers the system checks

@@ -26,7 +26,7 @@ def overview() -> dict[str, Any]:
     # In the order in which events travel: one that is on its way is counted somewhere.
     events, waiting = Event.objects.count(), outbox.waiting()
     ends = bus.end_offsets()
-    projections = [_projection(name, ends) for name in PROJECTIONS]
+    projections = [projection_now(name, ends) for name in PROJECTIONS]
     return {
         "events": events,
         "outbox": waiting,
@@ -43,11 +43,14 @@ def _worker(one: Heartbeat) -> dict[str, Any]:
     return {"role": one.role, "process": one.process, "at_work": one.at_work, "for_s": round(age)}
 
 
-def _projection(name: str, ends: dict[int, int]) -> dict[str, Any]:
+def projection_now(name: str, ends: dict[int, int] | None) -> dict[str, Any]:
+    """Of one projection. Without the log's ends the lag is unknown: it is left empty."""
     generation = checkpoints.live_generation(name)
     rows = Checkpoint.objects.filter(projection=name, generation=generation)
     taken = {row.partition: row for row in rows}
-    lag = {p: end - (taken[p].offset if p in taken else 0) for p, end in sorted(ends.items())}
+    lag = {
+        p: end - (taken[p].offset if p in taken else 0) for p, end in sorted((ends or {}).items())
+    }
     halted = {row.partition: row.halted for row in taken.values() if row.halted}
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.

@@ -1,6 +1,9 @@
 """What operators do with dead letters: try again, or give up. Shell and admin call this."""
 
+from collections.abc import Iterable
+
 from django.db import transaction
+from django.db.models import QuerySet
 
 from messaging.exceptions import PostlogError
 from messaging.projections import checkpoints
@@ -12,6 +15,21 @@ from messaging.projections.rowstore import DATABASE
 
 class NotDiscarded(PostlogError):
     """The letter may not be given up; the message says what to do instead."""
+
+
+def in_order(projection: str | None = None) -> QuerySet[DeadLetter]:
+    """All dead letters, or a projection's, stream by stream and by version."""
+    letters = DeadLetter.objects.order_by("projection", "stream_id", "version")
+    return letters if projection is None else letters.filter(projection=projection)
+
+
+def one_a_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """The first letter of each stream, and every one that names no stream."""
+    found: dict[tuple[object, ...], DeadLetter] = {}
+    for letter in letters:
+        stream = letter.stream_id or letter.id
+        found.setdefault((letter.projection, letter.generation, stream), letter)
+    return list(found.values())
 
 
 def retry(letter: DeadLetter) -> LetterDelivery:
@@ -62,3 +80,10 @@ def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
             f"Dead letter {letter.id} is sound: it waits for an earlier version of its stream, "
             f"which has not come. Run `manage.py republish {letter.stream_id}`."
         )
+
+
+def told(letter: DeadLetter, delivery: LetterDelivery) -> str:
+    """How a retry went, in one line."""
+    what = f"stream {letter.stream_id}" if letter.stream_id else f"record {letter.id}"
+    waits = f", {delivery.parked} still wait" if delivery.parked else ""
+    return f"{letter.projection} {what}: {delivery.applied} applied{waits}"

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
+from django.contrib.admin import site
 from django.contrib.auth.models import Permission
 from django.db import connections
 from django.test import Client
@@ -12,16 +13,27 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from commands_app.commands import AddComment, EditMessage, NewPost
-from messaging import admin, mediator
+from messaging import mediator
+from messaging.admin import records
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.message import Context
-from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
+from messaging.message import Context, utc_now
+from messaging.models import Heartbeat, OperatorAction
+from messaging.projections.models import (
+    Checkpoint,
+    DeadLetter,
+    Discarded,
+    ProjectionState,
+    Rebuild,
+)
 from tests.support.api import person
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
 
-RECORD = [Stream, Event, Outbox, Receipt, ProjectionState, Checkpoint, DeadLetter]
+RECORD = [
+    Stream, Event, Outbox, Receipt, OperatorAction, Heartbeat,
+    ProjectionState, Checkpoint, DeadLetter, Discarded, Rebuild,
+]  # fmt: skip
 PASSWORD = "correct horse battery"
 
 
@@ -44,6 +56,12 @@ def root(database: Mode) -> Client:
         projection="posts", generation=1, stream_id=uuid4(), version=2, event_id=uuid4(),
         partition=0, offset=7, key=b"\xff", value=b"\xff\x00{", code="unreadable", reason="Broken.",
     )  # fmt: skip
+    Discarded.objects.create(projection="posts", event_id=uuid4(), stream_id=uuid4(), version=1)
+    Rebuild.objects.create(projection="posts", generation=2, source="log", asked_by="root")
+    OperatorAction.objects.create(actor="root", action="rebuild", detail="posts")
+    Heartbeat.objects.create(
+        role="relay", process="here 1", at_work=True, since=utc_now(), beat_at=utc_now()
+    )
     return signed_in(is_superuser=True)
 
 
@@ -79,7 +97,7 @@ def test_every_other_page_of_the_admin_answers(root: Client) -> None:
         url(User, user.pk, "password"),
     ]
     for model in apps.get_models():
-        if model in admin.admin.site._registry:
+        if model in site._registry:
             pages.append(url(model))
             if model not in RECORD:
                 pages.append(url(model, "add"))
@@ -167,7 +185,7 @@ def test_a_list_counts_and_sorts_no_further_than_its_limit(
     post_id = mediator.send(NewPost(message="0"), Context(actor="carol")).ids["post_id"]
     for number in range(1, 120):
         mediator.send(EditMessage(post_id=post_id, message=str(number)), Context(actor="carol"))
-    monkeypatch.setattr(admin, "MOST_LISTED", 110)
+    monkeypatch.setattr(records, "MOST_LISTED", 110)
     with CaptureQueriesContext(connections["default"]) as queries:
         answer = root.get(url(Event), {"o": "3", "p": "2"})
     assert len(answer.context["cl"].result_list) == 10
@@ -210,6 +228,7 @@ def test_a_page_of_the_record_offers_nothing_to_press(root: Client) -> None:
     for model in RECORD:
         for page in (url(model), change_page(model)):
             text = root.get(page).content.decode()
+            assert f'action="{url(model)}"' not in text
             assert 'name="_save"' not in text
             assert 'name="action"' not in text
             assert url(model, "add") not in text

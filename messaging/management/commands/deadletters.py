@@ -1,6 +1,5 @@
 """`manage.py deadletters list|show|retry|discard`"""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,7 +8,6 @@ from messaging.actions import record_from_shell
 from messaging.documents import readable
 from messaging.exceptions import PostlogError
 from messaging.projections import mending
-from messaging.projections.delivery import LetterDelivery
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
@@ -44,7 +42,7 @@ class Command(BaseCommand):
         getattr(self, f"_{options['action']}")(options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        letters = _of(options["projection"])
+        letters = mending.in_order(options["projection"])
         # What only waits is counted with what it waits for.
         heads = letters.exclude(code="behind").order_by("id")
         for letter in heads[: options["limit"]]:
@@ -70,8 +68,10 @@ class Command(BaseCommand):
         if bool(options["id"]) == options["all"]:
             raise CommandError("Name letters by their ids, or say --all.", returncode=2)
         record_from_shell("retry dead letters", "all" if options["all"] else str(options["id"]))
-        letters = _of(options["projection"]) if options["all"] else map(_one, options["id"])
-        left = sum([self._retried(letter) for letter in _one_a_stream(letters)])
+        letters = (
+            mending.in_order(options["projection"]) if options["all"] else map(_one, options["id"])
+        )
+        left = sum([self._retried(letter) for letter in mending.one_a_stream(letters)])
         if left:
             raise CommandError(f"{left} of them failed again: `manage.py deadletters list`.")
 
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             delivery = mending.retry(letter)
         except PostlogError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(_told(letter, delivery))
+        self.stdout.write(mending.told(letter, delivery))
         return int(delivery.parked > 0)
 
     def _discard(self, options: dict[str, Any]) -> None:
@@ -93,12 +93,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"Dead letter {letter.id} is discarded.")
         if delivery is not None:
-            self.stdout.write(_told(letter, delivery))
-
-
-def _of(projection: str | None) -> Any:
-    letters = DeadLetter.objects.order_by("projection", "stream_id", "version")
-    return letters if projection is None else letters.filter(projection=projection)
+            self.stdout.write(mending.told(letter, delivery))
 
 
 def _one(letter_id: int) -> DeadLetter:
@@ -106,14 +101,6 @@ def _one(letter_id: int) -> DeadLetter:
         return DeadLetter.objects.get(id=letter_id)
     except DeadLetter.DoesNotExist:
         raise CommandError(f"There is no dead letter {letter_id} (any more).") from None
-
-
-def _one_a_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
-    found: dict[tuple[object, ...], DeadLetter] = {}
-    for letter in letters:
-        stream = letter.stream_id or letter.id
-        found.setdefault((letter.projection, letter.generation, stream), letter)
-    return list(found.values())
 
 
 def _behind(letter: DeadLetter) -> int:
@@ -129,9 +116,3 @@ def _behind(letter: DeadLetter) -> int:
 
 def _last_line(reason: str) -> str:
     return reason.strip().splitlines()[-1][:200] if reason.strip() else ""
-
-
-def _told(letter: DeadLetter, delivery: LetterDelivery) -> str:
-    what = f"stream {letter.stream_id}" if letter.stream_id else f"record {letter.id}"
-    waits = f", {delivery.parked} still wait" if delivery.parked else ""
-    return f"{letter.projection} {what}: {delivery.applied} applied{waits}"

@@ -1,0 +1,68 @@
+"""Dead letters: to look at, to try again, to give up. As `manage.py deadletters` does it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from messaging.admin.operated import Button, OperatedAdmin
+from messaging.admin.records import MOST_SEARCHED, Rows, as_uuid, document, newest
+from messaging.projections import mending
+from messaging.projections.models import DeadLetter
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(OperatedAdmin):
+    list_display = ("parked_at", "projection", "generation", "stream_id", "version", "code")
+    ordering = ("-id",)
+    fields = (
+        "parked_at", "projection", "generation", "code", "why", "stream_id", "version",
+        "event_id", "partition", "offset", "record_key", "record",
+    )  # fmt: skip
+    readonly_fields = ("why", "record_key", "record")
+    search_fields = ("stream_id",)
+    search_help_text = f"By the whole stream id, among the newest {MOST_SEARCHED:,}."
+    row_buttons = (
+        Button("retry", "Retry", "change", "Apply the stream's waiting events in order."),
+        Button(
+            "discard",
+            "Discard",
+            "delete",
+            "Give this event up for good: its stream goes on without it, in later generations too.",
+        ),
+    )
+    list_buttons = (
+        Button("retry-all", "Retry all", "change", "Apply every waiting stream in order."),
+    )
+
+    def do_retry(self, request: HttpRequest, letter: DeadLetter) -> str:
+        return mending.told(letter, mending.retry(letter))
+
+    def do_discard(self, request: HttpRequest, letter: DeadLetter) -> str:
+        delivery = mending.discard(letter)
+        rest = "" if delivery is None else " " + mending.told(letter, delivery)
+        return f"Discarded.{rest}"
+
+    def do_retry_all(self, request: HttpRequest, nothing: None) -> str:
+        applied = waiting = 0
+        for letter in mending.one_a_stream(mending.in_order()):
+            delivery = mending.retry(letter)
+            applied, waiting = applied + delivery.applied, waiting + delivery.parked
+        return f"{applied:,} applied, {waiting:,} still wait."
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        stream_id = as_uuid(term)
+        return rows.none() if stream_id is None else newest(rows).filter(stream_id=stream_id)
+
+    @admin.display(description="reason")
+    def why(self, letter: DeadLetter) -> str:
+        return format_html('<pre class="document">{}</pre>', letter.reason)
+
+    @admin.display(description="key")
+    def record_key(self, letter: DeadLetter) -> str:
+        return document(letter.key)
+
+    @admin.display(description="record")
+    def record(self, letter: Any) -> str:
+        return document(letter.value)

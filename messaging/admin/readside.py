@@ -1,0 +1,42 @@
+"""The read side's progress, who is at work, and what operators did."""
+
+from django.contrib import admin
+
+from messaging.admin.records import RecordAdmin, Rows
+from messaging.models import Heartbeat, OperatorAction
+from messaging.projections.models import Checkpoint, Discarded, ProjectionState
+
+
+@admin.register(ProjectionState)
+class ProjectionStateAdmin(RecordAdmin):
+    list_display = ("name", "live_generation", "code_version")
+    ordering = ("name",)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(RecordAdmin):
+    list_display = ("projection", "generation", "partition", "offset", "halted")
+    ordering = ("projection", "generation", "partition")
+
+
+@admin.register(Discarded)
+class DiscardedAdmin(RecordAdmin):
+    list_display = ("discarded_at", "projection", "stream_id", "version", "event_id")
+    ordering = ("-id",)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(RecordAdmin):
+    list_display = ("role", "process", "at_work", "since", "beat_at")
+    ordering = ("role", "process")
+
+
+@admin.register(OperatorAction)
+class OperatorActionAdmin(RecordAdmin):
+    list_display = ("at", "actor", "action", "detail")
+    ordering = ("-id",)
+    search_fields = ("actor",)
+    search_help_text = "By the whole actor."
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        return rows.filter(actor=term)

@@ -1,0 +1,80 @@
+"""Rebuilds: ask for one, watch it, cancel it. As `manage.py rebuild` does it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from messaging.admin.operated import Button, OperatedAdmin
+from messaging.exceptions import PostlogError
+from messaging.projections import rebuilds
+from messaging.projections.models import Rebuild
+from messaging.projections.registry import PROJECTIONS
+
+ASKED = "A running `manage.py runconsumer` builds it."
+
+
+class NoSuchProjection(PostlogError):
+    """The form was made by hand."""
+
+
+@admin.register(Rebuild)
+class RebuildAdmin(OperatedAdmin):
+    change_form_template = "admin/messaging/rebuild.html"
+    change_list_template = "admin/messaging/rebuilds.html"
+    list_display = (
+        "asked_at",
+        "projection",
+        "generation",
+        "source",
+        "state",
+        "progress",
+        "asked_by",
+    )
+    ordering = ("-id",)
+    fields = (
+        "projection", "generation", "source", "state", "progress", "asked_by", "asked_at",
+        "switched_at", "ended_at", "error",
+    )  # fmt: skip
+    readonly_fields = ("progress",)
+    row_buttons = (Button("cancel", "Cancel", "change", "Stop it, and remove what it has built."),)
+    list_buttons = (
+        Button("log", "From the log", "add", f"Reads the log from its beginning. {ASKED}"),
+        Button("store", "From the event store", "add", f"In one snapshot. {ASKED}"),
+    )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().changelist_view(request, {"projections": sorted(PROJECTIONS)})
+
+    def buttons_for(self, row: Rebuild) -> tuple[Button, ...]:
+        return () if row.state in (*Rebuild.ENDED, Rebuild.State.CLEANING_UP) else self.row_buttons
+
+    def do_log(self, request: HttpRequest, nothing: None) -> str:
+        return self._ask(request, Rebuild.Source.LOG)
+
+    def do_store(self, request: HttpRequest, nothing: None) -> str:
+        return self._ask(request, Rebuild.Source.STORE)
+
+    def do_cancel(self, request: HttpRequest, rebuild: Rebuild) -> str:
+        if rebuild.pk != getattr(rebuilds.active(rebuild.projection), "pk", None):
+            return "It has ended already."
+        rebuilds.cancel(rebuild.projection)
+        return "Cancelled. What it has built is removed by a running `manage.py runconsumer`."
+
+    def _ask(self, request: HttpRequest, source: str) -> str:
+        name = request.POST.get("projection", "")
+        if name not in PROJECTIONS:
+            raise NoSuchProjection(f"There is no such projection; choose {', '.join(PROJECTIONS)}.")
+        rebuild = rebuilds.ask(name, source, request.user.get_username())
+        return f"Asked for {name}, generation {rebuild.generation}. {ASKED}"
+
+    @admin.display(description="progress")
+    def progress(self, rebuild: Rebuild) -> str:
+        return format_html(
+            '<progress max="{}" value="{}"></progress> {} of {} events',
+            max(rebuild.events_total, rebuild.events_done, 1),
+            rebuild.events_done,
+            f"{rebuild.events_done:,}",
+            f"{max(rebuild.events_total, rebuild.events_done):,}",
+        )

@@ -1,0 +1,150 @@
+"""The write side: streams, events, what waits for the relay, and receipts."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+
+from messaging.admin.records import (
+    MOST_SEARCHED,
+    RecordAdmin,
+    Rows,
+    as_uuid,
+    document,
+    newest,
+    page_of,
+)
+from messaging.console.trace import trace_of
+from messaging.eventstore.models import Event, Outbox, Receipt, Stream
+
+EVENTS_SHOWN = 100  # on the page of their stream
+
+
+@admin.register(Stream)
+class StreamAdmin(RecordAdmin):
+    list_display = ("stream_id", "stream_type", "version")
+    ordering = ("-stream_id",)
+    fields = ("stream_id", "stream_type", "version", "events")
+    readonly_fields = ("events",)
+    search_fields = ("stream_id",)
+    search_help_text = "By the whole stream id."
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        stream_id = as_uuid(term)
+        return rows.none() if stream_id is None else rows.filter(stream_id=stream_id)
+
+    @admin.display(description="events, newest first")
+    def events(self, stream: Stream) -> str:
+        events = Event.objects.filter(stream_id=stream.stream_id).order_by("-version")
+        lines = format_html_join(
+            "",
+            '<tr><td><a href="{}">{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            (
+                (
+                    page_of(Event, event.position),
+                    event.version,
+                    event.type,
+                    event.actor,
+                    event.recorded_at,
+                )
+                for event in events[:EVENTS_SHOWN]
+            ),
+        )
+        all_events = reverse("admin:eventstore_event_changelist")
+        return format_html(
+            '<table>{}</table><a href="{}?q={}">All in the list of events</a>',
+            lines,
+            all_events,
+            stream.stream_id,
+        )
+
+
+@admin.register(Event)
+class EventAdmin(RecordAdmin):
+    list_display = ("position", "recorded_at", "type", "actor", "version", "stream")
+    ordering = ("-position",)
+    fields = (
+        "position", "trace", "stream", "version", "type", "payload", "recorded_at", "actor",
+        "event_id", "command_id", "correlation_id", "causation_id", "traceparent",
+    )  # fmt: skip
+    readonly_fields = ("trace", "stream", "payload")
+    search_fields = ("stream_id",)
+    search_help_text = (
+        "By the whole stream id or the position; by the whole actor or type among the newest "
+        f"{MOST_SEARCHED:,} events."
+    )
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        stream_id = as_uuid(term)
+        if stream_id is not None:
+            return rows.filter(stream_id=stream_id).order_by("-version")
+        if term.isdecimal():
+            return rows.filter(position=int(term))
+        return newest(rows).filter(Q(actor=term) | Q(type=term))
+
+    @admin.display(description="stream")
+    def stream(self, event: Event) -> str:
+        return format_html('<a href="{}">{}</a>', page_of(Stream, event.stream_id), event.stream_id)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.trace_view)
+        return [
+            path("<int:position>/trace/", view, name="eventstore_event_trace"),
+            *super().get_urls(),
+        ]
+
+    def trace_view(self, request: HttpRequest, position: int) -> HttpResponse:
+        """What one command did, from its receipt to the rows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        event = get_object_or_404(Event, pk=position)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "From the command to the rows",
+            "opts": self.opts,
+            "trace": trace_of(event),
+        }
+        return render(request, "admin/messaging/trace.html", context)
+
+    @admin.display(description="followed")
+    def trace(self, event: Event) -> str:
+        page = reverse("admin:eventstore_event_trace", args=[event.position])
+        return format_html('<a href="{}">From its command to the rows that it changed</a>', page)
+
+    @admin.display(description="payload")
+    def payload(self, event: Event) -> str:
+        return document(event.data)
+
+
+@admin.register(Outbox)
+class OutboxAdmin(RecordAdmin):
+    list_display = ("position", "event")
+    ordering = ("position",)
+    fields = ("position", "event")
+    readonly_fields = ("event",)
+
+    @admin.display(description="event")
+    def event(self, waiting: Outbox) -> str:
+        return format_html('<a href="{}">the event</a>', page_of(Event, waiting.position))
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(RecordAdmin):
+    list_display = ("command_id", "actor", "created_at")
+    ordering = ("-id",)
+    fields = ("command_id", "actor", "created_at", "what_became_of_it")
+    readonly_fields = ("what_became_of_it",)
+    search_fields = ("actor",)
+    search_help_text = "By the whole actor."
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        return rows.filter(actor=term)
+
+    @admin.display(description="answer")
+    def what_became_of_it(self, receipt: Receipt) -> str:
+        return document(receipt.answer)

@@ -1,0 +1,43 @@
+"""Django's admin, with the path from command to reader on its start page."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+from django.urls import path
+
+from messaging.console.standing import Standing
+
+SEES_THE_PATH = "projections.view_checkpoint"
+
+
+class ConsoleSite(AdminSite):
+    site_header = "Postlog console"
+    site_title = "Postlog"
+    index_title = "Console"
+    index_template = "admin/messaging/start.html"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._standing = Standing()
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path("console/", self.admin_view(self.console), name="console"),
+            *super().get_urls(),
+        ]
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        sees = request.user.has_perm(SEES_THE_PATH)
+        context = {"standing": self._standing.now()} if sees else {}
+        return super().index(request, {**context, **(extra_context or {})})
+
+    def console(self, request: HttpRequest) -> HttpResponse:
+        """The part of the start page that refreshes itself."""
+        if not request.user.has_perm(SEES_THE_PATH):
+            raise PermissionDenied
+        context = {"standing": self._standing.now()}
+        return render(request, "admin/messaging/console.html", context)

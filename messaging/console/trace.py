@@ -1,0 +1,78 @@
+"""From a command to the rows that it changed."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+
+from messaging.eventstore.models import Event, Outbox, Receipt
+from messaging.projections.live import live, live_root
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import PROJECTIONS, Projection
+
+NEAR = 20_000  # positions before and after: events of one correlation lie close together
+MOST_ROWS = 20  # of a model
+HIDDEN = ("id", "generation", "stream_id")
+
+
+class Step(NamedTuple):
+    """What one projection made of one event's stream."""
+
+    projection: str
+    state: str
+    tables: list[tuple[str, list[str], list[list[Any]]]]  # model, columns, rows
+
+
+def trace_of(event: Event) -> dict[str, Any]:
+    """The command, its events, and what the projections made of them."""
+    near = Event.objects.filter(
+        position__gt=event.position - NEAR, position__lt=event.position + NEAR
+    )
+    events = list(near.filter(correlation_id=event.correlation_id).order_by("position"))
+    waiting = set(
+        Outbox.objects.filter(position__in=[one.position for one in events]).values_list(
+            "position", flat=True
+        )
+    )
+    receipt = Receipt.objects.filter(actor=event.actor, command_id=event.command_id).first()
+    return {
+        "event": event,
+        "receipt": receipt,
+        "events": [(one, one.position in waiting) for one in events],
+        "streams": [(one, list(_steps(one))) for one in _last_of_each_stream(events)],
+    }
+
+
+def _last_of_each_stream(events: list[Event]) -> list[Event]:
+    return list({one.stream_id: one for one in events}.values())
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    for projection in PROJECTIONS.values():
+        if projection.stream_type == event.stream_type:
+            tables = [_table(projection, model, event) for model in projection.models]
+            yield Step(projection.name, _state(projection, event), tables)
+
+
+def _state(projection: Projection, event: Event) -> str:
+    root: Any = live_root(projection, event.stream_id)
+    if root is not None and root.version >= event.version:
+        return f"applied; the stream is at version {root.version}"
+    parked = DeadLetter.objects.filter(
+        projection=projection.name, stream_id=event.stream_id, version__lte=event.version
+    )
+    letter = parked.order_by("version").first()
+    if letter is not None:
+        return f"parked: waits for version {letter.version} ({letter.code})"
+    return f"on its way; the stream is at version {0 if root is None else root.version}"
+
+
+def _table(
+    projection: Projection, model: Any, event: Event
+) -> tuple[str, list[str], list[list[Any]]]:
+    fields = [field for field in model._meta.concrete_fields if field.name not in HIDDEN]
+    rows: list[Model] = list(
+        live(projection, model).filter(stream_id=event.stream_id).order_by("-id")[:MOST_ROWS]
+    )
+    values = [[getattr(row, field.attname) for field in fields] for row in rows]
+    return model._meta.verbose_name, [field.name for field in fields], values

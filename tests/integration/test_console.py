@@ -1,0 +1,294 @@
+"""The operator's console: the path as it stands, and what an operator may do, all recorded."""
+
+from datetime import timedelta
+from threading import Event as Flag
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client, override_settings
+
+from accounts.models import User
+from commands_app.commands import AddComment, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.console import standing
+from messaging.contracts.posts import PostCreated, PostLiked
+from messaging.eventstore.models import Event
+from messaging.message import Context, utc_now
+from messaging.models import Heartbeat, OperatorAction
+from messaging.projections import checkpoints, rebuilds
+from messaging.projections.models import DeadLetter, Discarded, Rebuild
+from messaging.projections.rebuilder import Rebuilder
+from queries_app.models import Post
+from queries_app.projections import posts
+from tests.integration.test_admin import signed_in, url
+from tests.support.api import person
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.rebuilding import some_posts
+from tests.support.records import publish, record_of
+from tests.support.relaying import publish_all
+
+ALICE = Context(actor="alice")
+CONSOLE = "/admin/console/"
+
+
+def root() -> Client:
+    return signed_in(is_superuser=True)
+
+
+@pytest.fixture(autouse=True)
+def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "FRESH_S", 0)
+
+
+def page(client: Client, address: str = CONSOLE) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+# --- the path --------------------------------------------------------------------------------
+
+
+def test_the_start_page_shows_the_path_and_the_part_that_refreshes_itself(database: Mode) -> None:
+    client = root()
+    text = page(client, "/admin/")
+    for step in ("Commands", "Event store", "Outbox", "Relay", "Log", "Consumers", "Projections"):
+        assert step in text
+    assert f'hx-get="{CONSOLE}"' in text
+    assert "Event store" in page(client)
+
+
+def test_it_follows_what_happens(database: Mode) -> None:
+    client = root()
+    mediator.send(NewPost(message="a"), ALICE)
+    mediator.send(NewPost(message="b"), ALICE)
+    text = page(client)
+    assert "<b>2</b> waiting" in text
+    assert "<b>0.2</b>/s" in text
+    assert "start <code>manage.py runconsumer</code>" in text
+    publish_all()
+    text = page(client)
+    assert "<b>0</b> waiting" in text
+    assert "<b>2</b> records in 12 partitions" in text
+    now = utc_now()
+    for role, process in (("relay", "near 1"), ("relay", "far 2"), ("consumer", "near 1")):
+        Heartbeat.objects.create(
+            role=role, process=process, at_work=process == "near 1",
+            since=now - timedelta(minutes=7), beat_at=now,
+        )  # fmt: skip
+    text = page(client)
+    assert "near 1: <b>leader</b> for 7 min" in text
+    assert "far 2: <b>stands by</b>" in text
+    assert "Nothing reaches readers" not in text
+
+
+def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode) -> None:
+    client = root()
+    a_dead_letter()
+    checkpoints.halt("posts", 1, 3, 0, "It forked.")
+    rebuilds.ask("posts", "log", "root")
+    text = page(client)
+    assert "Partition 3 is halted: It forked." in text
+    assert "from the log, asked" in text
+    assert "Last error: <a" in text
+    assert f'<a class="bad" href="{url(DeadLetter)}">1</a>' in text
+
+
+@override_settings(
+    POSTLOG_KAFKA={
+        "bootstrap_servers": "127.0.0.1:1",
+        "topic": "t",
+        "partitions": 12,
+        "security": {},
+    }
+)
+def test_a_part_that_is_down_is_named_and_the_others_are_shown(sqlite: Mode) -> None:
+    text = page(root())
+    assert "The log does not answer." in text
+    assert "<b>0</b> waiting" in text
+    assert "posts" in text
+
+
+def test_only_staff_with_the_permission_see_the_path(database: Mode) -> None:
+    clerk = signed_in("clerk")
+    assert clerk.get(CONSOLE).status_code == 403
+    assert "Event store</h3>" not in page(clerk, "/admin/")
+    person("clerk").user_permissions.add(Permission.objects.get(codename="view_checkpoint"))
+    assert "Event store</h3>" in page(clerk)
+    anonymous = Client().get(CONSOLE)
+    assert anonymous.status_code == 302
+
+
+# --- from a command to its rows --------------------------------------------------------------
+
+
+def test_a_command_is_followed_to_the_rows_that_it_changed(database: Mode) -> None:
+    command_id = uuid4()
+    context = Context(actor="alice", command_id=command_id)
+    post_id = mediator.send(NewPost(message="<b>followed</b>"), context).stream_id
+    publish_all()
+    consume_all(posts)
+    comment = AddComment(post_id=post_id, text="x")
+    mediator.send(comment, Context(actor="bob", correlation_id=command_id))
+    first, second = Event.objects.order_by("position")
+    text = page(root(), f"{url(Event, first.position, 'trace')}")
+    assert str(command_id) in text
+    assert "its receipt" in text
+    assert url(Event, second.position, "change") in text, "one correlation"
+    assert "&lt;b&gt;followed&lt;/b&gt;" in text
+    assert "waits in the outbox" in text
+    assert "posts: on its way; the stream is at version 1" in text
+    publish_all()
+    consume_all(posts)
+    text = page(root(), f"{url(Event, first.position, 'trace')}")
+    assert "posts: applied; the stream is at version 2" in text
+
+
+def test_following_needs_the_right_to_view_events(database: Mode) -> None:
+    mediator.send(NewPost(message="a"), ALICE)
+    trace = url(Event, Event.objects.get().position, "trace")
+    assert signed_in("clerk").get(trace).status_code == 403
+    assert root().get(url(Event, 10**9, "trace")).status_code == 404
+
+
+# --- dead letters ----------------------------------------------------------------------------
+
+
+def a_dead_letter() -> DeadLetter:
+    """Of a like that the code of then could not apply, with another behind it."""
+    post_id = uuid4()
+    posts_applier = posts.appliers.pop(PostLiked)
+    posts.on(PostLiked)(lambda *_: 1 / 0)
+    try:
+        publish(
+            record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="a")),
+            record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")),
+            record_of(post_id, 3, PostLiked(post_id=post_id, username="carol")),
+        )
+        consume_all(posts)
+    finally:
+        posts.appliers[PostLiked] = posts_applier
+    return DeadLetter.objects.filter(code="poison").latest("id")
+
+
+def test_retry_applies_the_queue_and_leads_back_to_the_list(database: Mode) -> None:
+    letter, client = a_dead_letter(), root()
+    assert "Retry" in page(client, url(DeadLetter, letter.pk, "change"))
+    answer = client.post(url(DeadLetter, letter.pk, "retry"), follow=True)
+    assert "2 applied" in answer.content.decode()
+    assert Post.objects.get().likes == 2
+    assert not DeadLetter.objects.exists()
+    assert OperatorAction.objects.get().action == "dead letter: retry"
+
+
+def test_retry_all_applies_every_stream(database: Mode) -> None:
+    for _ in range(2):
+        a_dead_letter()
+    answer = root().post(url(DeadLetter, "retry-all"), follow=True)
+    assert "4 applied, 0 still wait" in answer.content.decode()
+    assert not DeadLetter.objects.exists()
+
+
+def test_discard_gives_the_event_up_and_the_stream_goes_on(database: Mode) -> None:
+    letter = a_dead_letter()
+    root().post(url(DeadLetter, letter.pk, "discard"))
+    assert Post.objects.get().likes == 1
+    assert Discarded.objects.get().event_id == letter.event_id
+    assert OperatorAction.objects.get().action == "dead letter: discard"
+
+
+def test_what_only_waits_behind_another_is_not_discarded(database: Mode) -> None:
+    a_dead_letter()
+    behind = DeadLetter.objects.get(code="behind")
+    answer = root().post(url(DeadLetter, behind.pk, "discard"), follow=True)
+    assert "only waits behind" in answer.content.decode()
+    assert DeadLetter.objects.count() == 2
+
+
+# --- rebuilds --------------------------------------------------------------------------------
+
+
+def test_a_rebuild_is_asked_for_watched_and_done(database: Mode) -> None:
+    some_posts()
+    publish_all()
+    consume_all(posts)
+    client = root()
+    answer = client.post(url(Rebuild, "store"), {"projection": "posts"}, follow=True)
+    assert "Asked for posts, generation 2" in answer.content.decode()
+    rebuild = Rebuild.objects.get()
+    assert "<progress" in page(client, url(Rebuild, rebuild.pk, "change"))
+    again = client.post(url(Rebuild, "log"), {"projection": "posts"}, follow=True)
+    assert "is under way already" in again.content.decode()
+    Rebuilder(current_bus()).build(rebuild, Flag())
+    assert checkpoints.live_generation("posts") == 2
+    text = page(client, url(Rebuild, rebuild.pk, "change"))
+    assert "done" in text
+    assert "Cancel" not in text
+    assert [row.action for row in OperatorAction.objects.order_by("id")] == [
+        "rebuild: store",
+        "rebuild: log",
+    ]
+
+
+def test_a_rebuild_is_cancelled(database: Mode) -> None:
+    rebuild = rebuilds.ask("posts", "log", "root")
+    answer = root().post(url(Rebuild, rebuild.pk, "cancel"), follow=True)
+    assert "Cancelled" in answer.content.decode()
+    rebuild.refresh_from_db()
+    assert rebuild.state == "cleaning up"
+
+
+# --- rubbish, and people without the right ---------------------------------------------------
+
+
+def every_button(letter: DeadLetter, rebuild: Rebuild) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (url(DeadLetter, letter.pk, "retry"), {}),
+        (url(DeadLetter, letter.pk, "discard"), {}),
+        (url(DeadLetter, "retry-all"), {}),
+        (url(Rebuild, "log"), {"projection": "history"}),
+        (url(Rebuild, "store"), {"projection": "history"}),
+        (url(Rebuild, rebuild.pk, "cancel"), {}),
+    ]
+
+
+def test_who_may_only_look_presses_no_button(database: Mode) -> None:
+    letter, rebuild = a_dead_letter(), rebuilds.ask("posts", "log", "root")
+    clerk = signed_in("clerk")
+    for codename in ("view_deadletter", "view_rebuild"):
+        person("clerk").user_permissions.add(Permission.objects.get(codename=codename))
+    before: list[Any] = [*DeadLetter.objects.values(), *Rebuild.objects.values()]
+    for address, body in every_button(letter, rebuild):
+        assert clerk.post(address, body).status_code == 403, address
+        assert address not in page(clerk, url(DeadLetter))
+        assert Client().post(address, body).status_code == 302
+    assert [*DeadLetter.objects.values(), *Rebuild.objects.values()] == before
+    assert not OperatorAction.objects.exists()
+
+
+def test_a_button_needs_a_post_with_the_csrf_token(database: Mode) -> None:
+    letter, rebuild = a_dead_letter(), rebuilds.ask("posts", "log", "root")
+    strict = Client(enforce_csrf_checks=True)
+    root()
+    strict.force_login(User.objects.get(username="root"))
+    for address, body in every_button(letter, rebuild):
+        assert strict.get(address).status_code == 405
+        assert strict.post(address, body).status_code == 403
+    assert not OperatorAction.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["", "users", "posts\0", "x" * 5_000, "<script>"])
+def test_a_projection_that_does_not_exist_is_refused(database: Mode, name: str) -> None:
+    answer = root().post(url(Rebuild, "log"), {"projection": name}, follow=True)
+    assert answer.status_code == 200
+    assert "There is no such projection" in answer.content.decode()
+    assert not Rebuild.objects.exists()
+
+
+def test_a_letter_that_is_gone_is_said_to_be_gone(database: Mode) -> None:
+    answer = root().post(url(DeadLetter, 10**9, "retry"), follow=True)
+    assert "(any more)" in answer.content.decode()
