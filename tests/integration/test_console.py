@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client, override_settings
+from django.test import Client
 
 from accounts.models import User
 from commands_app.commands import AddComment, NewPost
@@ -16,6 +16,7 @@ from messaging.bus import current_bus
 from messaging.console import standing
 from messaging.contracts.posts import PostCreated, PostLiked
 from messaging.eventstore.models import Event
+from messaging.exceptions import BusError, Loss
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections import checkpoints, rebuilds
@@ -98,17 +99,16 @@ def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode
     assert f'<a class="bad" href="{url(DeadLetter)}">1</a>' in text
 
 
-@override_settings(
-    POSTLOG_KAFKA={
-        "bootstrap_servers": "127.0.0.1:1",
-        "topic": "t",
-        "partitions": 12,
-        "security": {},
-    }
-)
-def test_a_part_that_is_down_is_named_and_the_others_are_shown(sqlite: Mode) -> None:
+@pytest.mark.parametrize("fault", [BusError("It is away."), Loss("It is another one.")])
+def test_a_part_that_is_down_is_named_and_the_others_are_shown(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fails(found: object) -> dict[str, Any]:
+        raise fault
+
+    monkeypatch.setattr(standing, "the_log", fails)
     text = page(root())
-    assert "The log does not answer." in text
+    assert f"The log does not answer.</strong> {type(fault).__name__}: It is" in text
     assert "<b>0</b> waiting" in text
     assert "posts" in text
 
