@@ -1,9 +1,7 @@
 """All URLs."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.api import TokenView
@@ -18,16 +16,11 @@ api = [
     path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
 ]
 
-sign_in = [  # under the name that DRF's browsable pages link to
-    path("login/", LoginView.as_view(template_name="rest_framework/login.html"), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
-]
-
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="api-root")),
+    path("", include("config.pages")),
     path("api/v1/", include(api)),
     re_path("^api/(?P<rest>.*)", NotFoundView.as_view()),  # with DEBUG too
-    path("accounts/", include((sign_in, "rest_framework"))),
+    path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),

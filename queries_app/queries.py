@@ -50,6 +50,11 @@ class PostDetail(PostView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewPosts:
+    count: int  # 20 stands for more as well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntryView:
     version: int  # of the post, by what happened
     what: str  # post_created, message_updated, comment_removed, ...
@@ -127,6 +132,23 @@ class FindComments:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindComment:
+    """One comment."""
+
+    post_id: UUID
+    comment_id: UUID
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountNewPosts:
+    """How many posts are newer than this one; counted up to 20."""
+
+    post_id: UUID
+
+
+@query
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostHistory:
     """All that happened to a post, oldest first: who did what, with the old and new text."""
 
@@ -186,6 +208,26 @@ def find_most_liked_posts(query: FindMostLikedPosts) -> Page[PostView]:
 def find_comments(query: FindComments) -> Page[CommentView]:
     found(query.post_id)
     return page_of_comments(query.post_id, query.cursor, query.page_size)
+
+
+@answers(FindComment, posts)
+def find_comment(query: FindComment) -> CommentView:
+    found(query.post_id)
+    rows = live(posts, Comment).filter(stream_id=query.post_id, comment_id=query.comment_id)
+    comment = rows.first()
+    if comment is None:
+        raise NotFound("comment_not_found", "There is no such comment.", "comment_id")
+    return comment_view(comment)
+
+
+@answers(CountNewPosts, posts)
+def count_new_posts(query: CountNewPosts) -> NewPosts:
+    """Of a post that was removed meanwhile the time is still known."""
+    post: Post | None = live_root(posts, query.post_id)
+    if post is None or post.posted_at is None:
+        raise post_not_found()
+    newer = visible_posts().filter(posted_at__gt=post.posted_at)
+    return NewPosts(count=newer.order_by()[:PAGE_SIZE].count())
 
 
 @answers(FindPostHistory, history)

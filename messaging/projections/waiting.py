@@ -24,7 +24,7 @@ def wait_for(projection: Projection, position: Position) -> None:
     that lags is waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
     too many are waiting: an answer is never stale without saying so.
     """
-    if _reached(projection, position):
+    if reached(projection, position):
         return
     if not _places.acquire(blocking=False):
         raise ReadSideBehind("Too many requests wait for the read side. Try again.")
@@ -32,7 +32,7 @@ def wait_for(projection: Projection, position: Position) -> None:
         deadline = time.monotonic() + LONGEST_WAIT_S
         while time.monotonic() < deadline:
             time.sleep(POLL_S)
-            if _reached(projection, position):
+            if reached(projection, position):
                 return
     finally:
         _places.release()
@@ -41,6 +41,7 @@ def wait_for(projection: Projection, position: Position) -> None:
     )
 
 
-def _reached(projection: Projection, position: Position) -> bool:
+def reached(projection: Projection, position: Position) -> bool:
+    """Whether the projection has applied this version of the stream."""
     rows = live(projection, projection.root)
     return rows.filter(stream_id=position.stream_id, version__gte=position.version).exists()

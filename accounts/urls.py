@@ -1,0 +1,15 @@
+"""Signing up and in, and one's account. Under /accounts/."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from accounts.web import ChangePassword, SignIn, SignUp, account, revoke
+
+urlpatterns = [
+    path("", account, name="account"),
+    path("sign-up/", SignUp.as_view(), name="sign-up"),
+    path("login/", SignIn.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", ChangePassword.as_view(), name="change-password"),
+    path("tokens/revoke/", revoke, name="revoke-token"),
+]

@@ -1,0 +1,173 @@
+"""What people send from the browser: forms become commands, and refusals stay beside the field."""
+
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from commands_app.commands import (
+    AddComment,
+    DeletePost,
+    EditComment,
+    EditMessage,
+    LikePost,
+    NewPost,
+    RemoveComment,
+    UnlikePost,
+)
+from messaging import mediator
+from messaging.browser import is_fragment, page, remember
+from messaging.exceptions import Invalid
+from messaging.message import Context, Result
+
+FORM = "form"  # the hidden field that tells one form from the same one opened again
+
+
+def new_form() -> str:
+    """An id for a form: sent twice with the same text, it takes effect once."""
+    return uuid4().hex
+
+
+@require_GET
+@login_required
+@page
+def write_form(request: HttpRequest) -> HttpResponse:
+    return text_form(request, "Write a post", "Post", reverse("write"), "/")
+
+
+@require_POST
+@login_required
+@page
+def write(request: HttpRequest) -> HttpResponse:
+    try:
+        result = send(request, NewPost(message=text_of(request)), once=True)
+    except Invalid as refused:
+        return text_form(request, "Write a post", "Post", request.path, "/", refused)
+    return redirect(post_url(result.ids["post_id"]))
+
+
+@require_POST
+@login_required
+@page
+def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    try:
+        send(request, EditMessage(post_id=post_id, message=text_of(request)))
+    except Invalid as refused:
+        return text_form(request, "Edit the post", "Save", request.path, post_url(post_id), refused)
+    return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
+
+
+@require_POST
+@login_required
+@page
+def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    send(request, DeletePost(post_id=post_id))
+    return redirect("feed")
+
+
+@require_POST
+@login_required
+@page
+def like(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    send(request, LikePost(post_id=post_id))
+    return after_like(request, post_id)
+
+
+@require_POST
+@login_required
+@page
+def unlike(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    send(request, UnlikePost(post_id=post_id))
+    return after_like(request, post_id)
+
+
+@require_POST
+@login_required
+@page
+def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    try:
+        result = send(request, AddComment(post_id=post_id, text=text_of(request)), once=True)
+    except Invalid as refused:
+        back = post_url(post_id)
+        return text_form(request, "Comment", "Comment", request.path, back, refused)
+    return redirect(f"{post_url(post_id)}?at=end#comment-{result.ids['comment_id']}")
+
+
+@require_POST
+@login_required
+@page
+def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
+    command = EditComment(post_id=post_id, comment_id=comment_id, text=text_of(request))
+    try:
+        send(request, command)
+    except Invalid as refused:
+        back = post_url(post_id)
+        return text_form(request, "Edit the comment", "Save", request.path, back, refused)
+    if is_fragment(request):
+        return redirect("comment", post_id, comment_id)
+    return redirect(f"{post_url(post_id)}#comment-{comment_id}")
+
+
+@require_POST
+@login_required
+@page
+def remove_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
+    send(request, RemoveComment(post_id=post_id, comment_id=comment_id))
+    return redirect(post_url(post_id))
+
+
+def send(request: HttpRequest, command: object, *, once: bool = False) -> Result:
+    """Send it as who is signed in. With `once`, the same form with the same text counts once:
+    a double click, or a page that is sent again."""
+    actor = request.user.get_username()
+    command_id = None
+    if once:
+        command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM, new_form())} {command!a}")
+    result = mediator.send(command, Context(actor=actor, command_id=command_id))
+    remember(request, result)
+    return result
+
+
+def text_of(request: HttpRequest) -> str:
+    return request.POST.get("text", "")
+
+
+def text_form(
+    request: HttpRequest,
+    heading: str,
+    button: str,
+    action: str,
+    back: str,
+    refused: Invalid | None = None,
+) -> HttpResponse:
+    """The form with what was sent, and why it was refused."""
+    context: dict[str, Any] = {
+        "layout": "fragment.html" if is_fragment(request) else "base.html",
+        "heading": heading,
+        "button": button,
+        "action": action,
+        "back": back,
+        "text": text_of(request),
+        "error": refused and refused.detail,
+        "form_id": new_form(),
+    }
+    return render(request, "text_form.html", context, status=422 if refused else 200)
+
+
+def after_like(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    """Back to where the button was, or for htmx to the post alone."""
+    if is_fragment(request):
+        return redirect("card", post_id)
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None) or not back.startswith("/"):
+        back = post_url(post_id)
+    return redirect(f"{back}#post-{post_id}")
+
+
+def post_url(post_id: UUID) -> str:
+    return reverse("post", args=[post_id])

@@ -1,0 +1,94 @@
+"""What pages in a browser need: one's own changes are waited for, and refusals are pages.
+
+The session remembers what its person has just changed (stream, version), so every tab
+shows it, and a page that cannot says so and catches up by itself.
+"""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from messaging.exceptions import BusError, ReadSideBehind, Refused
+from messaging.liveness import missing
+from messaging.message import Result
+from messaging.projections.registry import Projection
+from messaging.projections.waiting import reached, wait_for
+from messaging.tokens import Position
+
+KEY = "changed"  # in the session: [[stream, version, seconds since 1970], ...]
+KEEP_S = 120  # longer than the read side ever lags while its workers are alive
+MOST = 10
+
+View = Callable[..., HttpResponse]
+
+
+class Behind(NamedTuple):
+    """The page does not show yet what its person has changed."""
+
+    start: list[str]  # the commands of workers that are missing
+
+
+def remember(request: HttpRequest, result: Result) -> None:
+    """Let the pages of this session wait for what the command did."""
+    stream = result.stream_id.hex
+    others = [entry for entry in _young(request) if entry[0] != stream]
+    request.session[KEY] = [*others, [stream, result.version, int(time.time())]][-MOST:]
+
+
+def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
+    """Wait until the projections show what this session has changed; None if they do."""
+    for stream, version, _ in _young(request):
+        position = Position(UUID(hex=stream), version)
+        for projection in projections:
+            if reached(projection, position):
+                continue
+            if start := missing():
+                return Behind(start)  # waiting would be in vain
+            try:
+                wait_for(projection, position)
+            except ReadSideBehind:
+                return Behind(missing())
+    return None
+
+
+def page(view: View) -> View:
+    """A view whose refusals, and whose database when it is away, become pages."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except Refused as refused:
+            return refusal(request, refused)
+        except (OperationalError, InterfaceError, BusError):
+            answer = render(request, "unavailable.html", status=503)
+            answer["Retry-After"] = "5"
+            return answer
+
+    return wrapped
+
+
+def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """Why not: a page, or for htmx a notice on the page that is there."""
+    layout = "fragment.html" if is_fragment(request) else "base.html"
+    context = {"refused": refused, "layout": layout}
+    answer = render(request, "refused.html", context, status=refused.status)
+    if is_fragment(request):
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#notice", "innerHTML"
+    return answer
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks, for a part of the page that is there."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def _young(request: HttpRequest) -> list[Any]:
+    oldest = time.time() - KEEP_S
+    return [entry for entry in request.session.get(KEY, []) if entry[2] > oldest]

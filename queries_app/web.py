@@ -1,0 +1,190 @@
+"""The pages that people read. Each is answered by a query, as the API is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_safe
+
+from messaging import mediator
+from messaging.browser import behind, is_fragment, page
+from messaging.exceptions import NotFound
+from messaging.projections.paging import Page
+from queries_app.history import history
+from queries_app.likes import liked_by, likes
+from queries_app.projections import posts
+from queries_app.queries import (
+    FindAllPosts,
+    FindComment,
+    FindComments,
+    FindMostLikedPosts,
+    FindPostById,
+    FindPostHistory,
+    FindPostsByAuthor,
+    FindPostsWithComments,
+    PostView,
+)
+
+LISTS: dict[str, tuple[str, type[Any]]] = {
+    "feed": ("Newest", FindAllPosts),
+    "most-liked": ("Most liked", FindMostLikedPosts),
+    "with-comments": ("With comments", FindPostsWithComments),
+}
+
+
+class Card(NamedTuple):
+    """A post as a page shows it to the person who looks."""
+
+    post: PostView
+    liked: bool
+    mine: bool
+
+
+@dataclass(frozen=True)
+class Heading:
+    title: str
+    empty: str  # what stands where nothing is listed
+
+
+@require_safe
+@page
+def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
+    late = behind(request, posts, likes)
+    title, query = LISTS[name]
+    found = mediator.ask(query(cursor=request.GET.get("cursor")))
+    newest = found.results[0] if found.results and found.previous is None else None
+    context = {
+        "heading": Heading(title, "Nobody has written anything yet."),
+        "lists": [(reverse(one), text, one == name) for one, (text, _) in LISTS.items()],
+        "newest": newest if name == "feed" else None,
+        "form_id": uuid4().hex,
+    }
+    return listed(request, found, late, context)
+
+
+@require_safe
+@page
+def author(request: HttpRequest, username: str) -> HttpResponse:
+    late = behind(request, posts, likes)
+    found = mediator.ask(FindPostsByAuthor(author=username, cursor=request.GET.get("cursor")))
+    heading = Heading(f"Posts by {username}", f"There are no posts by {username}.")
+    return listed(request, found, late, {"heading": heading})
+
+
+@require_safe
+@page
+def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    late = behind(request, posts, likes)
+    try:
+        found = mediator.ask(FindPostById(post_id=post_id))
+    except NotFound:
+        if late is None:
+            raise
+        return render(request, "pending.html", {"behind": late}, status=202)
+    cursor = request.GET.get("cursor")
+    comments = mediator.ask(FindComments(post_id=post_id, cursor=cursor))
+    context = {
+        "card": cards(request, [found])[0],
+        "comments": comments,
+        "behind": late,
+        "whole": True,
+        "form_id": uuid4().hex,
+    }
+    return render(request, "post.html", context)
+
+
+@require_safe
+@page
+def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    """One post alone, for htmx."""
+    late = behind(request, posts, likes)
+    found = mediator.ask(FindPostById(post_id=post_id))
+    context = {"card": cards(request, [found])[0], "behind": late, "whole": True}
+    return render(request, "card.html", context)
+
+
+@require_safe
+@page
+def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
+    """One comment alone, for htmx."""
+    late = behind(request, posts)
+    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    context = {"comment": found, "post_id": post_id, "behind": late}
+    return render(request, "comment.html", context)
+
+
+@require_safe
+@page
+def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    late = behind(request, history)
+    found = mediator.ask(FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor")))
+    context = {"post_id": post_id, "page": found, "behind": late}
+    return render(request, "history.html", context)
+
+
+@require_GET
+@login_required
+@page
+def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    behind(request, posts)
+    found = mediator.ask(FindPostById(post_id=post_id))
+    return text_form(request, "Edit the post", found.message, reverse("post", args=[post_id]))
+
+
+@require_GET
+@login_required
+@page
+def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
+    behind(request, posts)
+    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
+    return text_form(request, "Edit the comment", found.text, back)
+
+
+@require_GET
+@login_required
+@page
+def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    behind(request, posts)
+    found = mediator.ask(FindPostById(post_id=post_id))
+    what = "Delete this post, with its comments and likes?"
+    return confirmation(request, what, found.message, reverse("post", args=[post_id]))
+
+
+@require_GET
+@login_required
+@page
+def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
+    behind(request, posts)
+    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
+    return confirmation(request, "Remove this comment?", found.text, back)
+
+
+def listed(
+    request: HttpRequest, found: Page[PostView], late: object, context: dict[str, Any]
+) -> HttpResponse:
+    shown = {"cards": cards(request, found.results), "page": found, "behind": late}
+    return render(request, "feed.html", {**shown, **context})
+
+
+def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
+    username = request.user.get_username() if request.user.is_authenticated else ""
+    liked = liked_by(username, [one.post_id for one in found]) if username else set()
+    return [Card(one, one.post_id in liked, one.author == username) for one in found]
+
+
+def text_form(request: HttpRequest, heading: str, text: str, back: str) -> HttpResponse:
+    layout = "fragment.html" if is_fragment(request) else "base.html"
+    context = {"layout": layout, "heading": heading, "button": "Save", "text": text}
+    return render(request, "text_form.html", {**context, "action": request.path, "back": back})
+
+
+def confirmation(request: HttpRequest, question: str, text: str, back: str) -> HttpResponse:
+    context = {"question": question, "text": text, "back": back, "action": request.path}
+    return render(request, "confirm.html", context)

@@ -1,0 +1,28 @@
+// What htmx leaves to the page: to say that something failed. Without JavaScript none of it is needed.
+"use strict";
+
+function say(text) {
+  document.getElementById("notice").textContent = text;
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const answer = event.detail.xhr;
+  if (answer.status === 422 || answer.getResponseHeader("HX-Retarget")) {
+    event.detail.shouldSwap = true; // a form with its error, or a refusal in words
+    event.detail.isError = false;
+  } else if (answer.status >= 400 && event.detail.requestConfig.verb !== "get") {
+    say("That did not work. Load the page again and try once more.");
+  }
+});
+
+document.addEventListener("htmx:sendError", (event) => {
+  if (event.detail.requestConfig.verb !== "get") {
+    say("The site cannot be reached. Nothing was sent.");
+  }
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.requestConfig.verb !== "get") {
+    say("");
+  }
+});
