@@ -10,6 +10,8 @@ from uuid import UUID
 from messaging.message import command
 
 TEXTAREA = {"serializer_kwargs": {"style": {"base_template": "textarea.html", "rows": 4}}}
+MESSAGE = {**TEXTAREA, "example": "The first tomatoes are red."}
+REMARK = {**TEXTAREA, "example": "In October?"}
 
 
 @command
@@ -17,7 +19,7 @@ TEXTAREA = {"serializer_kwargs": {"style": {"base_template": "textarea.html", "r
 class NewPost:
     """Write a post. Its id may be chosen by the sender; one is made when it is left out."""
 
-    message: str = field(metadata=TEXTAREA)
+    message: str = field(metadata=MESSAGE)
     post_id: UUID | None = None
 
 
@@ -27,7 +29,7 @@ class EditMessage:
     """Change the text of one's own post."""
 
     post_id: UUID
-    message: str = field(metadata=TEXTAREA)
+    message: str = field(metadata=MESSAGE)
 
 
 @command
@@ -52,7 +54,7 @@ class AddComment:
     """Comment on a post. The comment's id may be chosen by the sender."""
 
     post_id: UUID
-    text: str = field(metadata=TEXTAREA)
+    text: str = field(metadata=REMARK)
     comment_id: UUID | None = None
 
 
@@ -63,7 +65,7 @@ class EditComment:
 
     post_id: UUID
     comment_id: UUID
-    text: str = field(metadata=TEXTAREA)
+    text: str = field(metadata=REMARK)
 
 
 @command

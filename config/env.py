@@ -69,6 +69,23 @@ def whole_number(name: str, default: int, *, least: int, most: int) -> int:
     return default
 
 
+def words(name: str) -> list[str]:
+    """Divided by commas; empty: none."""
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def cache(name: str) -> dict[str, Any]:
+    """Django's settings of a cache URL; by default each process counts for itself."""
+    value = text(name, "locmemcache://")
+    try:
+        config: dict[str, Any] = env.cache_url_config(value)
+    except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
+        hint = "redis://host:6379/0, or empty"
+        problems.append(Problem(name, f"This is no cache URL ({error}).", hint))
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return config
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """Django's settings of a database URL."""
     value = text(name, default)

@@ -6,6 +6,8 @@ An empty value means the default. `.env.example` lists them all.
 
 from datetime import timedelta
 
+from corsheaders.defaults import default_headers
+
 from config import env
 
 env.read_file()
@@ -19,9 +21,7 @@ if not DEBUG and not env.text("SECRET_KEY"):
     env.problems.append(
         env.Problem("SECRET_KEY", "It is missing.", "Production needs a long random one.")
     )
-ALLOWED_HOSTS = [
-    host.strip() for host in env.text("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
-]
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = [
     "messaging.apps.ConsoleConfig",  # Django's admin, with a start page of ours
@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
+    "corsheaders",
     "accounts",
     "messaging",
     "messaging.eventstore",
@@ -46,6 +47,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "messaging.api.throttles.rate_headers",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -167,8 +170,12 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not DEBUG else 
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 
+MOST_LAG = env.whole_number("MOST_LAG", 10_000, least=0, most=10**9)  # events; then not ready
+
 # How many requests a server process works on at once (granian's --blocking-threads).
 WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
+
+CACHES = {"default": env.cache("CACHE_URL")}  # counts requests and failed sign-ins
 
 # --- the API -----------------------------------------------------------------------------------
 
@@ -182,6 +189,8 @@ REST_FRAMEWORK = {
         "messaging.api.parsers.StrictJSONParser",
         "messaging.api.parsers.StrictFormParser",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["messaging.api.throttles.PersonThrottle"],
+    "NUM_PROXIES": env.whole_number("TRUSTED_PROXIES", 0, least=0, most=10),
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
@@ -191,6 +200,18 @@ DRF_STANDARDIZED_ERRORS = {
     "EXCEPTION_HANDLER_CLASS": "messaging.api.errors.Handler",
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
 }
+# Requests a minute by one person or address; 0: no limit. On a developer's machine only what
+# has gone wild meets it.
+API_RATE = env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9)
+IDEMPOTENCY_HOURS = env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365)
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")  # none: no other site's pages
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    *default_headers, "consistency-token", "idempotency-key", "if-match", "if-none-match",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "ETag", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+]  # fmt: skip
 REST_KNOX = {"TOKEN_TTL": timedelta(days=30), "EXPIRY_DATETIME_FORMAT": "iso-8601"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Postlog",

@@ -1,11 +1,16 @@
 """All URLs."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from accounts.api import TokenView
 from messaging import health
+from messaging.api.docs import RedocView, SwaggerView
+from messaging.api.events import asyncapi, event_schema
 from messaging.api.routes import routes
 from messaging.api.views import NotFoundView
 
@@ -13,8 +18,17 @@ api = [
     *routes(),
     path("auth/token/", TokenView.as_view(), name="token"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/", SwaggerView.as_view(), name="docs"),
+    path("redoc/", RedocView.as_view(), name="redoc"),
+    path("events/", asyncapi, name="events"),
+    path("events/<str:name>/", event_schema, name="event"),
 ]
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For pages that name no icon of their own."""
+    return redirect(static("postlog.svg"), permanent=True)
+
 
 urlpatterns = [
     path("", include("config.pages")),
@@ -22,6 +36,7 @@ urlpatterns = [
     re_path("^api/(?P<rest>.*)", NotFoundView.as_view()),  # with DEBUG too
     path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", favicon),
     path("health/live", health.live),
     path("health/ready", health.ready),
 ]

@@ -42,6 +42,27 @@ class NotFound(Refused):
     status = 404
 
 
+class Stale(Refused):
+    """The sender wanted it done only to a version that the thing is no longer at."""
+
+    status = 412
+
+    def __init__(self, version: int) -> None:
+        super().__init__("precondition_failed", f"It has changed meanwhile: it is at {version}.")
+
+
+class KeyReused(Refused):
+    """Something else was sent under this command id before."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "idempotency_key_reused",
+            "Something else was sent with this Idempotency-Key before. Choose a new one.",
+        )
+
+
 class ConcurrentChange(Refused):
     """Others changed the same stream faster than retries could settle. Send it again."""
 

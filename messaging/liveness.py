@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -14,6 +15,7 @@ from messaging.message import utc_now
 from messaging.models import Heartbeat
 
 BEAT_EVERY_S = 3.0
+LOOK_EVERY_S = 0.2  # whether a role has begun or ended to be at work: that is told at once
 DEAD_AFTER = timedelta(seconds=12)  # a killed or frozen one
 FORGOTTEN_AFTER = timedelta(hours=1)
 
@@ -36,9 +38,15 @@ class Heart:
                 self._beat()
             except (DatabaseError, InterfaceError) as error:
                 log.debug("no heartbeat: %s", error)  # whoever needs the database says so loudly
-            stop.wait(BEAT_EVERY_S)
+            self._wait(stop)
         with suppress(DatabaseError, InterfaceError):  # then it is forgotten by its age
             mine.delete()
+
+    def _wait(self, stop: Flag) -> None:
+        next_beat = time.monotonic() + BEAT_EVERY_S
+        while time.monotonic() < next_beat and not stop.wait(LOOK_EVERY_S):
+            if any(is_at_work() is not self._last.get(r) for r, is_at_work in self._roles.items()):
+                return
 
     def _beat(self) -> None:
         now = utc_now()

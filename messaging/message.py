@@ -6,7 +6,7 @@ kw_only=True)`: under it they would register a class that `slots` then replaces.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,6 +26,9 @@ class Context:
 
     actor: str  # the username of who sends it
     command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
+    fingerprint: str = ""  # of what was sent under that id; something else under it is refused
+    remember_for: timedelta | None = None  # what became of it; None: for ever
+    if_version: frozenset[int] | None = None  # carry it out only if its stream is at one of these
     correlation_id: UUID | None = None  # of the conversation; a new one when None
     causation_id: UUID | None = None  # the id of the message that led to this command
     traceparent: str = ""  # W3C Trace Context

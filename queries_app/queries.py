@@ -20,14 +20,15 @@ from queries_app.projections import posts
 SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
 COUNT = {"serializer_kwargs": {"min_value": 0, "max_value": 2**31 - 1}}
 CURSOR = {"serializer_kwargs": {"max_length": 200}}
-USERNAME = {"serializer_kwargs": {"max_length": 150}}
+NAME = {"example": "alice"}
+USERNAME = {"serializer_kwargs": {"max_length": 150}, **NAME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentView:
     comment_id: UUID
-    author: str
-    text: str
+    author: str = field(metadata=NAME)
+    text: str = field(metadata={"example": "In October?"})
     commented_at: datetime
     edited_at: datetime | None
 
@@ -35,8 +36,8 @@ class CommentView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostView:
     post_id: UUID
-    author: str
-    message: str
+    author: str = field(metadata=NAME)
+    message: str = field(metadata={"example": "The first tomatoes are red."})
     posted_at: datetime
     edited_at: datetime | None
     likes: int
@@ -57,8 +58,11 @@ class NewPosts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntryView:
     version: int  # of the post, by what happened
-    what: str  # post_created, message_updated, comment_removed, ...
-    actor: str
+    # post_created, message_updated, comment_removed, ...
+    what: str = field(metadata={"example": "message_updated"})
+        metadata={"example": "message_updated"}
+    )  # post_created, message_updated, comment_removed, ...
+    actor: str = field(metadata=NAME)
     at: datetime
     comment_id: UUID | None
     old_text: str | None

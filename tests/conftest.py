@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
 from tests.support.modes import ALIASES, Mode, fresh_mode
@@ -69,6 +70,12 @@ def _migrate(urls: dict[str, str]) -> None:
         env={**os.environ, **urls},
         check=True,
     )
+
+
+@pytest.fixture(autouse=True)
+def counts_from_nothing() -> None:
+    """Requests and wrong passwords are counted for each test by itself."""
+    cache.clear()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

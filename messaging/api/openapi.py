@@ -5,9 +5,16 @@ from typing import Any
 
 from drf_spectacular.authentication import BasicScheme as SpectacularBasicScheme
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
 
 from messaging import mediator
+from messaging.api import examples
+from messaging.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, LONGEST_KEY
 from messaging.api.serializers import (
     ErrorAnswerSerializer,
     answer_serializer,
@@ -30,18 +37,52 @@ def errors(*statuses: int) -> dict[int, Any]:
     return dict.fromkeys(statuses, ErrorAnswerSerializer)
 
 
+COMMAND_PARAMETERS = [
+    OpenApiParameter(
+        IDEMPOTENCY_KEY,
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+        OpenApiParameter.HEADER,
+        description="Your name for this request. Sent again with the same body it is not carried "
+        "out again: you get the first answer; with another body, 422.",
+    ),
+    OpenApiParameter(
+        IF_MATCH,
+        str,
+        OpenApiParameter.HEADER,
+        description="The ETag of the post as you know it; if it has changed since, 412.",
+        examples=[OpenApiExample("version 7", '"v7"')],
+    ),
+]
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of an answer you have; if it is still right, 304 without a body.",
+)
+
+
 def command_schema(command_type: type) -> Any:
     answer = answer_serializer(command_type)
     return extend_schema(
         operation_id=command_type.__name__,
         description=command_type.__doc__,
+        parameters=COMMAND_PARAMETERS,
         request=input_serializer(command_type),
         responses={
             200: answer,
             201: answer,
-            **errors(400, 401, 403, 404, 405, 406, 409, 413, 415, 503),
+            **errors(400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 429, 503),
         },
         tags=["commands"],
+        examples=[
+            OpenApiExample("Sent", examples.sent(command_type), request_only=True),
+            OpenApiExample(
+                "Answered",
+                examples.command_answer(command_type),
+                response_only=True,
+                status_codes=["200", "201"],
+            ),
+        ],
     )
 
 
@@ -55,9 +96,21 @@ def query_schema(query_type: type) -> Any:
     return extend_schema(
         operation_id=query_type.__name__,
         description=query_type.__doc__,
-        parameters=[input_serializer(query_type), *TOKEN_PARAMETERS],
-        responses={200: answer, **errors(400, 401, 404, 405, 406, 503)},
+        parameters=[input_serializer(query_type), *TOKEN_PARAMETERS, IF_NONE_MATCH],
+        responses={
+            200: answer,
+            304: OpenApiResponse(description="You have it already."),
+            **errors(400, 401, 404, 405, 406, 429, 503),
+        },
         tags=["queries"],
+        examples=[
+            OpenApiExample(
+                "Answered",
+                examples.query_answer(returned),
+                response_only=True,
+                status_codes=["200"],
+            )
+        ],
     )
 
 

@@ -6,6 +6,8 @@ from urllib.parse import unquote_to_bytes, urlencode
 import msgspec
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, QueryDict
 from django.urls import resolve
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import MethodNotAllowed, NotFound, ParseError, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticatedOrReadOnly
@@ -15,6 +17,7 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from messaging import mediator, tokens
+from messaging.api.conditions import etag, idempotency, if_match
 from messaging.api.errors import refusal
 from messaging.api.openapi import (
     TOKEN_HEADER,
@@ -60,14 +63,19 @@ class CommandView(MessageView):
     def post(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        context = Context(actor=request.user.get_username())
+        command = serializer.validated_data
+        actor = request.user.get_username()
+        conditions = {"if_version": if_match(request), **idempotency(request, command)}
         try:
-            result = mediator.send(serializer.validated_data, context)
+            result = mediator.send(command, Context(actor=actor, **conditions))
         except Refused as refused:
             raise refusal(refused, serializer) from refused
-        return Response(answer(result), status=201 if result.created else 200)
+        headers = {"ETag": etag(result.version)}
+        status = 201 if result.created else 200
+        return Response(answer(result), status=status, headers=headers)
 
 
+@method_decorator(conditional_page, name="dispatch")  # If-None-Match: 304
 class QueryView(MessageView):
     permission_classes = [AllowAny]
     _serializer: MessageSerializer | None = None
@@ -89,7 +97,10 @@ class QueryView(MessageView):
                 "previous": page_url(request, params, found.previous),
                 "results": found.results,
             }
-        return Response(msgspec.to_builtins(found) if _is_browsed(request) else found)
+        version = getattr(found, "version", None)  # of one thing; a page's ETag is its content's
+        headers = {"ETag": etag(version)} if version is not None else {}
+        body = msgspec.to_builtins(found) if _is_browsed(request) else found
+        return Response(body, headers=headers)
 
 
 class RootView(APIView):

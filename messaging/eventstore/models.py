@@ -62,10 +62,18 @@ class Receipt(models.Model):
     command_id = models.UUIDField()
     answer = models.TextField(help_text="The result, or the refusal, as JSON.")
     created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, help_text="When it is forgotten. None: never.")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["actor", "command_id"], name="one_receipt_a_command")
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False),
+                name="receipts_to_forget",
+            )
         ]
 
     def __str__(self) -> str:

@@ -14,12 +14,13 @@ from messaging.dbvalues import db_time, db_uuid
 from messaging.eventstore.statements import (
     DATABASE,
     FIND_RECEIPT,
+    FORGET_RECEIPTS,
     INSERT_RECEIPT,
     execute,
     fetch,
     transaction_connection,
 )
-from messaging.exceptions import LostRace, Refused
+from messaging.exceptions import KeyReused, LostRace, Refused
 from messaging.message import Context, Result, utc_now
 
 
@@ -31,47 +32,56 @@ class Answer(msgspec.Struct, omit_defaults=True):
     code: str = ""
     detail: str = ""
     attr: str | None = None
+    fingerprint: str = ""  # of what was sent; none: nobody asks
 
 
 def find(context: Context) -> Answer | None:
+    """What became of the command. Raises `KeyReused` if it was another one."""
     if context.command_id is None:
         return None
     connection = transaction_connection()
     key = db_uuid(connection, context.command_id)
-    rows = fetch(connection, FIND_RECEIPT, [context.actor, key])
-    return msgspec.json.decode(rows[0][0], type=Answer) if rows else None
+    now = db_time(connection, utc_now())
+    rows = fetch(connection, FIND_RECEIPT, [context.actor, key, now])
+    if not rows:
+        return None
+    answer = msgspec.json.decode(rows[0][0], type=Answer)
+    if answer.fingerprint and context.fingerprint not in ("", answer.fingerprint):
+        raise KeyReused
+    return answer
 
 
 def store(context: Context, result: Result) -> None:
     """Store the result in the command's own transaction."""
-    if context.command_id is not None:
-        _insert(context.actor, context.command_id, Answer(result=result))
+    _insert(context, Answer(result=result, fingerprint=context.fingerprint))
 
 
 def restore(actor: str, command_id: UUID, result: Result) -> bool:
     """Store the result of a command that the log tells of, unless its receipt is there.
     Needs a transaction."""
-    if find(Context(actor=actor, command_id=command_id)) is not None:
+    context = Context(actor=actor, command_id=command_id)
+    if find(context) is not None:
         return False
-    _insert(actor, command_id, Answer(result=result))
+    _insert(context, Answer(result=result))
     return True
 
 
 def store_refusal(context: Context, refusal: Refused) -> Answer | None:
     """Remember a refusal, and return it; or the answer that somebody else stored meanwhile."""
-    if context.command_id is None or isinstance(refusal, exceptions.ConcurrentChange):
+    if context.command_id is None or isinstance(refusal, exceptions.ConcurrentChange | KeyReused):
         return None
     answer = Answer(
         refusal=type(refusal).__name__,
         code=refusal.code,
         detail=refusal.detail,
         attr=refusal.attr,
+        fingerprint=context.fingerprint,
     )
     try:
         with transaction.atomic(using=DATABASE, durable=True):
             earlier = find(context)
             if earlier is None:
-                _insert(context.actor, context.command_id, answer)
+                _insert(context, answer)
     except IntegrityError as error:
         raise LostRace from error  # the same command, sent twice at once: find its receipt
     return earlier or answer
@@ -85,8 +95,18 @@ def replay(answer: Answer) -> Result:
     raise kind(answer.code, answer.detail, answer.attr)
 
 
-def _insert(actor: str, command_id: UUID, answer: Answer) -> None:
+def _insert(context: Context, answer: Answer) -> None:
+    if context.command_id is None:
+        return
     connection = transaction_connection()
+    key, now = db_uuid(connection, context.command_id), utc_now()
     text = msgspec.json.encode(answer).decode()
-    values = [actor, db_uuid(connection, command_id), text, db_time(connection, utc_now())]
-    execute(connection, [(INSERT_RECEIPT, values)])
+    at = db_time(connection, now)
+    if context.remember_for is None:
+        execute(connection, [(INSERT_RECEIPT, [context.actor, key, text, at, None])])
+        return
+    # Expired ones go as new ones come: so they never pile up, and no job has to be started.
+    expiry = db_time(connection, now + context.remember_for)
+    forget = (FORGET_RECEIPTS, [context.actor, key, at, at])
+    insert = (INSERT_RECEIPT, [context.actor, key, text, at, expiry])
+    execute(connection, [forget, insert])

@@ -11,7 +11,7 @@ from messaging.eventstore import statements
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit import UnitOfWork
-from messaging.exceptions import LostRace, Unreadable
+from messaging.exceptions import LostRace, Stale, Unreadable
 from messaging.message import Result
 
 S = TypeVar("S")
@@ -85,8 +85,13 @@ class Repository(Generic[S, E]):
     ) -> Result:
         """Append the events, which may be none, to the stream as it was loaded.
 
-        This hands the state of `loaded` over.
+        This hands the state of `loaded` over. Raises `Stale` if the sender wanted another
+        version; only here, because what would be refused anyway is refused for that reason
+        (RFC 9110, 13.2.1).
         """
+        wanted = unit.context.if_version
+        if wanted is not None and loaded.version not in wanted:
+            raise Stale(loaded.version)
         version = unit.append(
             self._stream_type, loaded.stream_id, loaded.version, events, self._due(loaded, events)
         )

@@ -24,7 +24,9 @@ DATABASE = "default"
 
 class Statement(NamedTuple):
     name: str
-    sql: str  # with %s for each value; {lock} for what locks a row where that is needed
+    # With %s for each value, and where SQLite, which has one writer, needs nothing: {lock}
+    # for what locks a row, {skip} for that and what passes over locked ones.
+    sql: str
 
 
 # First the stream with its snapshot, then the events after that. The lock comes before
@@ -70,12 +72,20 @@ WRITE_SNAPSHOT = Statement(
 )
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
-    "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s",
+    "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s "
+    "AND (expires_at IS NULL OR expires_at > %s)",
+)
+# A few at a time, and never one that another transaction has to do with: PostgreSQL skips it.
+FORGET_RECEIPTS = Statement(
+    "postlog_forget_receipts",
+    "DELETE FROM eventstore_receipt WHERE "
+    "(actor = %s AND command_id = %s AND expires_at <= %s) OR id IN ("
+    "SELECT id FROM eventstore_receipt WHERE expires_at <= %s ORDER BY expires_at LIMIT 10 {skip})",
 )
 INSERT_RECEIPT = Statement(
     "postlog_receipt",
-    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at) "
-    "VALUES (%s, %s, %s, %s)",
+    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
+    "VALUES (%s, %s, %s, %s, %s)",
 )
 
 Call = tuple[Statement, list[Any]]
@@ -188,7 +198,7 @@ def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) ->
         cursor.execute(sql, [value for _, values in calls for value in values])
     else:
         for statement, values in calls:
-            cursor.execute(statement.sql.replace("{lock}", ""), values)
+            cursor.execute(statement.sql.replace("{lock}", "").replace("{skip}", ""), values)
 
 
 def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str:
@@ -197,7 +207,7 @@ def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str
     Where a pooler hands the connection on after each transaction, plans cannot be kept:
     Django's own switch for that tells.
     """
-    sql = statement.sql.replace("{lock}", "FOR UPDATE")
+    sql = statement.sql.replace("{lock}", "FOR UPDATE").replace("{skip}", "FOR UPDATE SKIP LOCKED")
     if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         return sql
     planned = _planned.setdefault(connection.connection, set())

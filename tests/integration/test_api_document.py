@@ -9,10 +9,12 @@ from django.test import Client, override_settings
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from messaging.api.chunked import with_bodies_of_unknown_length
 from messaging.bus import current_bus
-from messaging.message import COMMANDS, QUERIES
+from messaging.message import COMMANDS, QUERIES, utc_now
+from messaging.models import Heartbeat
 from tests.support.api import HTML, Api, errors
 from tests.support.modes import Mode, use
 
@@ -72,6 +74,20 @@ def test_a_command_says_what_it_takes_and_what_it_answers(document: Any) -> None
     assert "comment_id" not in schemas["LikePostAnswer"]["properties"]
 
 
+def test_every_example_fits_its_schema(document: Any) -> None:
+    components = {"components": document["components"]}
+    seen = 0
+    for operation in operations(document).values():
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (body.get("content", {}) for body in bodies):
+            for media in content.values():
+                for example in media.get("examples", {}).values():
+                    checked = Draft202012Validator({**media["schema"], **components})
+                    assert list(checked.iter_errors(example["value"])) == []
+                    seen += 1
+    assert seen >= 3 * len(COMMANDS) + len(QUERIES)
+
+
 def test_a_query_says_its_parameters_with_their_limits(document: Any) -> None:
     parameters = {p["name"]: p for p in operations(document)["FindPostsByAuthor"]["parameters"]}
     assert set(parameters) == {
@@ -80,6 +96,7 @@ def test_a_query_says_its_parameters_with_their_limits(document: Any) -> None:
         "page_size",
         "consistency_token",
         "Consistency-Token",
+        "If-None-Match",
     }
     assert parameters["author"]["required"] is True
     size = parameters["page_size"]["schema"]
@@ -140,8 +157,10 @@ def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
     assert (seen["CONTENT_LENGTH"], len(seen["body"])) == ("1048577", 1_048_577)
 
 
-def test_ready_when_the_databases_are_migrated_and_the_bus_answers(database: Mode) -> None:
+def test_ready_when_all_that_it_needs_is_there(database: Mode) -> None:
     current_bus().ensure_topic()
+    now = utc_now()
+    Heartbeat.objects.create(role="relay", process="p", at_work=True, since=now, beat_at=now)
     assert Client().get("/health/live").json() == {"status": "ok"}
     answer = Client().get("/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "failing": {}})

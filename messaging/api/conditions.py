@@ -1,0 +1,62 @@
+"""Under which conditions a command is carried out: headers, as their standards have them."""
+
+import re
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from django.conf import settings
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+IF_MATCH = "If-Match"
+KEYS = UUID("6f3f0c1e-5d0b-5e8e-9a3f-2c1d7b0a4e11")  # the namespace of command ids made of keys
+LONGEST_KEY = 255
+PRINTABLE = re.compile(r"[\x20-\x7e]+")
+ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+VERSION = re.compile(r"v([0-9]{1,9})")
+
+
+def etag(version: int) -> str:
+    """Of a thing at this version."""
+    return f'"v{version}"'
+
+
+def idempotency(request: Request, command: object) -> dict[str, Any]:
+    """What `Idempotency-Key` asks of the command's context: the first answer again to whoever
+    sends the same again, for some hours (draft-ietf-httpapi-idempotency-key-header)."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return {}
+    if not PRINTABLE.fullmatch(key) or len(key) > LONGEST_KEY:
+        raise wrong_header(IDEMPOTENCY_KEY, f"1 to {LONGEST_KEY} printable ASCII characters.")
+    sent = type(command).__name__.encode() + b" " + msgspec.json.encode(command)
+    return {
+        "command_id": uuid5(KEYS, key),
+        "fingerprint": blake2b(sent, digest_size=16).hexdigest(),
+        "remember_for": timedelta(hours=settings.IDEMPOTENCY_HOURS),
+    }
+
+
+def if_match(request: Request) -> frozenset[int] | None:
+    """The versions that `If-Match` names; None: any. By strong comparison, so that a weak
+    ETag, or one that was not made here, matches no version (RFC 9110, 13.1.1)."""
+    sent = request.headers.get(IF_MATCH)
+    if sent is None or sent.strip() == "*":
+        return None
+    versions = set()
+    for one in sent.split(","):
+        found = ETAG.fullmatch(one.strip())
+        if found is None:
+            raise wrong_header(IF_MATCH, "ETags in double quotes, divided by commas, or *.")
+        weak, tag = found.groups()
+        if not weak and (version := VERSION.fullmatch(tag)):
+            versions.add(int(version[1]))
+    return frozenset(versions)
+
+
+def wrong_header(name: str, what_it_takes: str) -> ValidationError:
+    return ValidationError({name: [ErrorDetail(f"This header takes {what_it_takes}", "invalid")]})

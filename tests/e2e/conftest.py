@@ -1,0 +1,123 @@
+"""The whole site, with its real workers, and Debian's Chromium to look at it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.services import free_port
+from tests.support.modes import new_sqlite
+from tests.support.processes import ROOT, Worker, manage
+from tests.support.waiting import wait_until
+
+PASSWORD = "postlog-demo"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+SHOTS = ROOT / "var" / "screenshots"
+
+
+class Site:
+    """Web, relay and consumer on databases of their own, with the demo's people and posts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {**new_sqlite(folder), "DEBUG": "on", "KAFKA_BOOTSTRAP_SERVERS": ""}
+        demo = manage(self.env, "demo")
+        assert demo.returncode == 0, demo.stderr
+        server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws",
+                  "--blocking-threads", "8", "--port", str(self.port)]  # fmt: skip
+        self.web = Worker(self.env, "config.wsgi:application", program=server)
+        self.relay = Worker(self.env, "runrelay")
+        self.consumer = self.start_consumer()
+        wait_until(lambda: "sourdough" in self._feed(), "the demo's posts are on the feed")
+
+    def start_consumer(self) -> Worker:
+        self.consumer = Worker(self.env, "runconsumer", "--no-relay")
+        return self.consumer
+
+    def close(self) -> None:
+        for worker in (self.web, self.relay, self.consumer):
+            worker.__exit__(None, None, None)
+
+    def _feed(self) -> str:
+        with suppress(OSError):
+            return str(urlopen(self.url).read().decode())
+        return ""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    found = Site(tmp_path_factory.mktemp("site"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    if CHROMIUM is None:
+        pytest.fail("Chromium is missing: apt-get install chromium, or name one with CHROMIUM=.")
+    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
+
+
+class Person:
+    """Somebody with a browser of their own. What the browser complains of fails the test."""
+
+    def __init__(self, site: Site, context: BrowserContext, *, may_fail: bool = False) -> None:
+        self.site = site
+        self.context = context
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.may_fail = may_fail
+        self.page.set_default_timeout(10_000)
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _listen(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "422" not in message.text:
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.site.url + path)
+        return self.page
+
+    def sign_in(self, name: str) -> "Person":
+        page = self.open("/accounts/login/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign out").wait_for()
+        return self
+
+
+class People:
+    """Makes persons, and looks at the end whether their browsers complained."""
+
+    def __init__(self, site: Site, browser: Browser) -> None:
+        self._site = site
+        self._browser = browser
+        self._all: list[Person] = []
+
+    def __call__(self, name: str | None = None, **options: Any) -> Person:
+        person = Person(self._site, self._browser.new_context(**options))
+        self._all.append(person)
+        return person if name is None else person.sign_in(name)
+
+    def close(self) -> None:
+        complaints = [one for person in self._all for one in person.complaints]
+        for person in self._all:
+            person.context.close()
+        assert complaints == []
+
+
+@pytest.fixture
+def people(site: Site, browser: Browser) -> Iterator[People]:
+    found = People(site, browser)
+    yield found
+    found.close()

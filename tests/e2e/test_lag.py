@@ -1,0 +1,71 @@
+"""When the read side is behind, pages say so, name what to start, and catch up by themselves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from messaging.liveness import DEAD_AFTER
+from tests.e2e.conftest import People, Site
+
+DEAD_S = DEAD_AFTER.total_seconds()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """One that a test may break."""
+    found = Site(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def people(site: Site, browser: Browser) -> Iterator[People]:
+    found = People(site, browser)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_killed_consumer_is_named_and_the_page_catches_up(
+    site: Site, people: People, scripts: bool
+) -> None:
+    alice = people("alice", java_script_enabled=scripts)
+    page = alice.open("/most-liked/")
+    welcome = page.locator("article", has_text="Welcome to Postlog")
+    site.consumer.kill()
+
+    text = f"Post {uuid4()}"
+    page = alice.open()
+    page.get_by_label("Write a post").fill(text)
+    page.get_by_role("button", name="Post", exact=True).click()
+    expect(page.get_by_text("Your last change is stored")).to_be_visible()
+    expect(page.get_by_text("manage.py runconsumer")).to_be_visible(timeout=(DEAD_S + 8) * 1000)
+    page = alice.open("/most-liked/")
+    expect(page.get_by_text("Your last change is stored")).to_be_visible()
+    expect(welcome).to_be_visible()  # what is known is shown
+    page = alice.open()
+
+    site.start_consumer()
+    expect(page.get_by_text(text)).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Your last change is stored")).to_have_count(0)
+
+
+def test_the_operator_sees_it_on_the_console(site: Site, people: People) -> None:
+    root = people("admin")
+    page = root.open("/admin/")
+    consumers = page.locator(".path-steps li", has_text="Consumers")
+    expect(consumers).to_contain_text("at work")
+    site.consumer.kill()
+    expect(consumers).to_contain_text("none is alive", timeout=(DEAD_S + 8) * 1000)
+    expect(page.get_by_text("Nothing reaches readers now")).to_be_visible()
+    alice = people("alice")
+    alice.open().get_by_label("Write a post").fill("while it is away")
+    alice.page.get_by_role("button", name="Post", exact=True).click()
+    lag = page.locator("tr", has_text="posts").locator("td").nth(2)
+    expect(lag).to_have_text("1", timeout=15_000)
+    site.start_consumer()
+    expect(consumers).to_contain_text("at work", timeout=15_000)
+    expect(lag).to_have_text("0", timeout=15_000)

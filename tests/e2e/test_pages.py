@@ -1,0 +1,131 @@
+"""Every page: usable by all, of few bytes, under a strict policy, and looked at."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Response
+
+from tests.e2e.conftest import SHOTS, People, Person
+
+LARGEST_PAGE = 100_000  # bytes on the wire, with all that it loads
+FIRST_PAINT_MS = 3_000  # far above what it takes; a budget that only something gone wrong exceeds
+
+
+def first_post(person: Person) -> str:
+    page = person.open("/most-liked/")
+    return str(page.locator("article .quiet").first.get_attribute("href"))
+
+
+Where = Callable[[Person], str]
+
+ANYBODYS: dict[str, Where] = {
+    "feed": lambda _: "/",
+    "most liked": lambda _: "/most-liked/",
+    "with comments": lambda _: "/with-comments/",
+    "author": lambda _: "/people/alice/",
+    "author without posts": lambda _: "/people/nobody/",
+    "post": first_post,
+    "history": lambda person: first_post(person) + "history/",
+    "sign in": lambda _: "/accounts/login/",
+    "sign up": lambda _: "/accounts/sign-up/",
+}
+ALICES: dict[str, Where] = {
+    "feed, signed in": lambda _: "/",
+    "post, signed in": first_post,
+    "edit": lambda person: first_post(person) + "edit/",
+    "delete": lambda person: first_post(person) + "delete/",
+    "write": lambda _: "/write/",
+    "account": lambda _: "/accounts/",
+    "change password": lambda _: "/accounts/password/",
+}
+OTHERS: dict[str, Where] = {
+    "console": lambda _: "/admin/",
+    "streams": lambda _: "/admin/eventstore/stream/",
+    "events": lambda _: "/admin/eventstore/event/",
+    "dead letters": lambda _: "/admin/projections/deadletter/",
+    "rebuilds": lambda _: "/admin/projections/rebuild/",
+    "api": lambda _: "/api/v1/",
+    "a command": lambda _: "/api/v1/commands/new-post/",
+    "a query": lambda _: "/api/v1/queries/find-all-posts/",
+    "swagger": lambda _: "/api/v1/docs/",
+    "redoc": lambda _: "/api/v1/redoc/",
+}
+PAGES = [
+    *[(name, None, where) for name, where in ANYBODYS.items()],
+    *[(name, "alice", where) for name, where in ALICES.items()],
+]
+EVERY = pytest.mark.parametrize(("name", "who", "where"), PAGES, ids=[page[0] for page in PAGES])
+
+
+@EVERY
+def test_axe_finds_nothing_in_light_or_dark(
+    people: People, name: str, who: str | None, where: Where
+) -> None:
+    for scheme in ("light", "dark"):
+        person = people(who, color_scheme=scheme)
+        page = person.open(where(person))
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
+        assert told == [], f"{name}, {scheme}"
+
+
+@EVERY
+def test_a_page_is_small_and_paints_soon(
+    people: People, name: str, who: str | None, where: Where
+) -> None:
+    person = people(who)
+    path = where(person)
+    sizes: list[int] = []
+
+    def listen(answer: Response) -> None:
+        sizes.append(answer.request.sizes()["responseBodySize"])
+
+    person.page.close()
+    person.page = person.context.new_page()
+    person.page.on("requestfinished", lambda request: listen(request.response()))
+    page = person.open(path)
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes) <= LARGEST_PAGE, f"{name}: {sum(sizes):,} bytes"
+    assert len(sizes) <= 5, "the page, a style sheet, two scripts and an icon"
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < FIRST_PAINT_MS
+
+
+@pytest.mark.parametrize(("name", "where"), OTHERS.items(), ids=list(OTHERS))
+def test_pages_for_programmers_and_operators_work_under_the_policy(
+    people: People, name: str, where: Where
+) -> None:
+    page = people("admin").open(where(people()))
+    page.wait_for_load_state("networkidle")
+    if name == "swagger":
+        page.get_by_text("/api/v1/commands/new-post/").first.wait_for()
+    if name == "redoc":
+        page.get_by_text("/api/v1/commands/new-post/").first.wait_for()
+
+
+def shoot(page: Page, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name.replace(', ', '-').replace(' ', '-')}.png", full_page=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 800, 1440])
+def test_screenshots_and_nothing_is_wider_than_the_window(
+    people: People, scheme: str, width: int
+) -> None:
+    options: dict[str, Any] = {
+        "color_scheme": scheme,
+        "viewport": {"width": width, "height": 900},
+    }
+    persons: dict[str | None, Person] = {who: people(who, **options) for who in (None, "alice")}
+    for name, who, where in PAGES:
+        page = persons[who].open(where(persons[who]))
+        shoot(page, f"{name} {width} {scheme}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    root = people("admin", **options)
+    for name in ("console", "rebuilds", "a command"):
+        page = root.open(OTHERS[name](root))
+        page.wait_for_load_state("networkidle")
+        shoot(page, f"{name} {width} {scheme}")
