@@ -60,8 +60,6 @@ class HistoryEntryView:
     version: int  # of the post, by what happened
     # post_created, message_updated, comment_removed, ...
     what: str = field(metadata={"example": "message_updated"})
-        metadata={"example": "message_updated"}
-    )  # post_created, message_updated, comment_removed, ...
     actor: str = field(metadata=NAME)
     at: datetime
     comment_id: UUID | None
