@@ -25,7 +25,7 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
     @extend_schema(
         operation_id="CreateToken",
         request=None,
-        responses={200: TokenSerializer, **errors(401, 405, 406, 503)},
+        responses={200: TokenSerializer, **errors(401, 405, 406, 429, 503)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:

@@ -7,11 +7,20 @@ The rules of the texts are in post.py.
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from commands_app.post import MAX_TEXT
 from messaging.message import command
 
 TEXTAREA = {"serializer_kwargs": {"style": {"base_template": "textarea.html", "rows": 4}}}
-MESSAGE = {**TEXTAREA, "example": "The first tomatoes are red."}
-REMARK = {**TEXTAREA, "example": "In October?"}
+# For the OpenAPI document. post.py decides, and has more to say about what can be seen.
+SEEN = {
+    "schema": {
+        "minLength": 1,
+        "maxLength": MAX_TEXT,
+        "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+    }
+}
+MESSAGE = {**TEXTAREA, **SEEN, "example": "The first tomatoes are red."}
+REMARK = {**TEXTAREA, **SEEN, "example": "In October?"}
 
 
 @command

@@ -47,9 +47,6 @@ class Stale(Refused):
 
     status = 412
 
-    def __init__(self, version: int) -> None:
-        super().__init__("precondition_failed", f"It has changed meanwhile: it is at {version}.")
-
 
 class KeyReused(Refused):
     """Something else was sent under this command id before."""

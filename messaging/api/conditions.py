@@ -16,7 +16,8 @@ IF_MATCH = "If-Match"
 KEYS = UUID("6f3f0c1e-5d0b-5e8e-9a3f-2c1d7b0a4e11")  # the namespace of command ids made of keys
 LONGEST_KEY = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]+")
-ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+ETAGS = re.compile(rf"{ETAG.pattern}([ \t]*,[ \t]*{ETAG.pattern})*")
 VERSION = re.compile(r"v([0-9]{1,9})")
 
 
@@ -47,15 +48,10 @@ def if_match(request: Request) -> frozenset[int] | None:
     sent = request.headers.get(IF_MATCH)
     if sent is None or sent.strip() == "*":
         return None
-    versions = set()
-    for one in sent.split(","):
-        found = ETAG.fullmatch(one.strip())
-        if found is None:
-            raise wrong_header(IF_MATCH, "ETags in double quotes, divided by commas, or *.")
-        weak, tag = found.groups()
-        if not weak and (version := VERSION.fullmatch(tag)):
-            versions.add(int(version[1]))
-    return frozenset(versions)
+    if not ETAGS.fullmatch(sent.strip()):
+        raise wrong_header(IF_MATCH, "ETags in double quotes, divided by commas, or *.")
+    strong = (tag for weak, tag in ETAG.findall(sent) if not weak)
+    return frozenset(int(found[1]) for tag in strong if (found := VERSION.fullmatch(tag)))
 
 
 def wrong_header(name: str, what_it_takes: str) -> ValidationError:

@@ -1,11 +1,11 @@
 """Operations of the read side, for staff: no commands, as nothing of them is an event."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import MethodNotAllowed, NotFound, ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +15,8 @@ from rest_framework.views import APIView
 from messaging.actions import record
 from messaging.api.openapi import errors
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
-from messaging.api.serializers import MessageSerializer, input_serializer
+from messaging.api.serializers import input_serializer
+from messaging.api.views import CommandPage
 from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -25,7 +26,7 @@ from messaging.projections.registry import PROJECTIONS
 class RestoreReadDb:
     """Build the read models anew from the log, beside the live ones. Left out, all of them."""
 
-    projection: str | None = None
+    projection: str | None = field(default=None, metadata={"example": "posts"})
 
 
 class RebuildSerializer(serializers.ModelSerializer[Rebuild]):
@@ -44,26 +45,15 @@ class RebuildsSerializer(serializers.Serializer[Any]):
     rebuilds = RebuildSerializer(many=True)
 
 
-class RestoreReadDbView(APIView):
+class RestoreReadDbView(CommandPage):
     permission_classes = [IsAdminUser]
-    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
-
-    def get_serializer(self, *args: Any, **kwargs: Any) -> MessageSerializer:
-        """By the name that DRF makes forms from."""
-        return input_serializer(RestoreReadDb)(*args, **kwargs)
-
-    @extend_schema(exclude=True)
-    def get(self, request: Request) -> Response:
-        """The description and the form, for a browser."""
-        if request.accepted_renderer.format != "api":
-            raise MethodNotAllowed(request.method or "")
-        return Response()
+    serializer_class = input_serializer(RestoreReadDb)
 
     @extend_schema(
         operation_id="RestoreReadDb",
         description=RestoreReadDb.__doc__,
-        request=input_serializer(RestoreReadDb),
-        responses={202: RebuildsSerializer, **errors(400, 401, 403, 405, 406, 413, 415, 503)},
+        request={"application/json": input_serializer(RestoreReadDb)},
+        responses={202: RebuildsSerializer, **errors(400, 401, 403, 405, 406, 413, 415, 429, 503)},
         tags=["operations"],
     )
     def post(self, request: Request) -> Response:
@@ -87,7 +77,7 @@ class RebuildView(APIView):
 
     @extend_schema(
         operation_id="FindRebuild",
-        responses={200: RebuildSerializer, **errors(401, 403, 404, 405, 406, 503)},
+        responses={200: RebuildSerializer, **errors(401, 403, 404, 405, 406, 429, 503)},
         tags=["operations"],
     )
     def get(self, request: Request, pk: int) -> Response:

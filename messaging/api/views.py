@@ -39,8 +39,8 @@ class MessageView(APIView):
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
 
-class CommandView(MessageView):
-    permission_classes = [IsAuthenticatedOrReadOnly]  # all may read what a command does
+class CommandPage(MessageView):
+    """What a browser sees of a command; to programs there is no GET."""
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> MessageSerializer:
         """By the name that DRF makes forms from."""
@@ -59,6 +59,10 @@ class CommandView(MessageView):
         if not _is_browsed(request):
             raise MethodNotAllowed(request.method or "")
         return Response()
+
+
+class CommandView(CommandPage):
+    permission_classes = [IsAuthenticatedOrReadOnly]  # all may read what a command does
 
     def post(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
@@ -153,7 +157,7 @@ def consistency_token(request: Request, params: QueryDict) -> str | None:
     sent = params.pop(TOKEN_PARAMETER, [])
     if TOKEN_HEADER in request.headers:
         sent = [*sent, request.headers[TOKEN_HEADER]]
-    if len(sent) > 1:
+    if len(set(sent)) > 1:
         raise ValidationError(key_errors([TOKEN_PARAMETER], "repeated_field", "Send this once."))
     return sent[0] if sent else None
 

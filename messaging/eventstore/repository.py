@@ -91,7 +91,8 @@ class Repository(Generic[S, E]):
         """
         wanted = unit.context.if_version
         if wanted is not None and loaded.version not in wanted:
-            raise Stale(loaded.version)
+            is_now = f"It has changed meanwhile: it is at version {loaded.version}."
+            raise Stale("precondition_failed", is_now)
         version = unit.append(
             self._stream_type, loaded.stream_id, loaded.version, events, self._due(loaded, events)
         )

@@ -75,6 +75,23 @@ def test_a_refusal_is_remembered_too(database: Mode) -> None:
     assert send(alice, "like-post", key("k2"), post_id=post_id).status_code == 200
 
 
+def test_every_refusal_is_told_again_as_it_was(database: Mode) -> None:
+    alice, bob = Api("alice"), Api("bob")
+    post_id = send(alice, "new-post", message="a").json()["post_id"]
+    stale = {"If-Match": '"v9"'}
+    for number, (api, command, headers, fields) in enumerate(
+        [
+            (bob, "edit-message", {}, {"post_id": post_id, "message": "b"}),
+            (alice, "edit-message", {}, {"post_id": post_id, "message": " "}),
+            (alice, "like-post", stale, {"post_id": post_id}),
+            (alice, "like-post", {}, {"post_id": str(uuid4())}),
+        ]
+    ):
+        first, again = (send(api, command, headers | key(str(number)), **fields) for _ in "12")
+        assert first.status_code == [403, 400, 412, 404][number]
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+
+
 def test_what_breaks_a_rule_of_the_form_uses_no_key_up(database: Mode) -> None:
     alice = Api("alice")
     assert send(alice, "new-post", key("k"), message=7).status_code == 400
