@@ -34,6 +34,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
         serializer_of = getattr(renderer_context["view"], "query_serializer", None)
         return {
             **context,
+            "code_style": None,  # an inline style, for code that these pages have none of
             "query_form": serializer_of and _form(serializer_of()),
             "messages_of_no_field": _messages_of_no_field(data),
         }

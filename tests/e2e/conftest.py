@@ -27,6 +27,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
+        self.sessions: dict[str, Any] = {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {**new_sqlite(folder), "DEBUG": "on", "KAFKA_BOOTSTRAP_SERVERS": ""}
         demo = manage(self.env, "demo")
@@ -88,11 +89,18 @@ class Person:
         return self.page
 
     def sign_in(self, name: str) -> "Person":
+        """By the form the first time; then with that session's cookies, as its passwords are slow
+        to check on purpose."""
+        cookies = self.site.sessions.get(name)
+        if cookies:
+            self.context.add_cookies(cookies)
+            return self
         page = self.open("/accounts/login/")
         page.get_by_label("Username").fill(name)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="Sign out").wait_for()
+        self.site.sessions[name] = self.context.cookies()
         return self
 
 
