@@ -19,7 +19,7 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) $(BIN)/python -m tests.support.run
 
-test: $(BIN)/stamp-run ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+test: $(BIN)/stamp-run chromium ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings
@@ -43,6 +43,12 @@ bench: $(BIN)/stamp-dev ## The benchmarks, as a table and as benchmarks/results/
 
 soak: $(BIN)/stamp-run ## The tests that take long
 	@$(BIN)/pytest -m soak $(ARGS)
+
+chromium: # Debian's, for the tests in a browser, where it is missing and can be had
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$$CHROMIUM" || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Chromium ..." && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	} || echo "Chromium is missing and cannot be installed here: the tests in a browser are skipped."
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Postlog needs Python 3.11 or newer; name one with PYTHON=")'

@@ -11,16 +11,35 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.urls import path
 
 from config.env import database_of
 
+FEED = """<!doctype html><html lang="en"><head><title>Feed</title></head><body>
+{% for post in posts %}<article id="post-{{ post.stream_id }}"><p>
+<a href="/people/{{ post.author }}/">{{ post.author }}</a>
+<time datetime="{{ post.posted_at|date:'c' }}">{{ post.posted_at }}</time></p>
+<p>{{ post.message }}</p><p>{{ post.likes }} likes, {{ post.comments_count }} comments</p></article>
+{% endfor %}</body></html>"""
+
 settings.configure(
+    INSTALLED_APPS=["queries_app"],
     SECRET_KEY="bare" * 20,
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,
-    DATABASES={"default": database_of(os.environ["WRITE_DATABASE_URL"])},
+    DATABASES={
+        "default": database_of(os.environ["WRITE_DATABASE_URL"]),
+        "read": database_of(os.environ["READ_DATABASE_URL"]),
+    },
     MIDDLEWARE=[],
+    USE_TZ=True,
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", {"feed": FEED})]},
+        }
+    ],
 )
 django.setup()
 
@@ -41,5 +60,12 @@ def read(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"post_id": stream, "version": version, "message": data})
 
 
-urlpatterns = [path("insert", insert), path("read", read)]
+def feed(request: HttpRequest) -> HttpResponse:
+    from queries_app.models import Post
+
+    posts = Post.objects.using("read").filter(visible=True).order_by("-posted_at", "-stream_id")
+    return render(request, "feed", {"posts": posts[:20]})
+
+
+urlpatterns = [path("insert", insert), path("read", read), path("feed", feed)]
 application = get_wsgi_application()

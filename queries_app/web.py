@@ -1,7 +1,8 @@
 """The pages that people read. Each is answered by a query, as the API is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -14,11 +15,12 @@ from django.views.decorators.http import require_GET, require_safe
 from messaging import mediator
 from messaging.browser import behind, is_fragment, page
 from messaging.exceptions import NotFound
-from messaging.projections.paging import Page
+from messaging.projections.paging import Page, encode_cursor
 from queries_app.history import history
 from queries_app.likes import liked_by, likes
 from queries_app.projections import posts
 from queries_app.queries import (
+    CommentView,
     FindAllPosts,
     FindComment,
     FindComments,
@@ -35,6 +37,9 @@ LISTS: dict[str, tuple[str, type[Any]]] = {
     "most-liked": ("Most liked", FindMostLikedPosts),
     "with-comments": ("With comments", FindPostsWithComments),
 }
+
+
+FROM_THE_END = encode_cursor(True, datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 class Card(NamedTuple):
@@ -86,11 +91,9 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         if late is None:
             raise
         return render(request, "pending.html", {"behind": late}, status=202)
-    cursor = request.GET.get("cursor")
-    comments = mediator.ask(FindComments(post_id=post_id, cursor=cursor))
     context = {
         "card": cards(request, [found])[0],
-        "comments": comments,
+        "comments": comments_of(request, post_id),
         "behind": late,
         "whole": True,
         "form_id": uuid4().hex,
@@ -164,6 +167,15 @@ def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
     back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
     return confirmation(request, "Remove this comment?", found.text, back)
+
+
+def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
+    """The page of comments at the cursor; with `at=end` the last one, where a new one is."""
+    if request.GET.get("at") != "end":
+        cursor = request.GET.get("cursor")
+        return mediator.ask(FindComments(post_id=post_id, cursor=cursor))  # type: ignore[no-any-return]
+    last: Page[CommentView] = mediator.ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
+    return replace(last, next=None)
 
 
 def listed(

@@ -12,7 +12,7 @@ from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
 
-ASKED = "A running `manage.py runconsumer` builds it."
+ASKED = "A running manage.py runconsumer builds it."
 
 
 class NoSuchProjection(PostlogError):
@@ -40,8 +40,8 @@ class RebuildAdmin(OperatedAdmin):
     readonly_fields = ("progress",)
     row_buttons = (Button("cancel", "Cancel", "change", "Stop it, and remove what it has built."),)
     list_buttons = (
-        Button("log", "From the log", "add", f"Reads the log from its beginning. {ASKED}"),
-        Button("store", "From the event store", "add", f"In one snapshot. {ASKED}"),
+        Button("log", "Rebuild from the log", "add", f"Reads the log from its beginning. {ASKED}"),
+        Button("store", "Rebuild from the event store", "add", f"In one snapshot. {ASKED}"),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
@@ -60,7 +60,7 @@ class RebuildAdmin(OperatedAdmin):
         if rebuild.pk != getattr(rebuilds.active(rebuild.projection), "pk", None):
             return "It has ended already."
         rebuilds.cancel(rebuild.projection)
-        return "Cancelled. What it has built is removed by a running `manage.py runconsumer`."
+        return "Cancelled. What it has built is removed by a running manage.py runconsumer."
 
     def _ask(self, request: HttpRequest, source: str) -> str:
         name = request.POST.get("projection", "")

@@ -155,9 +155,10 @@ def parameters(request: Request) -> QueryDict:
 def consistency_token(request: Request, params: QueryDict) -> str | None:
     """The token of the header or the parameter, which is taken out of `params`."""
     sent = params.pop(TOKEN_PARAMETER, [])
-    if TOKEN_HEADER in request.headers:
-        sent = [*sent, request.headers[TOKEN_HEADER]]
-    if len(set(sent)) > 1:
+    header = request.headers.get(TOKEN_HEADER)
+    if header is not None and sent != [header]:
+        sent = [*sent, header]
+    if len(sent) > 1:
         raise ValidationError(key_errors([TOKEN_PARAMETER], "repeated_field", "Send this once."))
     return sent[0] if sent else None
 

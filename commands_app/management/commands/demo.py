@@ -21,7 +21,7 @@ def demo_id(name: str) -> UUID:
 
 WELCOME, GARDEN, BREAD = demo_id("welcome"), demo_id("garden"), demo_id("bread")
 SENT: list[tuple[str, Any]] = [
-    ("alice", NewPost(post_id=WELCOME, message="Welcome to Postlog! Write something below.")),
+    ("alice", NewPost(post_id=WELCOME, message="Welcome to Postlog! Sign in and write something.")),
     ("bob", NewPost(post_id=GARDEN, message="The first tomatoes are red.")),
     ("carol", NewPost(post_id=BREAD, message="How long do you let sourdough rest?")),
     ("bob", LikePost(post_id=WELCOME)),
