@@ -210,7 +210,8 @@ CORS_ALLOW_HEADERS = [
     *default_headers, "consistency-token", "idempotency-key", "if-match", "if-none-match",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
-    "ETag", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+    "Consistency-Token", "ETag", "Location", "Retry-After",
+    "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
 ]  # fmt: skip
 REST_KNOX = {"TOKEN_TTL": timedelta(days=30), "EXPIRY_DATETIME_FORMAT": "iso-8601"}
 SPECTACULAR_SETTINGS = {

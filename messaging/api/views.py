@@ -74,9 +74,9 @@ class CommandView(CommandPage):
             result = mediator.send(command, Context(actor=actor, **conditions))
         except Refused as refused:
             raise refusal(refused, serializer) from refused
-        headers = {"ETag": etag(result.version)}
-        status = 201 if result.created else 200
-        return Response(answer(result), status=status, headers=headers)
+        body = answer(result)
+        headers = {"ETag": etag(result.version), TOKEN_HEADER: body["consistency_token"]}
+        return Response(body, status=201 if result.created else 200, headers=headers)
 
 
 @method_decorator(conditional_page, name="dispatch")  # If-None-Match: 304

@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 
 from messaging.console.standing import Standing
 
@@ -29,6 +30,12 @@ class ConsoleSite(AdminSite):
             path("console/", self.admin_view(self.console), name="console"),
             *super().get_urls(),
         ]
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """By the site's own form, which stops looking at passwords after some wrong ones."""
+        if self.has_permission(request):
+            return redirect("admin:index")
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         sees = request.user.has_perm(SEES_THE_PATH)

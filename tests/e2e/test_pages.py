@@ -71,6 +71,17 @@ def test_axe_finds_nothing_in_light_or_dark(
         assert told == [], f"{name}, {scheme}"
 
 
+def test_axe_finds_nothing_in_the_console_beside_djangos_own(people: People) -> None:
+    admin = people("admin")
+    for address, part in (("/admin/", "#path"), ("/admin/eventstore/event/1/trace/", "#content")):
+        page = admin.open(address)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page, context=part).response["violations"]
+            told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
+            assert told == [], f"{address}, {scheme}"
+
+
 @EVERY
 def test_a_page_is_small_and_paints_soon(
     people: People, name: str, who: str | None, where: Where

@@ -164,6 +164,11 @@ def test_the_etag_of_an_answer_is_the_one_that_reading_gives(database: Mode) -> 
     assert alice.ask("find-post-by-id", post_id=post_id)["ETag"] == etag == '"v1"'
 
 
+def test_the_consistency_token_is_a_header_of_the_answer_too(sqlite: Mode) -> None:
+    answer = send(Api("alice"), "new-post", message="a")
+    assert answer["Consistency-Token"] == answer.json()["consistency_token"]
+
+
 @pytest.mark.parametrize("command", ["edit-message", "delete-post", "like-post"])
 def test_a_command_for_an_older_version_is_refused(database: Mode, command: str) -> None:
     alice = Api("alice")

@@ -148,6 +148,18 @@ def test_a_command_is_followed_to_the_rows_that_it_changed(database: Mode) -> No
     assert "posts: applied; the stream is at version 2" in text
 
 
+def test_signing_in_goes_by_the_sites_own_form(database: Mode) -> None:
+    where = "/accounts/login/?next=/admin/eventstore/event/"
+    for method in (Client().get, Client().post):
+        answer = method("/admin/login/?next=/admin/eventstore/event/")
+        assert (answer.status_code, answer["Location"]) == (302, where)
+    assert root().get("/admin/login/")["Location"] == "/admin/"
+    person("alice")
+    clerk = Client()
+    clerk.force_login(person("alice"))
+    assert clerk.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/login/")
+
+
 def test_following_needs_the_right_to_view_events(database: Mode) -> None:
     mediator.send(NewPost(message="a"), ALICE)
     trace = url(Event, Event.objects.get().position, "trace")
