@@ -5,6 +5,7 @@ from typing import Any
 from django.db import connections
 
 from messaging.bus import current_bus
+from messaging.bus.base import Identity
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
 from messaging.liveness import alive
@@ -26,7 +27,8 @@ def overview() -> dict[str, Any]:
     # In the order in which events travel: one that is on its way is counted somewhere.
     events, waiting = Event.objects.count(), outbox.waiting()
     ends = bus.end_offsets()
-    projections = [projection_now(name, ends) for name in PROJECTIONS]
+    identity = bus.identity()
+    projections = [projection_now(name, ends, identity) for name in PROJECTIONS]
     return {
         "events": events,
         "outbox": waiting,
@@ -43,8 +45,11 @@ def _worker(one: Heartbeat) -> dict[str, Any]:
     return {"role": one.role, "process": one.process, "at_work": one.at_work, "for_s": round(age)}
 
 
-def projection_now(name: str, ends: dict[int, int] | None) -> dict[str, Any]:
-    """Of one projection. Without the log's ends the lag is unknown: it is left empty."""
+def projection_now(
+    name: str, ends: dict[int, int] | None, identity: Identity | None = None
+) -> dict[str, Any]:
+    """Of one projection. Without the log's ends the lag is unknown: it is left empty. With the
+    log's identity, checkpoints of another log are told apart."""
     generation = checkpoints.live_generation(name)
     rows = Checkpoint.objects.filter(projection=name, generation=generation)
     taken = {row.partition: row for row in rows}
@@ -52,6 +57,10 @@ def projection_now(name: str, ends: dict[int, int] | None) -> dict[str, Any]:
         p: end - (taken[p].offset if p in taken else 0) for p, end in sorted((ends or {}).items())
     }
     halted = {row.partition: row.halted for row in taken.values() if row.halted}
+    if identity is not None:
+        others = [p for p, row in taken.items() if row.identity != str(identity)]
+        halted |= dict.fromkeys(others, "The checkpoint is of another log.")
+        lag |= {p: ends[p] for p in others if ends and p in ends}
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
     dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)

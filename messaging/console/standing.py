@@ -86,13 +86,15 @@ def write_side(found: dict[str, Any]) -> dict[str, Any]:
 def the_log(found: dict[str, Any]) -> dict[str, Any]:
     bus = current_bus()
     ends = bus.end_offsets()
-    return {"ends": ends, "records": sum(ends.values())}
+    return {"ends": ends, "records": sum(ends.values()), "identity": bus.identity()}
 
 
 def read_side(found: dict[str, Any]) -> dict[str, Any]:
     letter = DeadLetter.objects.exclude(code="behind").order_by("-id").first()
     return {
-        "projections": [projection_now(name, found["ends"]) for name in PROJECTIONS],
+        "projections": [
+            projection_now(name, found["ends"], found.get("identity")) for name in PROJECTIONS
+        ],
         "dead_letters": DeadLetter.objects.count(),
         "last_letter": letter,
         "last_failed": Rebuild.objects.filter(state=Rebuild.State.FAILED).order_by("-id").first(),

@@ -130,6 +130,8 @@ def lost_and_mended(
         assert says in message
     assert shown() == seen, "nothing was applied"
 
+    if says == "The log is not the one":
+        assert "The checkpoint is of another log." in manage(mode.env, "status").stdout
     if "has 13 partitions" in message:
         assert "delete the topic" in message
         topic_deleted(mode)
