@@ -1,13 +1,12 @@
 """After an outage: 100,000 events wait, one of them poison, and people go on writing."""
 
+import select
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event as Flag
-from threading import Thread
 from uuid import UUID, uuid4
 
 from benchmarks.measure import Result
@@ -30,7 +29,9 @@ def results() -> Iterator[Result]:
         unit="events/s",
         target=0.90,
     )
-    quiet = p99_ms(Flag(), seconds=8)
+    sender = Sender()
+    time.sleep(8)
+    quiet = sender.p99_ms()
     busy_rate, busy = consumed(poison=False, meanwhile=True)
     yield Result(
         name="catching up while commands are sent",
@@ -112,10 +113,8 @@ def consumed(*, poison: bool, meanwhile: bool = False) -> tuple[float, float]:
 
     to_the_end()
     published(poison=poison)
-    bus, stop, latencies = current_bus(), Flag(), list[float]()
-    sender = Thread(target=lambda: latencies.append(p99_ms(stop)))
-    if meanwhile:
-        sender.start()
+    bus = current_bus()
+    sender = Sender() if meanwhile else None
     generation = checkpoints.live_generation("posts")  # another benchmark may have rebuilt it
     delivery = LogDelivery(posts, generation)
     ends = bus.end_offsets()
@@ -129,28 +128,39 @@ def consumed(*, poison: bool, meanwhile: bool = False) -> tuple[float, float]:
         at |= {partition: part[-1].offset + 1 for partition, part in records.items()}
     found = STREAMS * EACH / (time.perf_counter() - begun)
     reader.close()
-    stop.set()
-    if meanwhile:
-        sender.join()
-    return found, latencies[0] if latencies else 0.0
+    return found, sender.p99_ms() if sender is not None else 0.0
 
 
-def p99_ms(stop: Flag, seconds: float = 60) -> float:
-    """Of commands sent one after the other, 20 a second, in a process of their own thread."""
-    from django.db import connections
+class Sender:
+    """Commands, 20 a second, from a process of its own, as a web server's are."""
 
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.outage"], cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def p99_ms(self) -> float:
+        """Stop it, and hear how long they took."""
+        told, _ = self._process.communicate("stop")
+        return float(told)
+
+
+def send_until_told() -> float:
+    """The p99 in ms of commands sent until something comes on standard input."""
+    import django
+
+    django.setup()
     from commands_app.commands import EditMessage
     from messaging import mediator
     from messaging.message import Context
 
     author, times = Context(actor="author"), list[float]()
     post_id = new_posts(1)[0]
-    deadline = time.monotonic() + seconds
-    while not stop.wait(0.05) and time.monotonic() < deadline:
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
         begun = time.perf_counter()
         mediator.send(EditMessage(post_id=post_id, message=f"text {len(times)}"), author)
         times.append((time.perf_counter() - begun) * 1_000)
-    connections.close_all()
     return statistics.quantiles(times, n=100)[98]
 
 
@@ -182,3 +192,7 @@ def shared(processes: int) -> float:
         worker.terminate()
         worker.wait()
     return found
+
+
+if __name__ == "__main__":
+    print(send_until_told())  # noqa: T201

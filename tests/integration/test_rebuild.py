@@ -8,10 +8,13 @@ from django.db import OperationalError
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
+from messaging.bus import current_bus
 from messaging.contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
+from messaging.exceptions import LostPartition
 from messaging.message import Context
 from messaging.projections import checkpoints, rebuilds, storefill
 from messaging.projections.live import live
+from messaging.projections.logdelivery import LogDelivery
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
 from messaging.projections.registry import PROJECTIONS, Applier
 from queries_app.models import HistoryEntry, Post
@@ -160,6 +163,34 @@ def test_what_is_written_during_a_rebuild_is_in_it(mode: Mode, source: str) -> N
     with at_step("catching up" if source == "log" else "filling", write):
         assert rebuild(posts, source).state == "done"
     assert_equals_the_fold(posts, 2)
+
+
+@SOURCES
+def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
+    database: Mode, source: str
+) -> None:
+    all_consumed()
+    mediator.send(NewPost(message="for the old one"), ALICE)
+    publish_all()
+    ends = current_bus().end_offsets()
+    at = checkpoints.offsets("posts", 1, ends)
+    seen: list[str] = []
+
+    def consume_for_the_old_one() -> None:
+        bus = current_bus()
+        batch = {
+            partition: [one for part in bus.read(partition, at[partition], end) for one in part]
+            for partition, end in ends.items()
+            if end > at[partition]
+        }
+        with pytest.raises(LostPartition):
+            LogDelivery(posts, 1).take(batch)
+        seen.append("refused")
+
+    with at_step("cleaning up", consume_for_the_old_one):
+        assert rebuild(posts, source).state == "done"
+    assert seen == ["refused"]
+    assert not Post.objects.filter(generation=1).exists()
 
 
 def test_a_cancelled_rebuild_leaves_nothing_and_another_may_be_asked_for(database: Mode) -> None:
