@@ -41,8 +41,9 @@ stack-clean: ## Delete the data of the stack
 bench: $(BIN)/stamp-dev ## The benchmarks, as a table and as benchmarks/results/*.json
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(BIN)/stamp-run ## The tests that take long
+soak: $(BIN)/stamp-dev ## What takes long: tests at full size, and speeds at 5 million events
 	@$(BIN)/pytest -m soak $(ARGS)
+	@BENCH_EVENTS=5000000 $(BIN)/python -m benchmarks scale
 
 chromium: # Debian's, for the tests in a browser, where it is missing and can be had
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$$CHROMIUM" || { \

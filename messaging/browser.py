@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
 
 from messaging.exceptions import BusError, ReadSideBehind, Refused
 from messaging.liveness import missing
@@ -63,13 +64,14 @@ def page(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
-            return view(request, *args, **kwargs)
+            answer = view(request, *args, **kwargs)
         except Refused as refused:
-            return refusal(request, refused)
+            answer = refusal(request, refused)
         except (OperationalError, InterfaceError, BusError):
             answer = render(request, "unavailable.html", status=503)
             answer["Retry-After"] = "5"
-            return answer
+        patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
+        return answer
 
     return wrapped
 

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import PASSWORD, Site
 from tests.support.processes import Worker
 
-EXAMPLES = 15  # a phase and operation; `make soak` tries more
+EXAMPLES = 8  # a phase and operation
 
 
 def token_of(site: Site, name: str) -> str:

@@ -17,7 +17,7 @@ from queries_app.projections import posts
 from tests.integration.test_dead_letters import created, edited, letters, poison, version_of
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.processes import manage
+from tests.support.processes import here, manage
 from tests.support.records import publish, record_of
 from tests.support.threads import together
 
@@ -190,20 +190,20 @@ def test_the_command_lists_shows_retries_and_discards(database: Mode) -> None:
         consume_all()
     env = database.env
     letter = DeadLetter.objects.get(stream_id=bad, version=2)
-    listed = manage(env, "deadletters", "list")
+    listed = here("deadletters", "list")
     assert listed.returncode == 0, listed.stderr
     assert (
         f"poison  {bad} v2  (+1 behind)  messaging.projections.session.MissingRow" in listed.stdout
     )
     assert "2 dead letters, 4 with those behind." in listed.stdout
-    shown = manage(env, "deadletters", "show", str(letter.id))
+    shown = here("deadletters", "show", str(letter.id))
     assert "Traceback" in shown.stdout
     assert '"type": "posts.comment_updated.v1"' in shown.stdout
-    retried = manage(env, "deadletters", "retry", "--all")
+    retried = here("deadletters", "retry", "--all")
     assert retried.returncode == 1
     assert f"posts stream {mended}: 2 applied\n" in retried.stdout
     assert f"posts stream {bad}: 0 applied, 2 still wait\n" in retried.stdout
-    discarded = manage(env, "deadletters", "discard", str(letter.id))
+    discarded = here("deadletters", "discard", str(letter.id))
     assert discarded.returncode == 0, discarded.stderr
     assert (version_of(bad), version_of(mended)) == (3, 3)
     assert OperatorAction.objects.count() == 2

@@ -16,7 +16,7 @@ from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
-from tests.support.processes import Worker, manage
+from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import some_posts
 from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
@@ -36,7 +36,7 @@ def test_a_gap_is_healed_by_republishing_its_stream(database: Mode) -> None:
     letter = DeadLetter.objects.get()
     assert (letter.code, letter.version) == ("gap", 3)
     command = letter.reason.split("`manage.py ")[1].split("`")[0]
-    done = manage(database.env, *command.split())
+    done = here(*command.split())
     assert (done.returncode, done.stdout) == (0, "3 events wait in the outbox for a relay.\n")
     publish_all()
     consume_all(posts)
@@ -64,7 +64,7 @@ def test_unknown_streams_and_wrong_usage_are_refused(database: Mode) -> None:
     with pytest.raises(republish.UnknownStreams, match=str(unknown)):
         republish.republish([known, unknown])
     assert outbox.waiting() == 0, "nothing was done by halves"
-    refused = manage(database.env, "republish", str(unknown))
+    refused = here("republish", str(unknown))
     assert refused.returncode == 1
     assert f"The store has no stream {unknown}" in refused.stderr
     for wrong in ([], ["no-uuid"], [str(known), "--all"], [str(known), "--accept-new-log"]):
@@ -80,7 +80,7 @@ def test_a_relay_goes_on_with_a_log_that_was_accepted(sqlite: Mode) -> None:
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         assert relay.stop() == 0
     make_topic_anew(sqlite)
-    done = manage(sqlite.env, "republish", "--all", "--accept-new-log")
+    done = here("republish", "--all", "--accept-new-log")
     assert done.returncode == 0, done.stderr
     with Worker(sqlite.env, "runrelay") as relay:
         wait_until(lambda: outbox.waiting() == 0, "it is published again")

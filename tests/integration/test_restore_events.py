@@ -23,7 +23,7 @@ from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
-from tests.support.processes import Worker, manage
+from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
@@ -62,7 +62,7 @@ def work(mode: Mode, folder: Path) -> Path:
     for name in ("alice", "bob"):
         get_user_model().objects.create_user(name, password="known only here")
     some_posts()
-    assert manage(mode.env, "sendcommands", str(file)).returncode == 0
+    assert here("sendcommands", str(file)).returncode == 0
     with Worker(mode.env, "runrelay") as relay:
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         assert relay.stop() == 0
@@ -92,19 +92,19 @@ def test_an_empty_store_is_made_whole_and_commands_go_on(mode: Mode, tmp_path: P
     consume_all(posts)
     before = dump()
     wipe_store()
-    tried = manage(mode.env, "restore-events", "--dry-run")
+    tried = here("restore-events", "--dry-run")
     assert "events of 7 streams would be restored" in tried.stdout, tried.stderr
     assert not Event.objects.exists()
     assert not LogIdentity.objects.exists(), "a dry run writes nothing"
-    done = manage(mode.env, "restore-events")
+    done = here("restore-events")
     assert done.returncode == 0, done.stderr
     assert dump() == before
     assert not any(user.has_usable_password() for user in get_user_model().objects.all())
     assert outbox.waiting() == 0
-    again = manage(mode.env, "restore-events")
+    again = here("restore-events")
     assert "0 events of 0 streams were restored" in again.stdout
 
-    assert manage(mode.env, "sendcommands", str(file)).returncode == 0
+    assert here("sendcommands", str(file)).returncode == 0
     assert dump() == before, "the same file again changes nothing"
     post_id = Stream.objects.get(version=4).pk
     mediator.send(LikePost(post_id=post_id), ALICE)
@@ -129,7 +129,7 @@ def test_an_earlier_copy_is_completed(postgresql: Mode, tmp_path: Path) -> None:
     before = dump()
     put_back(postgresql, copy)
     assert len(dump()["events"]) < len(before["events"])
-    done = manage(postgresql.env, "restore-events")
+    done = here("restore-events")
     assert done.returncode == 0, done.stderr
     before["people"] = sorted({*before["people"], "zoe"})
     assert dump() == before
@@ -143,7 +143,7 @@ def test_an_earlier_copy_is_completed(postgresql: Mode, tmp_path: Path) -> None:
 
 def refused(mode: Mode, *options: str) -> str:
     before = dump()
-    done = manage(mode.env, "restore-events", *options)
+    done = here("restore-events", *options)
     assert done.returncode == 1
     assert dump() == before, "nothing was restored"
     return done.stderr
@@ -200,7 +200,7 @@ def test_receipts_come_back_whatever_version_the_senders_id_has(database: Mode) 
     before = dump()
     assert len(before["receipts"]) == len(chosen), "none for the id that nobody chose"
     wipe_store()
-    assert manage(database.env, "restore-events").returncode == 0
+    assert here("restore-events").returncode == 0
     assert dump()["receipts"] == before["receipts"]
 
 
@@ -218,7 +218,7 @@ def test_what_is_no_event_is_passed_over_only_on_demand(database: Mode) -> None:
     publish(Message("k", b"no json"))
     publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="a")))
     assert "--ignore-unreadable" in refused(database)
-    done = manage(database.env, "restore-events", "--ignore-unreadable")
+    done = here("restore-events", "--ignore-unreadable")
     assert done.returncode == 0, done.stderr
     assert Stream.objects.get().pk == post_id
 
@@ -239,7 +239,7 @@ def test_payloads_come_back_byte_by_byte(database: Mode) -> None:
     odd = record.value.replace(codec.encode_event(event)[1].encode(), written)
     assert odd != record.value
     publish(Message(record.key, odd))
-    assert manage(database.env, "restore-events").returncode == 0
+    assert here("restore-events").returncode == 0
     assert Event.objects.get().data.encode() == written
 
 

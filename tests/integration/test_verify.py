@@ -15,7 +15,7 @@ from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Comment, HistoryEntry, Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.processes import Worker, manage
+from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
@@ -33,7 +33,7 @@ def all_consumed() -> None:
 
 
 def differences(mode: Mode, *arguments: str) -> list[str]:
-    done = manage(mode.env, "verify", "--patience", "0.3", *arguments)
+    done = here("verify", "--patience", "0.3", *arguments)
     lines = done.stdout.splitlines()
     assert done.returncode == (1 if lines else 0), done.stderr
     return lines
@@ -60,7 +60,8 @@ def test_it_says_nothing_while_commands_are_sent_and_consumed(mode: Mode) -> Non
     def verify() -> list[str]:
         try:
             wait_until(lambda: Event.objects.count() > 100, "it is written")
-            done = manage(mode.env, "verify")
+            wait_until(lambda: Post.objects.exists(), "the consumer is at work")
+            done = here("verify")
             assert done.returncode in (0, 1), done.stderr
             return done.stdout.splitlines()
         finally:
