@@ -37,6 +37,11 @@ def servers() -> Iterator[None]:
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, check=True
         )
+        subprocess.run(
+            [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
+            cwd=ROOT,
+            check=True,
+        )
         import django
 
         django.setup()

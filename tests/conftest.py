@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 
 from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
@@ -43,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     _migrate({env: f"sqlite:///{templates}/{alias}.sqlite3" for alias, env in ALIASES.items()})
     base = os.environ["TEST_POSTGRES"]
     _migrate({env: f"{base}/template_{alias}" for alias, env in ALIASES.items()})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """They are slow to check on purpose. The servers that tests start have the real ones."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import PASSWORD, Site
 from tests.support.processes import Worker
 
-EXAMPLES = 8  # a phase and operation
+EXAMPLES = 6  # a phase and operation
 
 
 def token_of(site: Site, name: str) -> str:
@@ -28,7 +28,7 @@ CONFIG = """
 "query.cursor" = ""
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "422"]
+expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "422", "429"]
 """
 
 

@@ -137,7 +137,10 @@ def delete_topic(mode: Mode) -> None:
         from kafka import KafkaAdminClient
 
         admin = KafkaAdminClient(bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"])
-        admin.delete_topics([mode.env["KAFKA_TOPIC"]])
+        topic = mode.env["KAFKA_TOPIC"]
+        admin.delete_topics([topic])
+        gone = lambda: admin.describe_topics([topic])[0]["error_code"] != 0  # noqa: E731
+        wait_until(gone, "the broker knows that it is gone")
         admin.close()
     else:
         for model in (Log, LogPartition, LogRecord):

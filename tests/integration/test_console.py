@@ -116,9 +116,9 @@ def test_a_part_that_is_down_is_named_and_the_others_are_shown(
 def test_only_staff_with_the_permission_see_the_path(database: Mode) -> None:
     clerk = signed_in("clerk")
     assert clerk.get(CONSOLE).status_code == 403
-    assert "Event store</h3>" not in page(clerk, "/admin/")
+    assert "Event store</h2>" not in page(clerk, "/admin/")
     person("clerk").user_permissions.add(Permission.objects.get(codename="view_checkpoint"))
-    assert "Event store</h3>" in page(clerk)
+    assert "Event store</h2>" in page(clerk)
     anonymous = Client().get(CONSOLE)
     assert anonymous.status_code == 302
 

@@ -1,14 +1,16 @@
 """A new generation is built beside the live one, and readers are led over at once."""
 
 from threading import Event as Flag
+from threading import Thread
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
+from messaging.bus.base import Record
 from messaging.contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
 from messaging.exceptions import LostPartition
 from messaging.message import Context
@@ -165,6 +167,18 @@ def test_what_is_written_during_a_rebuild_is_in_it(mode: Mode, source: str) -> N
     assert_equals_the_fold(posts, 2)
 
 
+def old_batch() -> dict[int, list[Record]]:
+    """What the live generation, the first, has not taken yet."""
+    bus = current_bus()
+    ends = bus.end_offsets()
+    at = checkpoints.offsets("posts", 1, ends)
+    return {
+        partition: [one for part in bus.read(partition, at[partition], end) for one in part]
+        for partition, end in ends.items()
+        if end > at[partition]
+    }
+
+
 @SOURCES
 def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
     database: Mode, source: str
@@ -172,17 +186,10 @@ def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
     all_consumed()
     mediator.send(NewPost(message="for the old one"), ALICE)
     publish_all()
-    ends = current_bus().end_offsets()
-    at = checkpoints.offsets("posts", 1, ends)
+    batch = old_batch()
     seen: list[str] = []
 
     def consume_for_the_old_one() -> None:
-        bus = current_bus()
-        batch = {
-            partition: [one for part in bus.read(partition, at[partition], end) for one in part]
-            for partition, end in ends.items()
-            if end > at[partition]
-        }
         with pytest.raises(LostPartition):
             LogDelivery(posts, 1).take(batch)
         seen.append("refused")
@@ -191,6 +198,36 @@ def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
         assert rebuild(posts, source).state == "done"
     assert seen == ["refused"]
     assert not Post.objects.filter(generation=1).exists()
+
+
+def test_while_readers_are_led_over_the_live_consumer_waits(postgresql: Mode) -> None:
+    """Else it could show a version that the new generation does not have."""
+    all_consumed()
+    mediator.send(NewPost(message="shown by nobody yet"), ALICE)
+    publish_all()
+    batch = old_batch()
+    outcomes: list[object] = []
+
+    def consume() -> None:
+        try:
+            outcomes.append(LogDelivery(posts, 1).take(batch))
+        except LostPartition as error:
+            outcomes.append(error)
+        finally:
+            connections.close_all()
+
+    consumer = Thread(target=consume)
+
+    def begin_to_consume() -> None:
+        consumer.start()
+        consumer.join(0.5)
+        assert consumer.is_alive(), "it waits"
+
+    with at_step("level with the live generation", begin_to_consume) as step:
+        assert rebuild(posts, "log").state == "done"
+    consumer.join(30)
+    assert step.reached
+    assert isinstance(outcomes[0], LostPartition)
 
 
 def test_a_cancelled_rebuild_leaves_nothing_and_another_may_be_asked_for(database: Mode) -> None:
@@ -223,7 +260,6 @@ def test_a_builder_whose_rebuild_was_taken_over_writes_nothing(database: Mode) -
     with at_step("filling", take_over):
         stop = Flag()
         found = rebuilds.ask("posts", "store", "test")
-        from messaging.bus import current_bus
         from messaging.projections.builder import Builder
 
         Builder(found, current_bus(), lambda: True).run(stop)
