@@ -14,7 +14,7 @@ from benchmarks.write import new_posts
 
 COUNT = 600  # requests a round
 ROUNDS = 3
-TABS, EVERY_S, SECONDS = 500, 20, 12
+TABS, EVERY_S, SECONDS = 500, 30, 12
 WAITS = 40
 
 

@@ -114,7 +114,7 @@ def test_the_feed_says_that_others_wrote_and_shows_it_on_demand(people: People) 
     page = reader.open()
     text = f"Post {uuid4()}"
     write(writer.open(), text)
-    page.clock.run_for(21_000)
+    page.clock.run_for(31_000)
     notice = page.get_by_role("link", name=re.compile("new post"))
     expect(notice).to_be_visible()
     expect(page.get_by_text(text)).to_have_count(0)
