@@ -1,10 +1,11 @@
-"""The environment, read once: a wrong setting becomes a problem that a system check tells.
+"""Reads the environment, once, and collects what is wrong with it.
 
-Until it is mended the default stands in, so that `manage.py check` can run and say so;
-everything else refuses to start.
+`manage.py check` reports each problem as a system check, with the default standing in.
+Everything else refuses to start: on the defaults it would work on other databases than meant.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,16 @@ def read_file() -> None:
         environ.Env.read_env(path)
     elif named:
         problems.append(Problem("ENV_FILE", f"There is no file {path}.", "Correct the name."))
+
+
+def refuse_problems() -> None:
+    """Exit with the problems found, unless this is `manage.py check`, which reports them.
+
+    Called by the settings, because not every command runs system checks (migrate, shell and
+    dbshell do not, nor does a web server).
+    """
+    if problems and sys.argv[1:2] != ["check"]:
+        sys.exit("\n".join(f"{p.setting}: {p.message} {p.hint}" for p in problems))
 
 
 def text(name: str, default: str = "") -> str:

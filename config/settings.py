@@ -235,4 +235,5 @@ LOGGING = {
     "loggers": {"postlog": {"level": "INFO"}},
 }
 
-SETTING_PROBLEMS = env.problems  # a system check tells them (messaging/checks.py)
+env.refuse_problems()
+SETTING_PROBLEMS = env.problems  # reported by a system check (messaging/checks.py)

@@ -1,8 +1,11 @@
-"""A wrong setting stops the start with a check that says which, and how to mend it."""
+"""A wrong setting stops the start with a message that says which one and what cures it."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.support.processes import manage
+from tests.support.processes import Worker, manage
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,34 @@ def test_a_wrong_setting_is_named(name: str, value: str, check: str) -> None:
     assert "HINT" in done.stderr
     assert ("SECRET_KEY" if (name, value) == ("DEBUG", "off") else name) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# Each runs other system checks, or none.
+COMMANDS = ["migrate --skip-checks --plan", "shell -c pass", "collectstatic", "status"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_runs_without_the_env_file_that_was_named(command: str) -> None:
+    """It would work on the default databases."""
+    done = manage({"ENV_FILE": "nowhere.env"}, *command.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ENV_FILE: There is no file" in done.stderr
+    assert "nowhere.env" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_command_runs_on_a_default_that_stands_in_for_a_wrong_database() -> None:
+    done = manage({"WRITE_DATABASE_URL": "nonsense"}, "shell", "-c", "print('ran')")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "WRITE_DATABASE_URL" in done.stderr
+
+
+def test_the_web_server_does_not_start_without_the_env_file_that_was_named() -> None:
+    granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
+    env = {"ENV_FILE": "nowhere.env"}
+    with Worker(env, "--port", "0", "config.wsgi:application", program=granian) as server:
+        assert server.wait() != 0
+        assert "ENV_FILE: There is no file" in server.output()
 
 
 def test_an_empty_setting_means_the_default() -> None:
