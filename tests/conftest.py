@@ -1,7 +1,7 @@
 """Real servers for all tests, and fresh databases for each.
 
 The servers start once, in the process that controls pytest; its workers find them by the
-environment. Nothing of them is left at the end.
+environment. Nothing of them is left at the end. A run of tests/unit alone starts none.
 """
 
 import os
@@ -20,7 +20,9 @@ from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
 from tests.support.modes import ALIASES, Mode, fresh_mode
 from tests.support.processes import ROOT
 
-_running: list[Server] = []
+UNIT_TESTS = ROOT / "tests" / "unit"
+
+running_servers: list[Server] = []
 _folders: list[Path] = []
 
 
@@ -28,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """In the controlling process only. Own servers can be named instead:
     TEST_POSTGRES=postgresql://user@host:port and TEST_KAFKA=host:port."""
     if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if unit_tests_alone(config.args, config.invocation_params.dir):
         return
     if not os.environ.get("TEST_POSTGRES"):
         postgres = PostgresServer(_folder("postgresql"))
@@ -46,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     _migrate({env: f"{base}/template_{alias}" for alias, env in ALIASES.items()})
 
 
+def unit_tests_alone(arguments: list[str], folder: Path) -> bool:
+    """Decide by the arguments: with xdist, tests are collected after the servers have started."""
+    paths = [(folder / argument.partition("::")[0]).resolve() for argument in arguments]
+    return all(path.is_relative_to(UNIT_TESTS) for path in paths)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> None:
     """They are slow to check on purpose. The servers that tests start have the real ones."""
@@ -53,8 +63,8 @@ def quick_passwords() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    while _running:
-        _running.pop().stop()
+    while running_servers:
+        running_servers.pop().stop()
     while _folders:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
 
@@ -66,7 +76,7 @@ def _folder(name: str) -> Path:
 
 
 def _start(server: Server) -> None:
-    _running.append(server)
+    running_servers.append(server)
     server.start()
 
 
