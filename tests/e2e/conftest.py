@@ -23,6 +23,14 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 PASSWORD = "postlog-demo"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = ROOT / "var" / "screenshots"
+MOVING = "document.getAnimations().filter(one => one.playState === 'running').length"
+
+
+def settled(page: Page) -> Page:
+    """The page once nothing on it moves: in the middle of a transition a colour is one that
+    nobody chose, and neither axe nor a screenshot shows what people see."""
+    wait_until(lambda: not page.evaluate(MOVING), "no transition or animation runs")
+    return page
 
 
 class Site:

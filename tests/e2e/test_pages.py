@@ -6,9 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Response
 
-from tests.e2e.conftest import SHOTS, People, Person
+from tests.e2e.conftest import SHOTS, People, Person, settled
 
 LARGEST_PAGE = 100_000  # bytes on the wire, with all that it loads
+WIDTHS, SCHEMES = (360, 800, 1440), ("light", "dark")
 FIRST_PAINT_MS = 3_000  # far above what it takes; a budget that only something gone wrong exceeds
 
 
@@ -64,22 +65,37 @@ def test_axe_finds_nothing_in_light_or_dark(
 ) -> None:
     person = people(who)
     page = person.open(where(person))
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
-        assert told == [], f"{name}, {scheme}"
+    nothing_that_axe_finds(page, name)
 
 
 def test_axe_finds_nothing_in_the_console_beside_djangos_own(people: People) -> None:
     admin = people("admin")
     for address, part in (("/admin/", "#path"), ("/admin/eventstore/event/1/trace/", "#content")):
-        page = admin.open(address)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            found = Axe().run(page, context=part).response["violations"]
-            told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
-            assert told == [], f"{address}, {scheme}"
+        nothing_that_axe_finds(admin.open(address), address, part)
+
+
+def test_a_page_is_looked_at_when_its_transitions_are_over(people: People) -> None:
+    page = people().page
+    page.set_content("<style>p { color: #000; transition: color 1s }</style><p>Text</p>")
+    begin = """() => {
+        const p = document.querySelector("p");
+        const before = getComputedStyle(p).color;
+        p.style.color = "#fff";
+        return [before, getComputedStyle(p).color];
+    }"""
+    assert page.evaluate(begin) == ["rgb(0, 0, 0)", "rgb(0, 0, 0)"], "it takes a second"
+    colour = settled(page).evaluate("getComputedStyle(document.querySelector('p')).color")
+    assert colour == "rgb(255, 255, 255)"
+
+
+def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:
+    """In light and dark, on the whole page or a part of it."""
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        options = {"resultTypes": ["violations"]}
+        found = Axe().run(settled(page), context=part, options=options).response["violations"]
+        told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
+        assert told == [], f"{name}, {scheme}"
 
 
 @EVERY
@@ -119,9 +135,6 @@ def test_pages_for_programmers_and_operators_work_under_the_policy(
     admin.complaints = [one for one in admin.complaints if "cdn.redoc.ly" not in one]
 
 
-WIDTHS, SCHEMES = (360, 800, 1440), ("light", "dark")
-
-
 def shot(page: Page, name: str) -> None:
     """In each width and scheme; nothing may be wider than the window."""
     SHOTS.mkdir(parents=True, exist_ok=True)
@@ -130,7 +143,7 @@ def shot(page: Page, name: str) -> None:
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             file = f"{name} {width} {scheme}.png".replace(", ", "-").replace(" ", "-")
-            page.screenshot(path=SHOTS / file, full_page=True)
+            settled(page).screenshot(path=SHOTS / file, full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name}, {width}"
 
 
