@@ -24,6 +24,7 @@ class Problem(NamedTuple):
 
 
 problems: list[Problem] = []
+read: set[str] = set()  # the names of all settings
 
 
 def read_file() -> None:
@@ -47,7 +48,8 @@ def refuse_problems() -> None:
 
 
 def text(name: str, default: str = "") -> str:
-    """Empty means the default."""
+    """Empty means the default. Every setting is read through here."""
+    read.add(name)
     return env.str(name, default="").strip() or default
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import FloatField, Func
 
 
 def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:
@@ -15,3 +16,14 @@ def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:
 def db_time(connection: BaseDatabaseWrapper, value: datetime) -> Any:
     """As DateTimeField does."""
     return connection.ops.adapt_datetimefield_value(value)
+
+
+class SecondsNow(Func):
+    """The database's clock, in seconds since the epoch: hosts' own clocks differ."""
+
+    template = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP())"
+    output_field = FloatField()
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        template = "((JULIANDAY('now') - 2440587.5) * 86400.0)"
+        return super().as_sql(compiler, connection, template=template, **context)

@@ -1,4 +1,7 @@
-"""Which workers are alive: each writes a row every few seconds, and takes it away at its end."""
+"""Which workers are alive: each writes a row every few seconds, and takes it away at its end.
+
+The times are the database's: a host whose clock is wrong would look dead to the others.
+"""
 
 import logging
 import os
@@ -10,8 +13,8 @@ from datetime import timedelta
 from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models.functions import Now
 
-from messaging.message import utc_now
 from messaging.models import Heartbeat
 
 BEAT_EVERY_S = 3.0
@@ -49,7 +52,7 @@ class Heart:
                 return
 
     def _beat(self) -> None:
-        now = utc_now()
+        now = Now()
         for role, is_at_work in self._roles.items():
             at_work = is_at_work()
             changed = {"since": now} if self._last.get(role) is not at_work else {}
@@ -65,7 +68,7 @@ class Heart:
 
 def alive(role: str) -> list[Heartbeat]:
     """The workers of a role that have shown themselves lately, those at work first."""
-    young = Heartbeat.objects.filter(role=role, beat_at__gt=utc_now() - DEAD_AFTER)
+    young = Heartbeat.objects.filter(role=role, beat_at__gt=Now() - DEAD_AFTER)
     return list(young.order_by("-at_work", "since"))
 
 

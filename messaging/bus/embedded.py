@@ -24,6 +24,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord
+from messaging.dbvalues import SecondsNow
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 
 log = logging.getLogger("postlog.embedded")
@@ -241,7 +242,7 @@ class EmbeddedSubscription(Subscription):
         if now < self._next_heartbeat:
             return False
         with bus_errors():
-            alive = self._beat(time.time())
+            alive = self._beat()
         # Taken for dead meanwhile: others had these partitions and moved on.
         replaced = now - self._next_heartbeat > DEAD_AFTER_S - HEARTBEAT_S
         self._next_heartbeat = now + HEARTBEAT_S
@@ -252,8 +253,9 @@ class EmbeddedSubscription(Subscription):
         )
         return replaced or self._assignment != before
 
-    def _beat(self, now: float) -> list[UUID]:
+    def _beat(self) -> list[UUID]:
         """The members that are alive, this one among them. One short write, no transaction."""
+        now = SecondsNow()
         if not LogMember.objects.filter(member=self._member).update(seen_at=now):
             # Just come, or taken for dead. Sweep out those that were killed.
             LogMember.objects.filter(

@@ -1,6 +1,8 @@
 """Receipts: (actor, command id) -> what became of the command.
 
 Kept only for commands whose sender chose the id, because nobody else can send it again.
+They expire by the database's clock: by the hosts' own, which differ, a command could take
+effect twice.
 """
 
 from typing import Any
@@ -10,7 +12,7 @@ import msgspec
 from django.db import IntegrityError, transaction
 
 from messaging import exceptions
-from messaging.dbvalues import db_time, db_uuid
+from messaging.dbvalues import db_uuid
 from messaging.eventstore.statements import (
     DATABASE,
     FIND_RECEIPT,
@@ -21,7 +23,7 @@ from messaging.eventstore.statements import (
     transaction_connection,
 )
 from messaging.exceptions import KeyReused, LostRace, Refused
-from messaging.message import Context, Result, utc_now
+from messaging.message import Context, Result
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -41,8 +43,7 @@ def find(context: Context) -> Answer | None:
         return None
     connection = transaction_connection()
     key = db_uuid(connection, context.command_id)
-    now = db_time(connection, utc_now())
-    rows = fetch(connection, FIND_RECEIPT, [context.actor, key, now])
+    rows = fetch(connection, FIND_RECEIPT, [context.actor, key])
     if not rows:
         return None
     answer = msgspec.json.decode(rows[0][0], type=Answer)
@@ -99,14 +100,12 @@ def _insert(context: Context, answer: Answer) -> None:
     if context.command_id is None:
         return
     connection = transaction_connection()
-    key, now = db_uuid(connection, context.command_id), utc_now()
+    key = db_uuid(connection, context.command_id)
     text = msgspec.json.encode(answer).decode()
-    at = db_time(connection, now)
     if context.remember_for is None:
-        execute(connection, [(INSERT_RECEIPT, [context.actor, key, text, at, None])])
+        execute(connection, [(INSERT_RECEIPT, [context.actor, key, text, None])])
         return
     # Expired ones go as new ones come: so they never pile up, and no job has to be started.
-    expiry = db_time(connection, now + context.remember_for)
-    forget = (FORGET_RECEIPTS, [context.actor, key, at, at])
-    insert = (INSERT_RECEIPT, [context.actor, key, text, at, expiry])
+    forget = (FORGET_RECEIPTS, [context.actor, key])
+    insert = (INSERT_RECEIPT, [context.actor, key, text, context.remember_for.total_seconds()])
     execute(connection, [forget, insert])

@@ -7,6 +7,7 @@ the cost. SQLite takes one statement at a time, without a round trip.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -24,9 +25,29 @@ DATABASE = "default"
 
 class Statement(NamedTuple):
     name: str
-    # With %s for each value, and where SQLite, which has one writer, needs nothing: {lock}
-    # for what locks a row, {skip} for that and what passes over locked ones.
+    # With %s for each value, and {names} for what differs between the databases: DIALECTS.
     sql: str
+
+
+# `lock` locks a row and `skip` passes over locked ones: SQLite, which has one writer, needs
+# neither. The clock is the database's, because those of the hosts differ; `in_seconds` takes
+# a number, or NULL for never.
+DIALECTS: dict[str, dict[str, str]] = {
+    "postgresql": {
+        "lock": "FOR UPDATE",
+        "skip": "FOR UPDATE SKIP LOCKED",
+        "greatest": "GREATEST",
+        "now": "STATEMENT_TIMESTAMP()",
+        "in_seconds": "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'",
+    },
+    "sqlite": {
+        "lock": "",
+        "skip": "",
+        "greatest": "MAX",
+        "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+        "in_seconds": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+    },
+}
 
 
 # First the stream with its snapshot, then the events after that. The lock comes before
@@ -53,12 +74,19 @@ ADVANCE_STREAM = Statement(
     "postlog_advance",
     "UPDATE eventstore_stream SET version = %s WHERE stream_id = %s AND version = %s",
 )
+_INSERT_EVENT = (
+    "INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, actor, "
+    "command_id, correlation_id, causation_id, traceparent, recorded_at) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+)
+# The time of a stream's events never goes back, although hosts' clocks differ: an event is
+# recorded no earlier than the one before it, whose stream and version are the last two values.
 INSERT_EVENT = Statement(
     "postlog_event",
-    "INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, "
-    "recorded_at, actor, command_id, correlation_id, causation_id, traceparent) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+    _INSERT_EVENT + "{greatest}(%s, COALESCE((SELECT recorded_at FROM eventstore_event "
+    "WHERE stream_id = %s AND version = %s), '1970-01-01')))",
 )
+RESTORE_EVENT = Statement("postlog_restore", _INSERT_EVENT + "%s)")
 INSERT_OUTBOX = Statement(
     "postlog_outbox",
     "INSERT INTO eventstore_outbox (position) "
@@ -73,19 +101,19 @@ WRITE_SNAPSHOT = Statement(
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
     "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s "
-    "AND (expires_at IS NULL OR expires_at > %s)",
+    "AND (expires_at IS NULL OR expires_at > {now})",
 )
 # A few at a time, and never one that another transaction has to do with: PostgreSQL skips it.
 FORGET_RECEIPTS = Statement(
     "postlog_forget_receipts",
     "DELETE FROM eventstore_receipt WHERE "
-    "(actor = %s AND command_id = %s AND expires_at <= %s) OR id IN ("
-    "SELECT id FROM eventstore_receipt WHERE expires_at <= %s ORDER BY expires_at LIMIT 10 {skip})",
+    "(actor = %s AND command_id = %s AND expires_at <= {now}) OR id IN (SELECT id FROM "
+    "eventstore_receipt WHERE expires_at <= {now} ORDER BY expires_at LIMIT 10 {skip})",
 )
 INSERT_RECEIPT = Statement(
     "postlog_receipt",
     "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
-    "VALUES (%s, %s, %s, %s, %s)",
+    "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
 
 Call = tuple[Statement, list[Any]]
@@ -135,7 +163,7 @@ def append(
     publish: bool = True,
 ) -> None:
     """Advance the stream from version `before`, insert its events and their outbox rows
-    (`publish=False`: the log has them already).
+    (`publish=False`: the log has them already, so they are stored as they are).
 
     The stream's row is written first: so the lock is held before a position is
     allocated, and the positions of a stream are in the order of its versions. The relay
@@ -148,11 +176,13 @@ def append(
         stream: Call = (BEGIN_STREAM, [key, first.stream_type, last.version])
     else:
         stream = (ADVANCE_STREAM, [last.version, key, before])
-    events: list[Call] = [
-        (INSERT_EVENT, event_values(connection, envelope, payload))
-        for envelope, payload in zip(envelopes, payloads, strict=True)
-    ]
-    calls = [stream, *events]
+    calls = [stream]
+    for envelope, payload in zip(envelopes, payloads, strict=True):
+        values = event_values(connection, envelope, payload)
+        if publish:
+            calls.append((INSERT_EVENT, [*values, key, envelope.version - 1]))
+        else:
+            calls.append((RESTORE_EVENT, values))
     if publish:
         calls.append((INSERT_OUTBOX, [key, before]))
     if snapshot is not None:
@@ -161,7 +191,7 @@ def append(
 
 
 def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> list[Any]:
-    """The values of INSERT_EVENT."""
+    """The values of RESTORE_EVENT, and the first of INSERT_EVENT."""
     return [
         db_uuid(connection, e.stream_id),
         e.stream_type,
@@ -169,12 +199,12 @@ def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> 
         db_uuid(connection, e.event_id),
         e.type,
         payload,
-        db_time(connection, e.recorded_at),
         e.actor,
         db_uuid(connection, e.command_id),
         db_uuid(connection, e.correlation_id),
         None if e.causation_id is None else db_uuid(connection, e.causation_id),
         e.traceparent,
+        db_time(connection, e.recorded_at),
     ]
 
 
@@ -198,7 +228,12 @@ def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) ->
         cursor.execute(sql, [value for _, values in calls for value in values])
     else:
         for statement, values in calls:
-            cursor.execute(statement.sql.replace("{lock}", "").replace("{skip}", ""), values)
+            cursor.execute(_text(statement, "sqlite"), values)
+
+
+@cache
+def _text(statement: Statement, vendor: str) -> str:
+    return statement.sql.format(**DIALECTS[vendor])
 
 
 def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str:
@@ -207,7 +242,7 @@ def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str
     Where a pooler hands the connection on after each transaction, plans cannot be kept:
     Django's own switch for that tells.
     """
-    sql = statement.sql.replace("{lock}", "FOR UPDATE").replace("{skip}", "FOR UPDATE SKIP LOCKED")
+    sql = _text(statement, "postgresql")
     if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         return sql
     planned = _planned.setdefault(connection.connection, set())

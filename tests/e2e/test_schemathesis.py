@@ -53,5 +53,6 @@ def test_no_answer_is_undocumented_and_none_a_fault(
     options = ["--checks", "all", "--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1",
                "--no-color", "--suppress-health-check", "all", "--warnings", "off"]  # fmt: skip
     schema = f"{site.url}/api/v1/schema/"
-    with Worker({}, *signed_in, *options, schema, program=program) as run:
+    # It keeps what it finds in the folder that it runs in.
+    with Worker({}, *signed_in, *options, schema, program=program, folder=tmp_path) as run:
         assert run.wait(280) == 0, run.output()[-8000:]

@@ -20,13 +20,17 @@ class Worker:
     """`manage.py ...`, or any other command, in the environment of a mode."""
 
     def __init__(
-        self, env: dict[str, str], *arguments: str, program: list[str] | None = None
+        self,
+        env: dict[str, str],
+        *arguments: str,
+        program: list[str] | None = None,
+        folder: Path = ROOT,
     ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="postlog-worker-", suffix=".log")  # noqa: SIM115
         self.arguments = arguments
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "manage.py"]), *arguments],
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **env, "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=self._log,

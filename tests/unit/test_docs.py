@@ -6,21 +6,30 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from config import env
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OTHER_SETTINGS = {"ENV_FILE", "PORT", "ARGS"}  # of make, or said elsewhere than in the file
+SOURCES = ("accounts", "commands_app", "config", "messaging", "queries_app", "manage.py")
 
 
-def test_the_settings_of_the_readme_are_those_of_the_example() -> None:
+def test_every_setting_stands_in_the_readme_and_in_the_example_and_no_other() -> None:
     table = README.partition("## Settings")[2].partition("\n## ")[0]
     named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
     example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
-    assert {name.strip("`") for name in named} == example
-    used = set(
-        re.findall(r'(?:setting|switch)\("([A-Z_]+)"', (ROOT / "config/settings.py").read_text())
-    )
-    assert used <= example | OTHER_SETTINGS
+    assert {name.strip("`") for name in named} == env.read
+    assert example == env.read
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    files = [file for source in SOURCES for file in [ROOT / source, *(ROOT / source).rglob("*.py")]]
+    texts = {file: file.read_text() for file in files if file.is_file()}
+    assert len(texts) > 100
+    for file, text in texts.items():
+        used = re.findall(r".*(?:os\.environ|getenv|from os import).*", text)
+        allowed = file == ROOT / "config/env.py"
+        assert allowed or all("DJANGO_SETTINGS_MODULE" in one for one in used), (file, used)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
