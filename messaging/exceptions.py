@@ -122,7 +122,8 @@ class Unreadable(PostlogError):
 
 
 class LostPartition(PostlogError):
-    """Another consumer has advanced a checkpoint: this one's batch must not take effect."""
+    """A checkpoint is not where this consumer left it, or is gone: another consumer has advanced
+    it, or a rebuild has switched. The batch must not take effect; read the checkpoints again."""
 
 
 class CodeAtFault(PostlogError):

@@ -5,6 +5,7 @@ rows, so each event takes effect once, whatever the bus delivers again.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import connections, transaction
 
@@ -19,6 +20,14 @@ ADVANCE = """
 UPDATE projections_checkpoint SET "offset" = v.column3, halted = ''
 FROM (VALUES {marks}) AS v
 WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
+"""
+
+# One statement: between two, a rebuild may switch, and delete the checkpoints asked for.
+LIVE = """
+SELECT s.live_generation, c."partition", c."offset", c.identity
+FROM projections_projectionstate s LEFT JOIN projections_checkpoint c
+ON c.projection = s.name AND c.generation = s.live_generation
+WHERE s.name = %s
 """
 
 
@@ -48,7 +57,7 @@ def begin(projection: str, identity: Identity) -> int:
         state = ProjectionState.objects.select_for_update().get(name=projection)
         generation = state.live_generation
         begin_at(projection, generation, identity, dict.fromkeys(range(identity.partitions), 0))
-    require_identity(projection, generation, identity)
+        require_identity(projection, generation, identity)
     return generation
 
 
@@ -73,12 +82,20 @@ def begin_at(
 
 def require_identity(projection: str, generation: int, identity: Identity) -> None:
     """Raise `Loss` unless the offsets belong to this log: in another they mean nothing."""
-    known = set(
-        Checkpoint.objects.filter(projection=projection, generation=generation)
-        .values_list("identity", flat=True)
-        .distinct()
-    )
-    if known != {str(identity)}:
+    rows = Checkpoint.objects.filter(projection=projection, generation=generation)
+    _require_same(projection, set(rows.values_list("identity", flat=True)), identity)
+
+
+def require_live_identity(projection: str, identity: Identity) -> int:
+    """As `require_identity`, for the generation that readers see now, which is returned."""
+    rows = _live(projection)
+    known = {identity for _, partition, _, identity in rows if partition is not None}
+    _require_same(projection, known, identity)
+    return int(rows[0][0])
+
+
+def _require_same(projection: str, known: set[str], identity: Identity) -> None:
+    if known - {str(identity)}:
         raise Loss(
             f"The log is not the one that projection {projection!r} has read: its checkpoints "
             f"belong to {' and '.join(sorted(known))}, the broker has {identity} (cluster, topic "
@@ -86,6 +103,23 @@ def require_identity(projection: str, generation: int, identity: Identity) -> No
             "Nothing was applied. If the new log is right, run `manage.py republish --all "
             "--accept-new-log` and then `manage.py rebuild --from store`."
         )
+
+
+def live_offsets(projection: str) -> tuple[int, dict[int, int]]:
+    """The generation that readers see, and the next offset of each of its partitions."""
+    rows = _live(projection)
+    offsets = {partition: offset for _, partition, offset, _ in rows if partition is not None}
+    return rows[0][0], offsets
+
+
+def _live(projection: str) -> list[tuple[Any, ...]]:
+    """Rows of LIVE; raises `LostPartition` if the projection's state is gone."""
+    with connections[DATABASE].cursor() as cursor:
+        cursor.execute(LIVE, [projection])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    if not rows:
+        raise LostPartition("the read database was emptied: its checkpoints are gone")
+    return rows
 
 
 def offsets(projection: str, generation: int, partitions: Iterable[int]) -> dict[int, int]:

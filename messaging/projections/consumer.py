@@ -52,7 +52,7 @@ class Consumer:
                         failures = 0
                 finally:
                     subscription.close()
-            except (BusError, OperationalError, InterfaceError) as error:
+            except (BusError, LostPartition, OperationalError, InterfaceError) as error:
                 failures += 1
                 pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
                 log.warning("%s: %s. Trying again in %.1f s.", self._name, _line(error), pause)
@@ -71,11 +71,12 @@ class Consumer:
         try:
             polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
         except OffsetOutOfRange:
-            self._require_identity()  # which says more, if the topic was made anew
+            if self._is_superseded():
+                raise LostPartition("the offsets were those of another generation") from None
             raise
-        if polled.changed:
-            self._seek(subscription, polled.assignment)
-        self._check_identity()
+        if polled.changed or (self._is_due() and self._is_superseded()):
+            self._seek(subscription, polled.assignment)  # what was polled comes again
+            return
         self._gaps.report(self._delivery.generation)
         if not polled.records:
             return
@@ -84,7 +85,6 @@ class Consumer:
             halted = self._delivery.take(polled.records)
         except LostPartition as error:
             log.info("%s: another consumer was first, or a rebuild. %s", self._name, error)
-            self._use(checkpoints.live_generation(self._name))
             self._seek(subscription, polled.assignment)
             return
         for partition, records in polled.records.items():
@@ -93,22 +93,34 @@ class Consumer:
             subscription.pause(partition)
 
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
-        self._positions = checkpoints.offsets(self._name, self._delivery.generation, assignment)
+        """Seek every assigned partition in the live generation.
+
+        Raises `LostPartition` if one has no checkpoint: left unsought it would stay paused,
+        and nobody would notice. The retry makes the checkpoint, as every start does.
+        """
+        generation, offsets = checkpoints.live_offsets(self._name)
+        if missing := sorted(assignment - offsets.keys()):
+            raise LostPartition(
+                f"partitions {missing} have no checkpoint in generation {generation}"
+            )
+        self._use(generation)
+        self._positions = {partition: offsets[partition] for partition in assignment}
         for partition, offset in self._positions.items():
-            subscription.resume(partition)  # if what halted it is not mended, it halts again
+            subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
         log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
 
-    def _check_identity(self) -> None:
-        """A topic that was made anew is not seen by who reads it: ask from time to time."""
-        if time.monotonic() - self._identity_checked < IDENTITY_EVERY_S:
-            return
-        self._require_identity()
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._identity_checked >= IDENTITY_EVERY_S
 
-    def _require_identity(self) -> None:
-        self._use(checkpoints.live_generation(self._name))
-        checkpoints.require_identity(self._name, self._delivery.generation, self._bus.identity())
+    def _is_superseded(self) -> bool:
+        """Whether readers were switched to another generation.
+
+        Raises `Loss` if the topic was recreated: whoever reads a topic does not notice that.
+        """
+        live = checkpoints.require_live_identity(self._name, self._bus.identity())
         self._identity_checked = time.monotonic()
+        return live != self._delivery.generation
 
 
 def _line(error: Exception) -> str:

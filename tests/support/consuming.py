@@ -1,8 +1,14 @@
 """The consumer's work, in this process: takes what the log holds behind the checkpoints."""
 
+from threading import Event as Flag
+from threading import Thread
+
+from django.db import connections
+
 from messaging.bus import current_bus
 from messaging.bus.base import Record
 from messaging.projections import checkpoints
+from messaging.projections.consumer import Consumer
 from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from queries_app.projections import posts
@@ -22,3 +28,43 @@ def consume_all(projection: Projection = posts) -> dict[int, str]:
             batch[partition] = found
     require_dense(batch, at)
     return LogDelivery(projection, generation).take(batch) if batch else {}
+
+
+class Running:
+    """A consumer in a thread of its own, as `runconsumer` has one for each projection."""
+
+    def __init__(self, projection: Projection = posts) -> None:
+        self._consumer = Consumer(projection, current_bus())
+        self._stop = Flag()
+        self.error: BaseException | None = None
+        self._thread = Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self._consumer.run(self._stop)
+        except BaseException as error:
+            self.error = error
+        finally:
+            connections.close_all()
+
+    def owned(self) -> set[int]:
+        """The partitions that it has sought."""
+        return set(self._consumer._positions)
+
+    def stop(self) -> None:
+        """Leave the group in order."""
+        self._stop.set()
+        self._thread.join()
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+def shared(*consumers: Running) -> bool:
+    """Each has some, together they have all partitions, and none twice."""
+    owned = [one.owned() for one in consumers]
+    return all(owned) and sorted(p for some in owned for p in some) == list(range(12))
