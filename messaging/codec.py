@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable
+from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable, WrongPayload
 from messaging.message import EVENTS, Envelope, wire_name_of
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -73,8 +73,20 @@ def upcaster(old: str, new: str) -> Callable[[Upcaster], Upcaster]:
 
 
 def encode_event(event: object) -> tuple[str, str]:
-    """The wire name and the JSON of an event."""
-    return wire_name_of(type(event)), _encoder.encode(event).decode()
+    """The wire name and the JSON of an event.
+
+    Raises `WrongPayload` unless reading the JSON gives an equal event: msgspec writes a value of
+    the wrong type without a word, and an event that nobody can read stays in the store forever.
+    """
+    wire_name = wire_name_of(type(event))
+    try:
+        data = _encoder.encode(event)
+        read = _event_decoder(wire_name).decode(data)
+    except (*_BROKEN, ValueError, TypeError) as error:
+        raise WrongPayload(f"{wire_name} is not stored: {error}. Event: {event!r:.500}") from error
+    if read != event:
+        raise WrongPayload(f"{wire_name} is not stored: it would be read as {read!r:.500}")
+    return wire_name, data.decode()
 
 
 def decode_event(wire_name: str, data: str | bytes | msgspec.Raw) -> Any:

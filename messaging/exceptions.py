@@ -82,6 +82,11 @@ class UnknownMessage(PostlogError):
     """Nothing is registered for this command, query or event type. Import the module that does."""
 
 
+class WrongPayload(PostlogError):
+    """An event's fields are not of the types that its class declares. Convert them in the
+    decision that makes the event."""
+
+
 class NoTransaction(PostlogError):
     """The event store was used outside the mediator's transaction."""
 

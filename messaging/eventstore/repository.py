@@ -11,7 +11,7 @@ from messaging.eventstore import statements
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit import UnitOfWork
-from messaging.exceptions import LostRace, Stale, Unreadable
+from messaging.exceptions import LostRace, Refused, Stale, Unreadable
 from messaging.message import Result
 
 S = TypeVar("S")
@@ -30,6 +30,7 @@ class Loaded(Generic[S]):
     version: int  # 0: it has no events
     state: S | None  # None: it has no events
     snapshot: int = 0  # the version of the snapshot that it was loaded from; 0: of none
+    foreign: bool = False  # the id is one of another type of stream: nothing can be saved
 
 
 class Repository(Generic[S, E]):
@@ -53,8 +54,11 @@ class Repository(Generic[S, E]):
         self._snapshots = SnapshotCodec(state_type, schema)
 
     def load(self, unit: UnitOfWork, stream_id: UUID) -> Loaded[S]:
-        """Lock a stream and load it. One that does not exist has version 0 and no state."""
+        """Lock a stream and load it. One that does not exist, or is of another type, has
+        version 0 and no state."""
         rows = _read(stream_id, self._snapshots.schema)
+        if rows and rows[0].type != self._stream_type:
+            return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
         try:
             state = self._snapshot_of(rows)
         except Unreadable as error:
@@ -87,8 +91,10 @@ class Repository(Generic[S, E]):
 
         This hands the state of `loaded` over. Raises `Stale` if the sender wanted another
         version; only here, because what would be refused anyway is refused for that reason
-        (RFC 9110, 13.2.1).
+        (RFC 9110, 13.2.1). Raises `Refused` if the id is one of another type of stream.
         """
+        if loaded.foreign and events:
+            raise Refused("id_taken", "This id belongs to something else. Choose another one.")
         wanted = unit.context.if_version
         if wanted is not None and loaded.version not in wanted:
             is_now = f"It has changed meanwhile: it is at version {loaded.version}."

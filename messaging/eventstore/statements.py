@@ -50,15 +50,15 @@ DIALECTS: dict[str, dict[str, str]] = {
 }
 
 
-# First the stream with its snapshot, then the events after that. The lock comes before
+# First the stream with its type and snapshot, then the events after that. The lock comes before
 # the events are read, but on PostgreSQL both see the snapshot of the moment in which the
 # statement began: after a wait for the lock, events may be missing (see repository.py).
 LOAD = Statement(
     "postlog_load",
     """
-WITH s AS (SELECT version FROM eventstore_stream WHERE stream_id = %s {lock}),
+WITH s AS (SELECT version, stream_type FROM eventstore_stream WHERE stream_id = %s {lock}),
      n AS (SELECT version, state FROM eventstore_snapshot WHERE stream_id = %s AND schema = %s)
-SELECT s.version, n.version, NULL, n.state FROM s LEFT JOIN n ON 1 = 1
+SELECT s.version, n.version, s.stream_type, n.state FROM s LEFT JOIN n ON 1 = 1
 UNION ALL
 SELECT * FROM (
   SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM eventstore_event e
@@ -70,9 +70,12 @@ BEGIN_STREAM = Statement(
     "postlog_begin",
     "INSERT INTO eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
 )
+# A stream of another type gets version NULL, which the column refuses: the statements are sent
+# together, so a count of changed rows would come too late to stop the insert of the events.
 ADVANCE_STREAM = Statement(
     "postlog_advance",
-    "UPDATE eventstore_stream SET version = %s WHERE stream_id = %s AND version = %s",
+    "UPDATE eventstore_stream SET version = CASE WHEN stream_type = %s "
+    "THEN CAST(%s AS integer) END WHERE stream_id = %s AND version = %s",
 )
 _INSERT_EVENT = (
     "INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, actor, "
@@ -131,11 +134,11 @@ _planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
 class Row(NamedTuple):
-    """A row of LOAD: the stream's has `stream_version`, an event's has `type`."""
+    """A row of LOAD: of the stream, with `stream_version`, or of an event, without."""
 
     stream_version: int | None
-    version: int | None
-    type: str | None
+    version: int | None  # of the snapshot, or of the event
+    type: str | None  # the stream's type, or the event's wire name
     text: str | None  # a snapshot's state or an event's data
 
 
@@ -175,7 +178,7 @@ def append(
     if before == 0:
         stream: Call = (BEGIN_STREAM, [key, first.stream_type, last.version])
     else:
-        stream = (ADVANCE_STREAM, [last.version, key, before])
+        stream = (ADVANCE_STREAM, [first.stream_type, last.version, key, before])
     calls = [stream]
     for envelope, payload in zip(envelopes, payloads, strict=True):
         values = event_values(connection, envelope, payload)
