@@ -48,6 +48,12 @@ class Stale(Refused):
     status = 412
 
 
+class TooLarge(Refused):
+    """The event would be larger than any bus takes."""
+
+    status = 413
+
+
 class KeyReused(Refused):
     """Something else was sent under this command id before."""
 

@@ -13,6 +13,9 @@ from zlib import crc32
 
 from messaging.exceptions import BusError, OffsetOutOfRange
 
+# Bytes of a document that every bus takes, whatever it is made of. Kafka counts 1 MiB for a
+# batch of one record, with key, headers and overhead. Checked when an event is appended.
+LARGEST_RECORD = 1_000_000
 READ_BATCH = 5_000  # records
 READ_TIMEOUT_S = 30
 

@@ -8,8 +8,9 @@ from django.db import IntegrityError, OperationalError, transaction
 from uuid_utils.compat import uuid7
 
 from messaging import codec
+from messaging.bus.base import LARGEST_RECORD
 from messaging.eventstore import receipts, statements
-from messaging.exceptions import LostRace, Refused
+from messaging.exceptions import LostRace, Refused, TooLarge
 from messaging.message import Context, Envelope, Result, utc_now
 
 MINTED_HERE = 8  # the UUID version of command ids that no sender chose
@@ -37,7 +38,11 @@ class UnitOfWork:
         events: Sequence[object],
         snapshot: statements.Snapshot | None = None,
     ) -> int:
-        """Append to a stream that is at version `before`; return its new version."""
+        """Append to a stream that is at version `before`; return its new version.
+
+        Raises `TooLarge` for an event that the bus would not take: once stored, it would keep
+        all later ones from being published.
+        """
         if not events:
             return before
         encoded = [codec.encode_event(event) for event in events]
@@ -58,7 +63,10 @@ class UnitOfWork:
             )
             for version, (wire_name, _) in enumerate(encoded, before + 1)
         ]
-        statements.append(before, envelopes, [payload for _, payload in encoded], snapshot)
+        payloads = [payload for _, payload in encoded]
+        for envelope, payload in zip(envelopes, payloads, strict=True):
+            _require_size(envelope, payload)
+        statements.append(before, envelopes, payloads, snapshot)
         return before + len(events)
 
 
@@ -86,6 +94,19 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
         if answer is None:
             raise
     return result if answer is None else receipts.replay(answer)
+
+
+def _require_size(envelope: Envelope, payload: str) -> None:
+    """Raise `TooLarge` if the document would be too large for a bus."""
+    # No need to encode what cannot be near: a character is at most four bytes, and the columns
+    # bound the envelope to a few thousand.
+    if len(payload) < LARGEST_RECORD // 8:
+        return
+    size = len(codec.encode_record(envelope, payload))
+    if size > LARGEST_RECORD:
+        raise TooLarge(
+            "too_large", f"This makes {size:,} bytes; {LARGEST_RECORD:,} are stored at most."
+        )
 
 
 def minted_command_id() -> UUID:
