@@ -14,6 +14,17 @@ import environ
 BASE_DIR = Path(__file__).resolve().parent.parent
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
+# Parameters of libpq. A peer that dies without a word is noticed within half a minute, whether
+# the connection is idle (keepalives) or has sent something (tcp_user_timeout, milliseconds).
+NOTICE_A_DEAD_PEER = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 env = environ.Env()
 
 
@@ -115,6 +126,7 @@ def database_of(url: str) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(url)
     if not config.get("ENGINE") or not config.get("NAME"):
         raise ValueError("it names no database")
+    session = session_settings()
     config["CONN_MAX_AGE"] = None
     config["CONN_HEALTH_CHECKS"] = True
     if config["ENGINE"] == "django.db.backends.sqlite3":
@@ -126,6 +138,35 @@ def database_of(url: str) -> dict[str, Any]:
             # FULL: what was committed and answered survives a power cut.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-    elif config["ENGINE"] != "django.db.backends.postgresql":
+    elif config["ENGINE"] == "django.db.backends.postgresql":
+        options = dict(config.get("OPTIONS", {}))  # of the URL's query: they win
+        if "," in config.get("HOST", ""):
+            # Of several servers the one that takes writes, also after a failover.
+            options.setdefault("target_session_attrs", "read-write")
+        session = f"{session} {options.get('options', '')}".strip()
+        config["OPTIONS"] = {**NOTICE_A_DEAD_PEER, **options, "options": session}
+    else:
         raise ValueError("neither SQLite nor PostgreSQL")
     return config
+
+
+def session_settings() -> str:
+    """What PostgreSQL is told at the start of every session, as libpq's `options`."""
+    seconds = whole_number("IDLE_TRANSACTION_SECONDS", 15, least=0, most=86_400)
+    names = (
+        # Ends the session of a process that is frozen inside a transaction: its locks go.
+        "idle_in_transaction_session_timeout",
+        # So too if the process does not take the answer that PostgreSQL sends it.
+        "tcp_user_timeout",
+    )
+    return " ".join(f"-c {name}={seconds}s" for name in names)
+
+
+def limit_waits_for_locks(databases: dict[str, Any], seconds: int) -> None:
+    """For web processes alone: a request that waits for a lock for longer is refused (503).
+
+    Workers and commands wait, because they have nobody who waits for an answer.
+    """
+    for config in databases.values():
+        if config["ENGINE"] == "django.db.backends.postgresql":
+            config["OPTIONS"]["options"] += f" -c lock_timeout={seconds}s"

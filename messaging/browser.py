@@ -10,17 +10,18 @@ from functools import wraps
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from messaging.exceptions import BusError, ReadSideBehind, Refused
+from messaging.exceptions import ReadSideBehind, Refused
 from messaging.liveness import missing
 from messaging.message import Result
 from messaging.projections.registry import Projection
 from messaging.projections.waiting import reached, wait_for
 from messaging.tokens import Position
+from messaging.transient import is_away
+from messaging.unavailable import unavailable
 
 KEY = "changed"  # in the session: [[stream, version, seconds since 1970], ...]
 KEEP_S = 120  # longer than the read side ever lags while its workers are alive
@@ -59,7 +60,7 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
 
 
 def page(view: View) -> View:
-    """A view whose refusals, and whose database when it is away, become pages."""
+    """A view whose refusals become pages, as do servers that are away."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
@@ -67,9 +68,10 @@ def page(view: View) -> View:
             answer = view(request, *args, **kwargs)
         except Refused as refused:
             answer = refusal(request, refused)
-        except (OperationalError, InterfaceError, BusError):
-            answer = render(request, "unavailable.html", status=503)
-            answer["Retry-After"] = "5"
+        except Exception as error:
+            if not is_away(error):
+                raise
+            answer = unavailable(request)
         patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
         return answer
 

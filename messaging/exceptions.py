@@ -104,6 +104,17 @@ class LostRace(PostlogError):
     """Another transaction appended to the stream first. The mediator retries."""
 
 
+class StreamBusy(PostlogError):
+    """Too many commands wait for one stream: answer 503 and try again later."""
+
+
+# --- the databases -------------------------------------------------------------------------
+
+
+class ReadOnlyDatabase(PostlogError):
+    """The database takes no writes now: a replica, or a primary that is being replaced."""
+
+
 # --- the log and the read side ----------------------------------------------------------------
 
 

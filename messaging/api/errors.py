@@ -6,7 +6,6 @@ Never a 5xx for what a client sent.
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
@@ -15,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
-from messaging.exceptions import BusError, ReadSideBehind, Refused
+from messaging.exceptions import ReadSideBehind, Refused, StreamBusy
+from messaging.transient import READ_ONLY, drop_connections, is_away, sqlstate
 
 API_PREFIX = "/api/"
 
@@ -48,10 +48,9 @@ class Handler(ExceptionHandler):
             return Unavailable("read_side_behind", str(exc))
         if isinstance(exc, UnreadablePostError):
             return ParseError("The body did not arrive.")
-        if isinstance(exc, (OperationalError, InterfaceError, BusError)):
-            return Unavailable(
-                "unavailable", "A server behind this one does not answer. Try again."
-            )
+        if is_away(exc):
+            drop_connections()
+            return Unavailable("unavailable", _why(exc))
         return super().convert_known_exceptions(exc)
 
     def get_response(self, exc: APIException, data: dict[str, Any]) -> Response:
@@ -62,6 +61,14 @@ class Handler(ExceptionHandler):
             # of errors leaves it out. Not after JSON: what was sent may not fit in a page.
             response.data = ReturnDict(response.data, serializer=serializer)
         return response
+
+
+def _why(away: Exception) -> str:
+    if sqlstate(away) == READ_ONLY:
+        return "The database is read-only now. Try again; if it is a replica, ask on the primary."
+    if isinstance(away, StreamBusy):
+        return str(away)
+    return "A server behind this one does not answer. Try again."
 
 
 def refusal(refused: Refused, serializer: Any = None) -> APIException:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from messaging.bus.base import (
     Bus,
@@ -26,6 +26,7 @@ from messaging.bus.base import (
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord
 from messaging.dbvalues import SecondsNow
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
+from messaging.transient import is_away
 
 log = logging.getLogger("postlog.embedded")
 
@@ -277,7 +278,9 @@ def bus_errors() -> Iterator[None]:
     """The database is the broker here: when it is away, the bus is."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not is_away(error):
+            raise
         if not connections[DATABASE].in_atomic_block:
             connections[DATABASE].close()
         raise BusError(f"the embedded log's database: {error}") from error

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from threading import Event as Flag
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from messaging.bus.base import Bus, Publisher
 from messaging.eventstore import history, outbox
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import BusError
 from messaging.leadership import leadership
+from messaging.transient import is_away, reason, require_writable
 
 log = logging.getLogger("postlog.relay")
 
@@ -57,10 +57,12 @@ class Relay:
                     self._lead(stop, while_held=self._leadership.held)
                     failures = 0
                     stop.wait(STANDBY_POLL_S)
-                except (BusError, OperationalError, InterfaceError) as error:
+                except Exception as error:
+                    if not is_away(error):
+                        raise
                     failures += 1
                     pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
-                    log.warning("relay: %s. Trying again in %.1f s.", str(error).strip(), pause)
+                    log.warning("relay: %s. Trying again in %.1f s.", reason(error), pause)
                     connections[DATABASE].close()
                     stop.wait(pause)
         finally:
@@ -70,6 +72,8 @@ class Relay:
         """Publish for as long as the lock is held. Whatever fails, begin from the oldest row."""
         if not while_held():
             return
+        # Else each attempt publishes a batch that it then cannot delete.
+        require_writable(DATABASE)
         self._bus.ensure_topic()
         self._require_same_log()
         history.require_same_history(self._bus)

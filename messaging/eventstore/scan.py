@@ -14,6 +14,8 @@ from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
 READ = 2_000  # rows at once
+# Of whoever reads, between two fetches: rows are written meanwhile. It holds no lock.
+LONGEST_PAUSE_S = 600
 BEGINNING = (UUID(int=0), 0)
 
 COLUMNS = (
@@ -56,7 +58,10 @@ def stored_events(
         with transaction.atomic(using=DATABASE), connection.chunked_cursor() as cursor:
             # Sorting or walking the index: either way all rows are wanted, not the first few.
             with connection.cursor() as settings:
-                settings.execute("SET LOCAL cursor_tuple_fraction = 1")
+                settings.execute(
+                    "SET LOCAL cursor_tuple_fraction = 1;"
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{LONGEST_PAUSE_S}s'"
+                )
             cursor.execute(SCAN, values)
             yield _rows(stream_type, cursor)
     else:

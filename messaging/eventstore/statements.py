@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.dbvalues import db_time, db_uuid
+from messaging.eventstore.crowd import Crowd
 from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
 
@@ -121,6 +123,9 @@ INSERT_RECEIPT = Statement(
 
 Call = tuple[Statement, list[Any]]
 
+# At most half of a server's threads, so that the others serve everything else.
+_crowd = Crowd(max(1, settings.WEB_THREADS // 2))
+
 
 class Snapshot(NamedTuple):
     """The state after the last event that goes with it."""
@@ -154,7 +159,8 @@ def load(stream_id: UUID, schema: str) -> list[Row]:
     """Lock the stream, and read it with its snapshot and the events after that."""
     connection = transaction_connection()
     key = db_uuid(connection, stream_id)
-    return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
+    with _crowd.place(stream_id):
+        return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
 
 
 def append(

@@ -1,7 +1,6 @@
 """The unit of work: what one command does, in one durable transaction."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -12,6 +11,7 @@ from messaging.bus.base import LARGEST_RECORD
 from messaging.eventstore import receipts, statements
 from messaging.exceptions import LostRace, Refused, TooLarge
 from messaging.message import Context, Envelope, Result, utc_now
+from messaging.transient import sqlstate
 
 MINTED_HERE = 8  # the UUID version of command ids that no sender chose
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
@@ -86,7 +86,7 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
     except IntegrityError as error:
         raise LostRace from error
     except OperationalError as error:
-        if _sqlstate(error) in LOST_RACE_STATES:
+        if sqlstate(error) in LOST_RACE_STATES:
             raise LostRace from error
         raise
     except Refused as refusal:
@@ -114,7 +114,3 @@ def minted_command_id() -> UUID:
     send again."""
     version = 0xF << 76
     return UUID(int=uuid7().int & ~version | MINTED_HERE << 76)
-
-
-def _sqlstate(error: Any) -> str | None:
-    return getattr(error.__cause__, "pgcode", None)

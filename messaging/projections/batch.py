@@ -27,6 +27,7 @@ from messaging.projections.deadletters import (
 )
 from messaging.projections.registry import Projection
 from messaging.projections.session import Session
+from messaging.transient import is_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,9 @@ class _Run:
         assert decoded.envelope is not None
         try:
             self.session.apply(Recorded(decoded.envelope, decoded.event))
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                raise  # the function asked a database; the event is not at fault
             self.outcome.failed[decoded.place] = traceback.format_exc()
             self._park(decoded, "poison", self.outcome.failed[decoded.place])
             return False

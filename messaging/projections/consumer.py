@@ -4,15 +4,16 @@ import logging
 import time
 from threading import Event as Flag
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from messaging.bus.base import Bus, Subscription
-from messaging.exceptions import BusError, LostPartition, OffsetOutOfRange
+from messaging.exceptions import LostPartition, OffsetOutOfRange
 from messaging.projections import checkpoints
 from messaging.projections.gaps import GapReport
 from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
+from messaging.transient import is_away, reason
 
 log = logging.getLogger("postlog.consumer")
 
@@ -52,10 +53,12 @@ class Consumer:
                         failures = 0
                 finally:
                     subscription.close()
-            except (BusError, LostPartition, OperationalError, InterfaceError) as error:
+            except Exception as error:
+                if not (isinstance(error, LostPartition) or is_away(error)):
+                    raise
                 failures += 1
                 pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
-                log.warning("%s: %s. Trying again in %.1f s.", self._name, _line(error), pause)
+                log.warning("%s: %s. Trying again in %.1f s.", self._name, reason(error), pause)
                 connections[DATABASE].close()
                 stop.wait(pause)
 
@@ -121,7 +124,3 @@ class Consumer:
         live = checkpoints.require_live_identity(self._name, self._bus.identity())
         self._identity_checked = time.monotonic()
         return live != self._delivery.generation
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

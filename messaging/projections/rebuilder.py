@@ -3,14 +3,14 @@
 import logging
 from threading import Event as Flag
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from messaging.bus.base import Bus
-from messaging.exceptions import BusError
 from messaging.leadership import Leadership, leadership
 from messaging.projections.builder import Builder
 from messaging.projections.models import Rebuild
 from messaging.projections.rowstore import DATABASE
+from messaging.transient import is_away, reason
 
 log = logging.getLogger("postlog.rebuild")
 
@@ -47,8 +47,10 @@ class Rebuilder:
             wanted = Rebuild.objects.exclude(state__in=Rebuild.ENDED)
             for rebuild in wanted if only is None else wanted.filter(id=only):
                 self._build(rebuild, stop)
-        except (BusError, OperationalError, InterfaceError) as error:
-            log.warning("rebuild: %s. Trying again in %.0f s.", str(error).strip(), BACKOFF_S)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("rebuild: %s. Trying again in %.0f s.", reason(error), BACKOFF_S)
             connections[DATABASE].close()
             connections["default"].close()
             stop.wait(BACKOFF_S)

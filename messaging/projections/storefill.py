@@ -20,6 +20,7 @@ from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
 from messaging.projections.session import Session
+from messaging.transient import is_away
 
 CHUNK = 4_000  # events in one transaction, and what is missing to the end of the last stream
 LARGEST_CHUNK = 4 * CHUNK  # but then it is cut within the stream
@@ -106,9 +107,9 @@ class StoreFill:
                 else:
                     session.apply(recorded)
             session.write(fresh=not goes_on)
-        except DatabaseError:
-            raise
         except Exception as error:
+            if isinstance(error, DatabaseError) or is_away(error):
+                raise
             raise BadChunk from error
 
 

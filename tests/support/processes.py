@@ -71,6 +71,11 @@ class Worker:
     def freeze(self) -> None:
         os.killpg(self.process.pid, signal.SIGSTOP)
 
+    def is_frozen(self) -> bool:
+        """Also by itself."""
+        status = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
+
     def thaw(self) -> None:
         os.killpg(self.process.pid, signal.SIGCONT)
 

@@ -19,7 +19,14 @@ class Command(Migrate):
         for alias in self._aliases(options):
             if options["verbosity"] > 0:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
+            self._take_time(alias)
             super().handle(*args, **{**options, "database": alias})
+
+    def _take_time(self, alias: str) -> None:
+        """A data migration may compute for long between two statements."""
+        if connections[alias].vendor == "postgresql":
+            with connections[alias].cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = 0")
 
     def _aliases(self, options: dict[str, Any]) -> list[str]:
         return [options["database"]] if options["database"] else list(connections)

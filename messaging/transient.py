@@ -1,0 +1,74 @@
+"""Errors of a server that is away for a while: retry later, on a new connection.
+
+Django's exception classes alone do not tell: psycopg raises InternalError when PostgreSQL is
+read-only, and when it has ended a session that was idle in a transaction.
+"""
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+
+from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy
+
+AWAY = (BusError, ReadOnlyDatabase, StreamBusy, OperationalError, InterfaceError)
+
+READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during a failover
+# SQLSTATE: read-only, idle_in_transaction_session_timeout, transaction_timeout, lock_timeout.
+AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
+# Connection exceptions; insufficient resources; operator intervention (shutdown, cancelled).
+AWAY_CLASSES = frozenset({"08", "53", "57"})
+ASK_ON_THE_PRIMARY = (
+    "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
+    "(WRITE_DATABASE_URL, READ_DATABASE_URL), or try again."
+)
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the bus or a database is away, so that trying again later is right."""
+    if isinstance(error, AWAY):
+        return True
+    if not isinstance(error, DatabaseError):
+        return False
+    state = sqlstate(error)
+    if state is None:
+        # What psycopg2 raises when the connection breaks in the middle of an answer.
+        return type(error) is DatabaseError and error.__cause__ is not None
+    return state in AWAY_STATES or state[:2] in AWAY_CLASSES
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code of the error, if it has one; psycopg 2 and psycopg 3."""
+    for one in (error, error.__cause__):
+        state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
+        if state is not None:
+            return str(state)
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """The error in one line, with what to do about it where that is known."""
+    if sqlstate(error) == READ_ONLY:
+        return ASK_ON_THE_PRIMARY
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def drop_connections() -> None:
+    """Close this thread's connections, so that the next ones find the primary of that moment.
+    One in a transaction stays: whoever opened that closes it."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def is_read_only(alias: str) -> bool:
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone()[0] == "on")
+
+
+def require_writable(alias: str) -> None:
+    """Raise `ReadOnlyDatabase` unless the database takes writes now."""
+    if is_read_only(alias):
+        raise ReadOnlyDatabase(ASK_ON_THE_PRIMARY)
