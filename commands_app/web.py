@@ -1,11 +1,10 @@
 """What people send from the browser: forms become commands, and refusals stay beside the field."""
 
-from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
@@ -24,20 +23,15 @@ from messaging import mediator
 from messaging.browser import is_fragment, page, remember
 from messaging.exceptions import Invalid
 from messaging.message import Context, Result
-
-FORM = "form"  # the hidden field that tells one form from the same one opened again
-
-
-def new_form() -> str:
-    """An id for a form: sent twice with the same text, it takes effect once."""
-    return uuid4().hex
+from web import textform
+from web.textform import FORM, TextForm, refused_form, text_of
 
 
 @require_GET
 @login_required
 @page
 def write_form(request: HttpRequest) -> HttpResponse:
-    return text_form(request, "Write a post", "Post", reverse("write"), "/")
+    return textform.show(request, write_post(), "")
 
 
 @require_POST
@@ -47,7 +41,7 @@ def write(request: HttpRequest) -> HttpResponse:
     try:
         result = send(request, NewPost(message=text_of(request)), once=True)
     except Invalid as refused:
-        return text_form(request, "Write a post", "Post", request.path, "/", refused)
+        return refused_form(request, write_post(), refused)
     return redirect(post_url(result.ids["post_id"]))
 
 
@@ -58,7 +52,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         send(request, EditMessage(post_id=post_id, message=text_of(request)))
     except Invalid as refused:
-        return text_form(request, "Edit the post", "Save", request.path, post_url(post_id), refused)
+        return refused_form(request, textform.edit_post(post_id), refused)
     return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
 
 
@@ -93,8 +87,7 @@ def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         result = send(request, AddComment(post_id=post_id, text=text_of(request)), once=True)
     except Invalid as refused:
-        back = post_url(post_id)
-        return text_form(request, "Comment", "Comment", request.path, back, refused)
+        return refused_form(request, write_comment(post_id), refused)
     return redirect(f"{post_url(post_id)}?at=end#comment-{result.ids['comment_id']}")
 
 
@@ -106,8 +99,7 @@ def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpR
     try:
         send(request, command)
     except Invalid as refused:
-        back = post_url(post_id)
-        return text_form(request, "Edit the comment", "Save", request.path, back, refused)
+        return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
     if is_fragment(request):
         return redirect("comment", post_id, comment_id)
     return redirect(f"{post_url(post_id)}#comment-{comment_id}")
@@ -127,36 +119,20 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     actor = request.user.get_username()
     command_id = None
     if once:
-        command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM, new_form())} {command!a}")
+        command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM) or uuid4()} {command!a}")
     result = mediator.send(command, Context(actor=actor, command_id=command_id))
     remember(request, result)
     return result
 
 
-def text_of(request: HttpRequest) -> str:
-    return request.POST.get("text", "")
+def write_post() -> TextForm:
+    action, back = reverse("write"), reverse("feed")
+    return TextForm(heading="Write a post", button="Post", action=action, back=back)
 
 
-def text_form(
-    request: HttpRequest,
-    heading: str,
-    button: str,
-    action: str,
-    back: str,
-    refused: Invalid | None = None,
-) -> HttpResponse:
-    """The form with what was sent, and why it was refused."""
-    context: dict[str, Any] = {
-        "layout": "fragment.html" if is_fragment(request) else "base.html",
-        "heading": heading,
-        "button": button,
-        "action": action,
-        "back": back,
-        "text": text_of(request),
-        "error": refused and refused.detail,
-        "form_id": new_form(),
-    }
-    return render(request, "text_form.html", context, status=422 if refused else 200)
+def write_comment(post_id: UUID) -> TextForm:
+    action, back = reverse("comment-on", args=[post_id]), post_url(post_id)
+    return TextForm(heading="Comment", button="Comment", action=action, back=back)
 
 
 def after_like(request: HttpRequest, post_id: UUID) -> HttpResponse:

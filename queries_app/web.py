@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_safe
 
 from messaging import mediator
-from messaging.browser import behind, is_fragment, page
+from messaging.browser import behind, page
 from messaging.exceptions import NotFound
 from messaging.projections.paging import Page, encode_cursor
 from queries_app.history import history
@@ -31,6 +31,7 @@ from queries_app.queries import (
     FindPostsWithComments,
     PostView,
 )
+from web import textform
 
 LISTS: dict[str, tuple[str, type[Any]]] = {
     "feed": ("Newest", FindAllPosts),
@@ -107,7 +108,7 @@ def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """One post alone, for htmx."""
     late = behind(request, posts, likes)
     found = mediator.ask(FindPostById(post_id=post_id))
-    context = {"card": cards(request, [found])[0], "behind": late, "whole": True}
+    context = {"card": cards(request, [found])[0], "behind": late, "whole": True, "single": True}
     return render(request, "card.html", context)
 
 
@@ -117,7 +118,7 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
     """One comment alone, for htmx."""
     late = behind(request, posts)
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
-    context = {"comment": found, "post_id": post_id, "behind": late}
+    context = {"comment": found, "post_id": post_id, "behind": late, "single": True}
     return render(request, "comment.html", context)
 
 
@@ -134,19 +135,19 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @login_required
 @page
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    behind(request, posts)
+    late = behind(request, posts)
     found = mediator.ask(FindPostById(post_id=post_id))
-    return text_form(request, "Edit the post", found.message, reverse("post", args=[post_id]))
+    return textform.show(request, textform.edit_post(post_id), found.message, behind=late)
 
 
 @require_GET
 @login_required
 @page
 def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
-    behind(request, posts)
+    late = behind(request, posts)
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
-    back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
-    return text_form(request, "Edit the comment", found.text, back)
+    form = textform.edit_comment(post_id, comment_id)
+    return textform.show(request, form, found.text, behind=late)
 
 
 @require_GET
@@ -189,12 +190,6 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
     username = request.user.get_username() if request.user.is_authenticated else ""
     liked = liked_by(username, [one.post_id for one in found]) if username else set()
     return [Card(one, one.post_id in liked, one.author == username) for one in found]
-
-
-def text_form(request: HttpRequest, heading: str, text: str, back: str) -> HttpResponse:
-    layout = "fragment.html" if is_fragment(request) else "base.html"
-    context = {"layout": layout, "heading": heading, "button": "Save", "text": text}
-    return render(request, "text_form.html", {**context, "action": request.path, "back": back})
 
 
 def confirmation(request: HttpRequest, question: str, text: str, back: str) -> HttpResponse:

@@ -7,7 +7,10 @@ function say(text) {
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const answer = event.detail.xhr;
-  if (answer.status === 422 || answer.getResponseHeader("HX-Retarget")) {
+  const catchesUp = event.detail.requestConfig.elt.matches(".behind");
+  if (catchesUp && event.detail.target.querySelector("textarea")) {
+    event.detail.shouldSwap = false; // it would overwrite what somebody is writing
+  } else if (answer.status === 422 || answer.getResponseHeader("HX-Retarget")) {
     event.detail.shouldSwap = true; // a form with its error, or a refusal in words
     event.detail.isError = false;
   } else if (answer.status >= 400 && event.detail.requestConfig.verb !== "get") {

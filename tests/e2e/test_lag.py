@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from messaging.liveness import DEAD_AFTER
 from tests.e2e.conftest import People, Site
+from tests.support.waiting import wait_until
 
 DEAD_S = DEAD_AFTER.total_seconds()
 
@@ -51,6 +52,30 @@ def test_a_killed_consumer_is_named_and_the_page_catches_up(
     site.start_consumer()
     expect(page.get_by_text(text)).to_be_visible(timeout=15_000)
     expect(page.get_by_text("Your last change is stored")).to_have_count(0)
+
+
+def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: People) -> None:
+    alice = people("alice")
+    page = alice.open("/people/alice/")
+    site.consumer.kill()
+    card = page.locator("article").first
+    card.get_by_role("button", name="Like").click()
+    expect(card.get_by_text("Your last change is stored")).to_be_visible()  # a part says so too
+    page.goto(page.url)
+    expect(page.locator("#list > .behind")).to_be_visible()
+    page.evaluate("""() => {
+        window.held = 0;
+        document.addEventListener("htmx:beforeSwap", event => {
+            if (!event.detail.shouldSwap) window.held += 1;
+        });
+    }""")
+    card.get_by_role("link", name="Edit").click()
+    card.get_by_label("Text").fill("Half written")
+    wait_until(lambda: page.evaluate("window.held"), "it would have caught up")
+    expect(card.get_by_label("Text")).to_have_value("Half written")
+    card.get_by_role("link", name="Cancel").click()
+    site.start_consumer()
+    expect(page.get_by_text("is stored, and not shown here yet")).to_have_count(0, timeout=15_000)
 
 
 def test_the_operator_sees_it_on_the_console(site: Site, people: People) -> None:
