@@ -21,11 +21,11 @@ FOLDER = Path(tempfile.gettempdir()) / f"postlog-stack-{os.getuid()}-{CLONE}"
 ENV_FILE = ROOT / "var" / "stack.env"
 
 
-def main() -> int:
-    FOLDER.mkdir(exist_ok=True)
-    FOLDER.chmod(0o755)
-    postgres = PostgresServer(FOLDER / "postgresql", fsync=True)
-    kafka = KafkaServer(FOLDER / "kafka")
+def main(folder: Path = FOLDER, env_file: Path = ENV_FILE) -> int:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    postgres = PostgresServer(folder / "postgresql", fsync=True)
+    kafka = KafkaServer(folder / "kafka")
     try:
         print("Starting PostgreSQL and Apache Kafka ...", flush=True)  # noqa: T201
         postgres.start()
@@ -36,9 +36,9 @@ def main() -> int:
         }
         for alias in ALIASES:
             postgres.create_database(f"postlog_{alias}")
-        ENV_FILE.parent.mkdir(exist_ok=True)
-        ENV_FILE.write_text("".join(f"{name}={value}\n" for name, value in env.items()))
-        os.environ["ENV_FILE"] = str(ENV_FILE)
+        env_file.parent.mkdir(exist_ok=True)
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in env.items()))
+        os.environ["ENV_FILE"] = str(env_file)
         for arguments in (["migrate", "--verbosity", "0"], ["demo"]):
             subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, check=True)
         address = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
