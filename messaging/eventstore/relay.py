@@ -89,7 +89,7 @@ class Relay:
                 else:
                     stop.wait(pause)
                     pause = min(2 * pause, LONGEST_POLL_S)
-            self._finish()
+            self._finish(while_held)
         finally:
             self._publisher.close()
             self._publisher = self._on_the_way = None
@@ -109,15 +109,17 @@ class Relay:
             sent = Sent([one.position for one in pending], wait)
         else:
             sent = None
-        self._finish()
+        self._finish(while_held)
         self._on_the_way = sent
         return bool(before) or sent is not None
 
-    def _finish(self) -> None:
-        """Wait for the acknowledgements, and only then forget the rows."""
+    def _finish(self, while_held: Callable[[], bool]) -> None:
+        """Wait for the acknowledgements, and only then delete the rows, if the lock is still
+        held: otherwise they are the next relay's, which publishes them once more."""
         if self._on_the_way is not None:
             self._on_the_way.wait()
-            outbox.remove(self._on_the_way.positions)
+            if while_held():
+                outbox.remove(self._on_the_way.positions)
             self._on_the_way = None
 
     def _require_same_log(self) -> None:

@@ -14,12 +14,12 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.db import connections
+from django.db import NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.dbvalues import db_time, db_uuid
 from messaging.eventstore.crowd import Crowd
-from messaging.exceptions import NoTransaction
+from messaging.exceptions import LostRace, NoTransaction
 from messaging.message import Envelope
 
 DATABASE = "default"
@@ -233,8 +233,14 @@ def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
 
 def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) -> None:
     if connection.vendor == "postgresql":
-        sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
-        cursor.execute(sql, [value for _, values in calls for value in values])
+        try:
+            sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
+            cursor.execute(sql, [value for _, values in calls for value in values])
+        except NotSupportedError as error:
+            # "cached plan must not change result type": a migration has changed a column that
+            # a kept plan returns. The plans end with their connection; the command runs again.
+            connection.close()
+            raise LostRace from error
     else:
         for statement, values in calls:
             cursor.execute(_text(statement, "sqlite"), values)

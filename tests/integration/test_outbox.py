@@ -8,8 +8,10 @@ from django.db import connections
 
 from commands_app.commands import NewPost
 from messaging import mediator
+from messaging.bus import current_bus
 from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
+from messaging.eventstore.relay import Relay
 from messaging.eventstore.unit import UnitOfWork, in_one_transaction
 from messaging.message import Context, Result
 from tests.support.modes import Mode
@@ -55,3 +57,16 @@ def test_what_is_on_its_way_is_not_read_again(database: Mode) -> None:
     second = outbox.oldest(1_000, without=[one.position for one in first])
     assert [one.message.key for one in [*first, *second]] == [str(i) for i in ids]
     assert outbox.waiting() == 4
+
+
+def test_a_relay_that_lost_its_lock_deletes_nothing(database: Mode) -> None:
+    bus = current_bus()
+    bus.ensure_topic()
+    mediator.send(NewPost(message="Hi"), ALICE)
+    relay = Relay(bus)
+    relay._publisher = bus.publisher()
+    assert relay.publish_next(lambda: True)
+    relay.publish_next(lambda: False)
+    relay._publisher.close()
+    assert sum(bus.end_offsets().values()) == 1, "it is acknowledged"
+    assert outbox.waiting() == 1, "but the next relay's to delete"

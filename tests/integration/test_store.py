@@ -301,3 +301,26 @@ def test_load_and_append_are_few_statements(post_id: Any) -> None:
     # On SQLite what is one round trip on PostgreSQL is three statements.
     most = 5 if connection.vendor == "postgresql" else 6
     assert len(captured) <= most, [query["sql"][:60] for query in captured]
+
+
+def test_commands_work_on_when_a_migration_changes_a_column_under_a_kept_plan(
+    postgresql: Mode,
+) -> None:
+    keyed = Context(actor="alice", command_id=uuid4())
+    post_id = mediator.send(NewPost(message="first"), keyed).stream_id
+    mediator.send(EditMessage(post_id=post_id, message="second"), keyed_anew())
+    other = connection.copy()  # a process that migrates
+    with other.cursor() as cursor:
+        cursor.execute("ALTER TABLE eventstore_snapshot ALTER COLUMN state TYPE varchar(99999)")
+        cursor.execute("ALTER TABLE eventstore_receipt ALTER COLUMN answer TYPE varchar(99999)")
+        cursor.execute("ALTER TABLE eventstore_stream ALTER COLUMN version TYPE bigint")
+    other.close()
+    for number in range(2):
+        mediator.send(EditMessage(post_id=post_id, message=str(number)), keyed_anew())
+    with pytest.raises(Forbidden):
+        mediator.send(EditMessage(post_id=post_id, message="mine"), Context(actor="bob"))
+    assert versions(post_id) == [1, 2, 3, 4]
+
+
+def keyed_anew() -> Context:
+    return Context(actor="alice", command_id=uuid4())
