@@ -204,7 +204,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -224,6 +224,9 @@ num.recovery.threads.per.data.dir=2
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.controller_port = free_port()
+        self.advertised_port = (
+            self.port
+        )  # where clients are sent: a proxy's, where one stands before
 
     @property
     def bootstrap_servers(self) -> str:
@@ -233,7 +236,10 @@ num.recovery.threads.per.data.dir=2
         properties = self.folder / "server.properties"
         properties.write_text(
             self.PROPERTIES.format(
-                port=self.port, controller=self.controller_port, folder=self.folder
+                port=self.port,
+                advertised=self.advertised_port,
+                controller=self.controller_port,
+                folder=self.folder,
             )
         )
         if not (self.folder / "data").exists():

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.faults.history import facts, fold
-from tests.faults.history.facts import ACKNOWLEDGED, REFUSED, Command, Event, Facts
+from tests.faults.history.facts import ACKNOWLEDGED, REFUSED, UNKNOWN, Command, Event, Facts
 
 Rule = Callable[["Known"], Iterator[str]]
 RULES: dict[str, Rule] = {}
@@ -112,6 +112,14 @@ def says(event: Event, command: Command) -> bool:
 
 
 @rule
+def every_command_gets_its_outcome(known: Known) -> Iterator[str]:
+    """At the latest when all is healed."""
+    for command in known.facts.commands:
+        if command.outcome == UNKNOWN:
+            yield f"{told(command)}: no outcome after {command.attempts} attempts"
+
+
+@rule
 def refused_commands_are_never_stored(known: Known) -> Iterator[str]:
     for command in known.refused:
         for event in known.by_command.get(command.command_id, []):
@@ -148,7 +156,7 @@ def versions_are_dense(known: Known) -> Iterator[str]:
 
 @rule
 def recorded_times_never_go_back_within_a_stream(known: Known) -> Iterator[str]:
-    for stream, events in known.streams.items():
+    for events in known.streams.values():
         for before, after in pairwise(events):
             if after.recorded_at < before.recorded_at:
                 yield f"{named(after)}: recorded {after.recorded_at}, after {before.recorded_at}"
@@ -303,7 +311,12 @@ def difference(wanted: facts.Row, found: facts.Row | None) -> str:
     if found is None:
         return f"missing, should be {wanted}"
     names = [name for name in wanted if found.get(name) != wanted[name]]
-    return ", ".join(f"{name} is {found.get(name)!r}, not {wanted[name]!r}" for name in names)
+    return ", ".join(f"{n} is {short(found.get(n))}, not {short(wanted[n])}" for n in names)
+
+
+def short(value: object) -> str:
+    text = str(value)
+    return repr(f"{text[:40]}...") if len(text) > 60 else repr(value)
 
 
 @rule

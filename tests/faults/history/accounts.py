@@ -1,0 +1,29 @@
+"""Make people and print their API tokens: `python -m tests.faults.history.accounts STAFF NAME ...`
+
+The first is staff. Prints one JSON object, name -> token. Uses the project's code; the checker
+does not use this.
+"""
+
+import json
+import os
+import sys
+
+import django
+
+
+def main(names: list[str]) -> None:
+    django.setup()
+    from knox.models import AuthToken
+
+    from accounts.models import User
+
+    tokens = {}
+    for number, name in enumerate(names):
+        user = User.objects.create(username=name, is_staff=number == 0)
+        tokens[name] = AuthToken.objects.create(user)[1]
+    print(json.dumps(tokens))  # noqa: T201
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    main(sys.argv[1:])

@@ -1,0 +1,57 @@
+"""Clients write and read while everything beneath them is killed, frozen and cut; a checker
+that knows nothing of the project's code then judges what they were told.
+
+SOAK_SEED repeats a long run: the seed and its schedule are printed first.
+"""
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.processes import ROOT
+
+SEED = 1
+SHORT = {
+    "sqlite": [
+        "freeze relay", "rebuild in quiet then stop a consumer", "kill web", "fill the disk",
+        "kill the consumer that rebuilds",
+    ],
+    "postgresql": [
+        "cut connections", "kill postgresql", "rebuild in quiet then stop a consumer",
+        "terminate all backends", "kill the consumer that rebuilds",
+    ],
+}  # fmt: skip
+AFTERWARDS_S = 500  # starting, healing and checking
+
+
+def history(kind: str, seconds: int, seed: int, *acts: str, printed: bool = False) -> None:
+    """In a process of its own, which takes all that it started with it when it ends."""
+    program = [sys.executable, "-m", "tests.faults.history.run", kind, str(seconds), str(seed)]
+    program += [",".join(acts)] if acts else []
+    out = None if printed else subprocess.PIPE
+    with subprocess.Popen(program, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT) as running:
+        try:
+            output, _ = running.communicate(timeout=seconds + AFTERWARDS_S)
+        finally:
+            running.terminate()
+    assert running.returncode == 0, (output or b"").decode(errors="replace")[-8_000:]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", list(SHORT))
+def test_no_promise_is_broken_in_half_a_minute_of_faults(kind: str) -> None:
+    history(kind, 30, SEED, *SHORT[kind])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("kind", list(SHORT))
+def test_no_promise_is_broken_in_ten_minutes_of_faults(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10_000))
+    with capfd.disabled():
+        history(kind, 600, seed, printed=True)
