@@ -170,10 +170,14 @@ class Builder:
         )
 
     def _clean_up(self) -> None:
-        live = checkpoints.live_generation(self._projection.name)
-        generations.delete_all_but(self._projection, live, self._go_on)
+        """Delete what nobody reads. One that sleeps here may wake after a later rebuild."""
+        generations.delete_unread(self._projection, self._require_mine, self._go_on)
         self._say("cleaned up")
-        rebuilds.end(self._rebuild)
+        self._change(state=rebuilds.ended_as(self._rebuild), ended_at=utc_now())
+
+    def _require_mine(self) -> None:
+        """Raise `TakenAway`, unless until the transaction ends nobody else can take it."""
+        self._change(state=self._rebuild.state)
 
     def _noted(self, count: int) -> None:
         self._change(events_done=F("events_done") + count)

@@ -5,7 +5,6 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from messaging.exceptions import PostlogError
-from messaging.message import utc_now
 from messaging.projections import checkpoints
 from messaging.projections.generations import next_generation
 from messaging.projections.models import Rebuild
@@ -76,14 +75,11 @@ def change(rebuild: Rebuild, builder: UUID, **values: object) -> None:
         raise TakenAway(f"{rebuild.projection}: the rebuild was cancelled or taken over.")
 
 
-def end(rebuild: Rebuild) -> None:
-    """Say how it ended, when everything is cleaned up."""
+def ended_as(rebuild: Rebuild) -> State:
+    """How it has ended, once everything is cleaned up."""
     if rebuild.switched_at is not None:
-        rebuild.state = State.DONE
-    else:
-        rebuild.state = State.FAILED if rebuild.error else State.CANCELLED
-    rebuild.ended_at = utc_now()
-    rebuild.save(update_fields=["state", "ended_at"])
+        return State.DONE
+    return State.FAILED if rebuild.error else State.CANCELLED
 
 
 def told(rebuild: Rebuild) -> str:
