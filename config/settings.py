@@ -174,6 +174,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 # How long a request waits for a lock in PostgreSQL before it is answered with 503; 0: for ever.
 LOCK_TIMEOUT_SECONDS = env.whole_number("LOCK_TIMEOUT_SECONDS", 5, least=0, most=3_600)
 
+# After so long without a sign of life of one of its threads a worker ends.
+WORKER_STALL_SECONDS = env.whole_number("WORKER_STALL_SECONDS", 120, least=1, most=86_400)
+
 MOST_LAG = env.whole_number("MOST_LAG", 10_000, least=0, most=10**9)  # events; then not ready
 
 # How many requests a server process works on at once (granian's --blocking-threads).

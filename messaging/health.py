@@ -11,6 +11,8 @@ from messaging.exceptions import BusError, Loss
 from messaging.liveness import alive
 from messaging.overview import projection_now
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.rowstore import DATABASE as READ
+from messaging.transient import write_fault
 
 
 def live(request: HttpRequest) -> HttpResponse:
@@ -35,9 +37,13 @@ def _database_fault(alias: str) -> str:
     try:
         executor = MigrationExecutor(connections[alias])
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        # A web process may read from a replica; commands need the primary.
+        fault = write_fault(alias, replica_will_do=alias == READ)
     except Error as error:
         return type(error).__name__
-    return f"{len(plan)} migrations to apply: manage.py migrate" if plan else ""
+    if plan:
+        return f"{len(plan)} migrations to apply: manage.py migrate"
+    return fault
 
 
 def _bus_fault() -> str:

@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
 
 from messaging.models import Heartbeat
+from messaging.transient import drop_connections
 
 BEAT_EVERY_S = 3.0
 LOOK_EVERY_S = 0.2  # whether a role has begun or ended to be at work: that is told at once
@@ -41,6 +42,7 @@ class Heart:
                 self._beat()
             except (DatabaseError, InterfaceError) as error:
                 log.debug("no heartbeat: %s", error)  # whoever needs the database says so loudly
+                drop_connections()
             self._wait(stop)
         with suppress(DatabaseError, InterfaceError):  # then it is forgotten by its age
             mine.delete()

@@ -17,7 +17,7 @@ AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
 AWAY_CLASSES = frozenset({"08", "53", "57"})
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
-    "(WRITE_DATABASE_URL, READ_DATABASE_URL), or try again."
+    "(WRITE_DATABASE_URL, READ_DATABASE_URL), or try again"
 )
 
 
@@ -44,11 +44,11 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def reason(error: BaseException) -> str:
-    """The error in one line, with what to do about it where that is known."""
+    """The error in one line, without a full stop, and what to do about it where that is known."""
     if sqlstate(error) == READ_ONLY:
         return ASK_ON_THE_PRIMARY
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def drop_connections() -> None:
@@ -66,6 +66,21 @@ def is_read_only(alias: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SHOW transaction_read_only")
         return bool(cursor.fetchone()[0] == "on")
+
+
+def write_fault(alias: str, *, replica_will_do: bool) -> str:
+    """Why the database takes no writes now, in a word; empty if it does. A session that is
+    read-only is dropped: the next look is at whichever server is the primary then."""
+    if not is_read_only(alias) or (replica_will_do and _is_replica(alias)):
+        return ""
+    connections[alias].close()
+    return "read-only"
+
+
+def _is_replica(alias: str) -> bool:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        return bool(cursor.fetchone()[0])
 
 
 def require_writable(alias: str) -> None:

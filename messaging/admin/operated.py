@@ -13,6 +13,7 @@ from django.urls import path, reverse
 from messaging.actions import record
 from messaging.admin.records import RecordAdmin
 from messaging.exceptions import PostlogError
+from messaging.transient import is_away, reason
 
 
 class Button(NamedTuple):
@@ -102,7 +103,7 @@ class OperatedAdmin(RecordAdmin):
         try:
             messages.success(request, do(request, row))
         except (PostlogError, DatabaseError) as error:
-            messages.error(request, str(error))
+            messages.error(request, reason(error) if is_away(error) else str(error))
 
     def _where_to(self, row: Model | None) -> str:
         if row is not None and self.model._default_manager.filter(pk=row.pk).exists():

@@ -25,6 +25,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rowstore import DATABASE
 from messaging.projections.session import RefusedRows
 from messaging.projections.storefill import StoreFill
+from messaging.worker import take_time
 
 log = logging.getLogger("postlog.rebuild")
 
@@ -86,6 +87,7 @@ class Builder:
         identity = self._bus.identity()
         if self._rebuild.source == Rebuild.Source.STORE:
             state, offsets = State.FILLING, self._bus.end_offsets()
+            take_time(self._stop)
             total = StoreFill.count(self._projection)
         else:
             state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
@@ -102,6 +104,7 @@ class Builder:
 
     def _fill(self) -> None:
         """Fold the stored events, stream by stream, from where the last builder stopped."""
+        take_time(self._stop)  # PostgreSQL may sort all of them first
         StoreFill(self._projection, self._rebuild, self._change).run(self._go_on)
         self._say("all streams are built")
         self._change(state=State.CATCHING_UP)
@@ -142,6 +145,7 @@ class Builder:
                 return False
             follower.apply_to(wanted)
             self._say("level with the live generation")
+            take_time(self._stop)
             self._require_no_way_back(state.live_generation)
             # So that a consumer of the old generation finds that its time is over.
             live.delete()

@@ -76,6 +76,14 @@ def test_every_session_notices_a_dead_peer_and_the_url_has_the_last_word() -> No
     assert options["options"].endswith("-c work_mem=1MB")
 
 
+def test_of_several_servers_the_one_that_takes_writes_is_chosen_by_default() -> None:
+    url = "postgresql://me@db1:5432,db2:5432/name"
+    assert database_of(url)["OPTIONS"]["target_session_attrs"] == "read-write"
+    standby = database_of(f"{url}?target_session_attrs=prefer-standby")
+    assert standby["OPTIONS"]["target_session_attrs"] == "prefer-standby"
+    assert "target_session_attrs" not in database_of("postgresql://me@db1/name")["OPTIONS"]
+
+
 def test_only_web_processes_limit_their_waits_for_locks(postgresql: Mode) -> None:
     def limit() -> str:
         with connections["read"].cursor() as cursor:

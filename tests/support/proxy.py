@@ -24,6 +24,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()  # cleared while stalled
         self._open.set()
+        self._held = 0  # pieces that wait for it
         self._refusing = False
         self._delay_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -50,6 +51,10 @@ class Proxy:
     def connections(self) -> int:
         """How many clients are connected."""
         return len(self._tasks)
+
+    def holds_back(self) -> bool:
+        """Whether somebody has sent something since it stalled."""
+        return self._held > 0
 
     def cut(self) -> None:
         """Reset every connection, and refuse new ones."""
@@ -139,9 +144,16 @@ class Proxy:
         while piece := await reader.read(PIECE):
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
-            await self._open.wait()
+            await self._pass()
             writer.write(piece)
             await writer.drain()
         if not writer.is_closing():
             await self._open.wait()
             writer.write_eof()
+
+    async def _pass(self) -> None:
+        self._held += 1
+        try:
+            await self._open.wait()
+        finally:
+            self._held -= 1

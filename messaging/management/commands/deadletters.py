@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.actions import record_from_shell
 from messaging.documents import readable
 from messaging.exceptions import PostlogError
+from messaging.management.base import DatabaseCommand
 from messaging.projections import mending
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -14,7 +15,7 @@ from messaging.projections.registry import PROJECTIONS
 MOST_LISTED = 100
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Look at the records that did not take effect, apply them again, or give them up. Later "
         "events of the same stream wait behind them; other streams are not held up."

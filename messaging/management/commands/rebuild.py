@@ -5,12 +5,13 @@ import time
 from threading import Event as Flag
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
+from messaging.management.base import DatabaseCommand
 from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.rebuilder import Rebuilder, builders_lock
@@ -21,7 +22,7 @@ LOOK_EVERY_S = 0.25
 REPORT_EVERY_S = 5.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Build a projection's read models anew beside the live ones, which go on serving, and "
         "lead readers over when they are level. One that was interrupted goes on."
@@ -79,7 +80,8 @@ class Command(BaseCommand):
             {
                 "rebuild": lambda stop: Rebuilder(current_bus()).build(rebuild, stop),
                 "progress": lambda stop: self._show(rebuild, stop),
-            }
+            },
+            code_if_cut_short=1,
         )
 
     def _show(self, rebuild: Rebuild, stop: Flag) -> None:

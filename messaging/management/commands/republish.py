@@ -3,15 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.eventstore import republish
 from messaging.exceptions import PostlogError
+from messaging.management.base import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Put whole streams, or everything, back into the outbox, so that the relay publishes "
         "them again. Consumers drop what they have. Commands may be sent meanwhile."

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.actions import record_from_shell
 from messaging.bus import current_bus
@@ -14,12 +13,13 @@ from messaging.eventstore.restore import Restored
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 from messaging.leadership import Leadership, leadership
+from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
 
 MOST_TOLD = 20
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Complete an empty or lagging event store from the log: streams, events, receipts and "
         "missing people (without a password). Stop the relays and do not send commands meanwhile. "
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             if not lock.held():
                 raise CommandError("A relay is at work. Stop it, and run this again.")
             self._restore(current_bus(), lock, options)
-        except (PostlogError, DatabaseError) as error:
+        except PostlogError as error:
             raise CommandError(f"{type(error).__name__}: {error}") from error
         finally:
             lock.release()

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
 from messaging.eventstore.relay import Relay
 from messaging.liveness import Heart
+from messaging.management.base import DatabaseCommand
 from messaging.projections.consumer import Consumer
 from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
@@ -15,7 +16,7 @@ from messaging.stallwatch import StallWatch
 from messaging.worker import Failed, Work, run_until_stopped
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Feed the read models from the log, and stand by as relay. Several may run: they share "
         "the partitions. SIGTERM and Ctrl-C finish the batch and exit 0."

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from messaging.bus import current_bus
 from messaging.eventstore.relay import Relay
 from messaging.liveness import Heart
+from messaging.management.base import DatabaseCommand
 from messaging.worker import Failed, run_until_stopped
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Publish the events that wait in the outbox to the log, in order. Several may run: one "
         "works, the others stand by. SIGTERM and Ctrl-C finish the batch and exit 0."

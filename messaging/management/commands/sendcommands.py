@@ -10,19 +10,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging import batchfile, mediator
 from messaging.exceptions import Refused
+from messaging.management.base import DatabaseCommand
 from messaging.message import Context
 from messaging.people import People
+from messaging.transient import drop_connections, is_away, reason
 
+AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
+AGAIN_AFTER_S = 1.0
 REPORT_EVERY_S = 5.0  # where there is no terminal for a progress bar
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Send the commands of a file (JSON lines, plain or .gz; - for standard input) through the "
         "mediator. Sending the same file again changes nothing: results and refusals are "
@@ -60,9 +64,30 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"{options['file']}: {error}; {sent} lines were sent."
                 ) from error
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                raise CommandError(
+                    f"{reason(error)}. {sent - 1} lines were sent. Send the file again: what "
+                    "was carried out is not repeated."
+                ) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
     def _send(self, line: batchfile.Line, people: People) -> None:
+        """Send it again while the database is away: a line that was carried out is not repeated."""
+        patience = time.monotonic() + AWAY_FOR_S
+        while True:
+            try:
+                self._send_once(line, people)
+                return
+            except Exception as error:
+                if not is_away(error) or time.monotonic() > patience:
+                    raise
+                self.stderr.write(f"Line {line.number}: {reason(error)}. Trying again.")
+                drop_connections()
+                time.sleep(AGAIN_AFTER_S)
+
+    def _send_once(self, line: batchfile.Line, people: People) -> None:
         request = batchfile.parse(line)
         context = Context(actor=people.username(request.actor), command_id=line.command_id)
         mediator.send(request.command, context)

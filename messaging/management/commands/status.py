@@ -3,16 +3,16 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.exceptions import PostlogError
 from messaging.liveness import missing
+from messaging.management.base import DatabaseCommand
 from messaging.overview import overview
 from messaging.stallwatch import told
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Show how far the events have come: stored, waiting, published, applied, parked."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             found = overview()
-        except (PostlogError, DatabaseError) as error:
+        except PostlogError as error:
             raise CommandError(f"{type(error).__name__}: {error}") from error
         if options["json"]:
             self.stdout.write(json.dumps(found))

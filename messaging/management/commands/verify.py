@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
 from messaging.bus.logcopy import LogCopy
 from messaging.exceptions import PostlogError
+from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
 from messaging.projections.registry import PROJECTIONS
 from messaging.verification.readmodels import ReadModelsAgainstStore
@@ -20,7 +20,7 @@ from messaging.verification.storelog import (
 )
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Compare the event store, the log and the live read models, and print every difference, "
         "one a line. Nothing is changed, and commands may be sent meanwhile. 0: there is none."
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             for difference in self._differences(options["patience"]):
                 self.stdout.write(difference)
                 count += 1
-        except (PostlogError, DatabaseError) as error:
+        except PostlogError as error:
             raise CommandError(f"{type(error).__name__}: {error}") from error
         if count:
             raise CommandError(f"{count:,} differences.")

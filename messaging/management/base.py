@@ -1,0 +1,17 @@
+"""What the commands share: a database that fails is told in one line, not by a traceback."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError
+
+from messaging.transient import is_away, reason
+
+
+class DatabaseCommand(BaseCommand):
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except (DatabaseError, InterfaceError) as error:
+            what = reason(error) if is_away(error) else f"{type(error).__name__}: {error}"
+            raise CommandError(what) from error

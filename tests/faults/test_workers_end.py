@@ -1,0 +1,103 @@
+"""Workers end when they are asked to, and when they are stuck, whatever hangs behind them."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from commands_app.commands import NewPost
+from messaging import mediator
+from messaging.eventstore import outbox
+from messaging.message import Context
+from queries_app.models import Post
+from tests.services import KafkaServer, temporary_folder
+from tests.support.modes import Mode
+from tests.support.processes import Worker
+from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+@contextmanager
+def behind_a_proxy(mode: Mode) -> Iterator[tuple[Proxy, dict[str, str]]]:
+    """The environment of a worker that reaches PostgreSQL through a proxy."""
+    server = urlsplit(mode.env["WRITE_DATABASE_URL"])
+    assert server.hostname
+    assert server.port
+    with Proxy(server.hostname, server.port) as proxy:
+        ports = f":{server.port}/", f":{proxy.port}/"
+        names = ("WRITE_DATABASE_URL", "READ_DATABASE_URL")
+        yield proxy, {**mode.env, **{name: mode.env[name].replace(*ports) for name in names}}
+
+
+def seconds_to_stop(worker: Worker) -> float:
+    begun = time.monotonic()
+    assert worker.stop() == 0, "to be asked is no failure"
+    return time.monotonic() - begun
+
+
+def one_post_is_shown() -> None:
+    before = Post.objects.count()
+    mediator.send(NewPost(message="Hi"), ALICE)
+    wait_until(lambda: Post.objects.count() > before, "the post is shown", 60)
+
+
+@pytest.mark.parametrize("command", ["runrelay", "runconsumer"])
+def test_a_worker_stops_in_time_though_postgresql_hangs(postgresql: Mode, command: str) -> None:
+    with behind_a_proxy(postgresql) as (proxy, env), Worker(env, command) as worker:
+        wait_until(lambda: "at work" in worker.output(), "it leads")
+        if command == "runconsumer":
+            one_post_is_shown()
+        proxy.stall()
+        wait_until(proxy.holds_back, "it waits for an answer")
+        assert seconds_to_stop(worker) < 5
+        assert "Stopped without waiting" in worker.output()
+
+
+def test_workers_stop_in_time_though_the_broker_hangs(postgresql: Mode) -> None:
+    kafka = KafkaServer(temporary_folder("frozen-kafka"))
+    kafka.start()
+    env = {**postgresql.env, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    try:
+        with Worker(env, "runrelay") as relay, Worker(env, "runconsumer", "--no-relay") as consumer:
+            one_post_is_shown()
+            assert kafka.process
+            kafka.process.send_signal(signal.SIGSTOP)
+            mediator.send(NewPost(message="while it hangs"), ALICE)
+            wait_until(lambda: outbox.waiting() == 1, "it waits for the broker")
+            assert max(seconds_to_stop(relay), seconds_to_stop(consumer)) < 5
+    finally:
+        kafka.wipe()
+
+
+def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
+    postgresql: Mode,
+) -> None:
+    patience = {"WORKER_STALL_SECONDS": "10"}
+    with (
+        behind_a_proxy(postgresql) as (proxy, env),
+        Worker(env | patience, "runconsumer") as worker,
+    ):
+        wait_until(lambda: "at work" in worker.output(), "it leads")
+        one_post_is_shown()
+        proxy.stall()
+        assert worker.wait() == 1
+        assert "has not moved for 10 s" in worker.output()
+        assert re.search(r"relay \(\w+/?\w+\.py:\d+\)", worker.output()), "which part, and where"
+
+
+def test_a_worker_that_was_frozen_itself_is_not_stuck(postgresql: Mode) -> None:
+    env = {**postgresql.env, "WORKER_STALL_SECONDS": "10"}
+    with Worker(env, "runconsumer") as worker:
+        one_post_is_shown()
+        begun = time.monotonic()
+        worker.freeze()
+        wait_until(lambda: time.monotonic() - begun > 13, "longer than the limit")
+        worker.thaw()
+        one_post_is_shown()
+        assert worker.stop() == 0

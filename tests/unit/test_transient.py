@@ -1,0 +1,56 @@
+"""Which errors mean that a server is away for a while."""
+
+import pytest
+from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError
+
+from messaging.exceptions import BusError, Loss
+from messaging.transient import is_away, reason
+
+
+class FromPsycopg2(Exception):
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.pgcode = state
+
+
+class FromPsycopg3(Exception):
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.sqlstate = state
+
+
+def django_error(kind: type[Exception], cause: Exception | None) -> Exception:
+    error = kind("a message\nand more")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("driver", [FromPsycopg2, FromPsycopg3])
+@pytest.mark.parametrize("state", ["25006", "25P03", "53300", "57P01", "55P03", "08006", "57014"])
+def test_states_that_pass_are_away_whatever_their_class(driver: type, state: str) -> None:
+    assert is_away(django_error(InternalError, driver(state)))
+
+
+@pytest.mark.parametrize("driver", [FromPsycopg2, FromPsycopg3])
+@pytest.mark.parametrize("state", ["25P02", "22003", "23505", "XX000"])
+def test_states_that_stay_are_not(driver: type, state: str) -> None:
+    assert not is_away(django_error(InternalError, driver(state)))
+
+
+def test_a_connection_that_is_lost_is_away() -> None:
+    assert is_away(OperationalError("server closed the connection unexpectedly"))
+    assert is_away(InterfaceError("connection already closed"))
+    assert is_away(BusError("nobody answers"))
+    # psycopg2, of an answer that broke off in its middle
+    assert is_away(django_error(DatabaseError, Exception("no message from the libpq")))
+
+
+def test_other_errors_are_not() -> None:
+    for error in (DatabaseError("Save did not affect any rows"), DataError(), Loss(), ValueError()):
+        assert not is_away(error)
+
+
+def test_the_reason_is_one_line_and_says_where_to_ask() -> None:
+    assert reason(OperationalError("no route\nto host")) == "no route"
+    read_only = django_error(InternalError, FromPsycopg2("25006"))
+    assert "Ask on the primary" in reason(read_only)
