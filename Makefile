@@ -41,7 +41,7 @@ stack-clean: ## Delete the data of the stack
 bench: $(BIN)/stamp-dev ## The benchmarks, as a table and as benchmarks/results/*.json
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(BIN)/stamp-dev ## What takes long: tests at full size, and speeds at 5 million events
+soak: $(BIN)/stamp-dev ## What takes long: faults for 20 minutes, tests at full size, 5 million events
 	@$(BIN)/pytest -m soak $(ARGS)
 	@BENCH_EVENTS=5000000 $(BIN)/python -m benchmarks scale
 

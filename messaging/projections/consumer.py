@@ -13,7 +13,6 @@ from messaging.projections.gaps import GapReport
 from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
-from messaging.projections.stalls import LevelCheck
 from messaging.transient import is_away, reason
 
 log = logging.getLogger("postlog.consumer")
@@ -34,7 +33,6 @@ class Consumer:
         self._delivery = LogDelivery(projection, 0)
         self._positions: dict[int, int] = {}  # partition -> the next offset
         self._gaps = GapReport(projection.name)
-        self._level = LevelCheck(projection.name, bus)
         self._identity_checked = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -83,7 +81,6 @@ class Consumer:
             self._seek(subscription, polled.assignment)  # what was polled comes again
             return
         self._gaps.report(self._delivery.generation)
-        self._level.confirm(self._delivery.generation, self._positions)
         if not polled.records:
             return
         require_dense(polled.records, self._positions)

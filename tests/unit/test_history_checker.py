@@ -13,7 +13,18 @@ import pytest
 
 from tests.faults.history import fold, recorder
 from tests.faults.history.checker import check, report
-from tests.faults.history.facts import Answer, Command, Ended, Event, Facts, Published, Read, Repeat
+from tests.faults.history.facts import (
+    Answer,
+    Command,
+    Ended,
+    Event,
+    Facts,
+    Page,
+    Probe,
+    Published,
+    Read,
+    Repeat,
+)
 from tests.faults.history.rules import RULES
 from tests.support.processes import ROOT
 
@@ -64,6 +75,11 @@ def good() -> Facts:
     ]
     found.repeats = [Repeat(found.commands[0].command_id, 200, 1, "")]
     found.answers = [Answer("writer 1", "/", 503, "1", "away")]
+    found.pages = [
+        Page("tab 1", str(POST), 9.0, 200, True, False),
+        Page("tab 2", str(POST), 9.1, 404, False, True),
+    ]
+    found.probes = [Probe("the health of the other server", 3.0, 20.0)]
     shown = {"author": "alice", "message": "two", "likes": 1, "comments_count": 1}
     found.reads = [
         read(9.0, version=4, token=4, seen=shown),
@@ -229,6 +245,8 @@ BAD: dict[str, list[Callable[[Facts], None]]] = {
     "no_read_shows_what_was_sent_later": [
         changed("reads", 0, sent_at=0.1, answered_at=0.2),
     ],
+    "pages_show_what_their_session_wrote": [changed("pages", 1, said=False)],
+    "the_healthy_are_not_held_up": [changed("probes", 0, took_s=30.0)],
     "no_process_ends_by_itself": [
         added("ended", lambda _: Ended("consumer", 1, "it says why")),
     ],
@@ -261,12 +279,14 @@ def test_what_was_recorded_is_what_is_judged(tmp_path: Path) -> None:
     found = good()
     record = recorder.Recorder(tmp_path / "record.jsonl")
     record.note("an act began")
-    for line in (*found.commands, *found.reads, *found.repeats, *found.answers):
+    for line in (*found.commands, *found.reads, *found.repeats, *found.answers, *found.pages,
+                 *found.probes):  # fmt: skip
         record.write(line)
     record.close()
     loaded = recorder.load(tmp_path / "record.jsonl")
     assert (loaded.commands, loaded.reads) == (found.commands, found.reads)
     assert (loaded.repeats, loaded.answers) == (found.repeats, found.answers)
+    assert (loaded.pages, loaded.probes) == (found.pages, found.probes)
 
 
 def test_the_checker_uses_none_of_the_projects_code() -> None:

@@ -1,7 +1,7 @@
-"""Make people and print their API tokens: `python -m tests.faults.history.accounts STAFF NAME ...`
+"""Make people: `python -m tests.faults.history.accounts STAFF NAME ...`
 
-The first is staff. Prints one JSON object, name -> token. Uses the project's code; the checker
-does not use this.
+The first is staff. Prints one JSON object: the API token and the session of each by name. Uses
+the project's code; the checker does not use this.
 """
 
 import json
@@ -13,15 +13,19 @@ import django
 
 def main(names: list[str]) -> None:
     django.setup()
+    from django.test import Client
     from knox.models import AuthToken
 
     from accounts.models import User
 
-    tokens = {}
+    tokens, sessions = {}, {}
     for number, name in enumerate(names):
         user = User.objects.create(username=name, is_staff=number == 0)
         tokens[name] = AuthToken.objects.create(user)[1]
-    print(json.dumps(tokens))  # noqa: T201
+        browser = Client()
+        browser.force_login(user)
+        sessions[name] = browser.cookies["sessionid"].value
+    print(json.dumps({"tokens": tokens, "sessions": sessions}))  # noqa: T201
 
 
 if __name__ == "__main__":

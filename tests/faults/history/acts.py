@@ -193,7 +193,7 @@ def rebuild_from_the_store(stack: Stack, chance: random.Random) -> End:
     """By the shell, which builds it itself if no consumer does."""
     program = [sys.executable, "manage.py", "rebuild", chance.choice(["posts", "history", "likes"])]
     part = Part("shell", "shell", [*program, "--from", "store"])
-    part.env = stack.env_of("consumer")
+    part.env, part.cwd = stack.env_of("consumer"), stack.tree
     part.start()
     return part.kill
 
@@ -400,6 +400,7 @@ def publish_in_a_transaction(stack: Stack, chance: random.Random) -> None:
     """Somebody's tool repeats a record: its transaction leaves a control record behind it."""
     from tests.faults.history.topic import repeat_in_a_transaction
 
+    stack.control_records += 1
     repeat_in_a_transaction(stack.kafka_servers, stack.topic)
 
 

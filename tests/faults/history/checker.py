@@ -32,10 +32,11 @@ def gather(record: Path, write_url: str, read_url: str, topic: str, kafka: str =
 def report(found: Facts, violations: Iterable[Violation]) -> str:
     """How much was looked at, and each broken rule with its first pieces of evidence."""
     unknown = sum(command.outcome == "unknown" for command in found.commands)
+    away = sum(answer.status == 503 for answer in found.answers)
     lines = [
         f"{len(found.commands):,} commands ({sum(c.attempts for c in found.commands):,} attempts, "
-        f"{unknown} of unknown outcome), {len(found.reads):,} reads, {len(found.events):,} events, "
-        f"{len(found.log):,} records, {sum(a.status == 503 for a in found.answers):,} times 503"
+        f"{unknown} of unknown outcome), {len(found.reads):,} reads, {len(found.pages):,} pages, "
+        f"{len(found.events):,} events, {len(found.log):,} records, {away:,} times 503"
     ]
     by_rule: dict[str, list[str]] = {}
     for rule, evidence in violations:

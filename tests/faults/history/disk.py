@@ -16,7 +16,7 @@ class Disk:
         """Leave no room; returns what makes room again."""
         with suppress(OSError), self._filler.open("wb", buffering=0) as filler:
             while True:
-                filler.write(b"\0" * 65_536)
+                filler.write(b"\0" * 2**20)
         with suppress(OSError), self._filler.open("ab", buffering=0) as filler:
             while True:
                 filler.write(b"\0" * 512)

@@ -61,6 +61,25 @@ class Answer(NamedTuple):
     text: str
 
 
+class Page(NamedTuple):
+    """What a tab saw right after the same session had written a post."""
+
+    client: str
+    post: str
+    asked_at: float
+    status: int
+    shown: bool
+    said: bool  # that it is behind
+
+
+class Probe(NamedTuple):
+    """How long something took that healthy parts have to do while another part is broken."""
+
+    what: str
+    took_s: float
+    most_s: float
+
+
 class Ended(NamedTuple):
     """A process that ended though nobody stopped it."""
 
@@ -129,6 +148,8 @@ class Facts:
     repeats: list[Repeat] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     streams: dict[UUID, int] = field(default_factory=dict)  # version of the stream's row
     log: list[Published] = field(default_factory=list)

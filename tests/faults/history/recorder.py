@@ -7,11 +7,11 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-from tests.faults.history.facts import Answer, Command, Ended, Facts, Read, Repeat
+from tests.faults.history.facts import Answer, Command, Ended, Facts, Page, Probe, Read, Repeat
 
-Line = Command | Read | Repeat | Answer | Ended
+Line = Command | Read | Repeat | Answer | Ended | Page | Probe
 KINDS: dict[str, type[Any]] = {
-    cls.__name__.lower(): cls for cls in (Command, Read, Repeat, Answer, Ended)
+    cls.__name__.lower(): cls for cls in (Command, Read, Repeat, Answer, Ended, Page, Probe)
 }
 
 
@@ -51,12 +51,15 @@ def load(path: Path) -> Facts:
         "repeat": found.repeats,
         "answer": found.answers,
         "ended": found.ended,
+        "page": found.pages,
+        "probe": found.probes,
     }
     for line in path.read_text().splitlines():
         values = json.loads(line)
         kind = values.pop("kind")
         if kind == "note":
             continue
-        values |= {name: UUID(values[name]) for name in IDS if name in values}
+        if kind != "page":
+            values |= {name: UUID(values[name]) for name in IDS if name in values}
         places[kind].append(KINDS[kind](**values))
     return found

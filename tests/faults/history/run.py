@@ -13,10 +13,11 @@ from random import Random
 from threading import Event as Flag
 from threading import Thread
 
-from tests.faults.history import checker
+from tests.faults.history import checker, deploy, directed  # noqa: F401  # their acts
 from tests.faults.history.acts import ACTS, Entry, schedule
 from tests.faults.history.client import Client
-from tests.faults.history.facts import Violation
+from tests.faults.history.facts import Probe, Violation
+from tests.faults.history.pages import PERSON, TABS, Tab
 from tests.faults.history.readers import Reader
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.stack import PostgresStack, SqliteStack, Stack
@@ -25,6 +26,7 @@ from tests.services import temporary_folder
 
 WRITERS, READERS = 6, 4
 LEVEL_WITHIN_S = 120
+LEAST_AFTERWARDS_S = 3  # of commands after the last act
 KINDS: dict[str, type[Stack]] = {"sqlite": SqliteStack, "postgresql": PostgresStack}
 Say = Callable[[str], None]
 
@@ -50,7 +52,7 @@ class Run:
     def __call__(self, seconds: float) -> list[Violation]:
         people = [f"person{number}" for number in range(WRITERS)]
         try:
-            self.stack.start(people)
+            self.stack.start([*people, PERSON])
             supervisor = Thread(target=self._supervise)
             supervisor.start()
             try:
@@ -85,6 +87,13 @@ class Run:
             self._readers.append(reader)
             self._thread(lambda reader=reader: reader.run(self._stop))  # type: ignore[misc]
 
+        paused = Flag()
+        self.stack.pauses.append(paused)
+        for number in range(TABS):
+            client = Client(f"tab {number}", ports)
+            tab = Tab(client, self.stack.sessions[PERSON], self._recorder)
+            self._thread(lambda tab=tab: tab.run(self._stop, paused))  # type: ignore[misc]
+
     def _act(self, seconds: float) -> None:
         begun = time.monotonic()
         for entry in self.entries:
@@ -96,7 +105,7 @@ class Run:
             if end is not None:
                 end()
                 self._note(f"{time.monotonic() - begun:6.1f} s  ended: {entry.act}")
-        time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
+        time.sleep(max(LEAST_AFTERWARDS_S, seconds - (time.monotonic() - begun)))
 
     def _settle(self) -> None:
         """All is healed: writers get their last outcomes, and the system becomes level."""
@@ -107,6 +116,7 @@ class Run:
         self._give_up.set()
         self._join()
         took = LEVEL_WITHIN_S - (deadline - time.monotonic())
+        self._recorder.write(Probe("coming to rest", took, LEVEL_WITHIN_S))
         self._note(f"at rest after {took:.1f} s" if took < LEVEL_WITHIN_S else "never at rest")
         if took < LEVEL_WITHIN_S:
             self._readers[0].last_reads()

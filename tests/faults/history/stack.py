@@ -19,6 +19,7 @@ import psycopg2
 
 from tests.faults.history.disk import Disk, small_disk
 from tests.faults.history.facts import Ended
+from tests.faults.history.pooler import Pooler, find_pgbouncer
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.sources import PROJECTIONS, Database
 from tests.services import KafkaServer, PostgresServer, ServiceError, free_port, temporary_folder
@@ -29,7 +30,7 @@ from tests.support.waiting import wait_until
 NAMES = {"WRITE_DATABASE_URL": "write", "READ_DATABASE_URL": "read"}
 STAFF = "operator"
 RESTART_S = 1.0  # a supervisor waits as long before it starts again what ended
-START_S = 90
+START_S = 180
 
 
 class Part:
@@ -45,6 +46,7 @@ class Part:
         self.wanted = False
         self.worker: Worker | None = None
         self.again_at = 0.0
+        self.last_words = ""  # of the process before this one, if it ended by itself
         self.lock = RLock()  # between who acts and who supervises
 
     def start(self) -> None:
@@ -71,6 +73,7 @@ class Part:
             if code is None:
                 return None
             found = Ended(self.name, code, self.worker.output()[-3_000:])
+            self.last_words = found.output
             self._kill()
             self.wanted, self.again_at = True, time.monotonic() + RESTART_S
             return found
@@ -112,11 +115,15 @@ class Stack:
         self.recorder = recorder
         self.parts: dict[str, Part] = {}
         self.tokens: dict[str, str] = {}
+        self.sessions: dict[str, str] = {}
         self.pauses: list[Flag] = []  # one of each writer
         self.rests: list[Flag] = []
         self.kafka_servers = ""
         self.topic = "posts.events"
+        self.tree = ROOT  # the code that is deployed
         self.trees: list[Path] = []
+        self.control_records = 0  # at most so many offsets of a partition hold no record
+        self.may_end: set[str] = set()  # roles whose processes may end by themselves for now
 
     # --- to be said by each kind
 
@@ -139,7 +146,8 @@ class Stack:
         self.start_servers()
         self.run("-m", "django", "migrate", "--verbosity=0")
         printed = self.run("-m", "tests.faults.history.accounts", STAFF, *people)
-        self.tokens = json.loads(printed.splitlines()[-1])
+        found = json.loads(printed.splitlines()[-1])
+        self.tokens, self.sessions = found["tokens"], found["sessions"]
         for number in (1, 2):
             self._add("web", number)
             self._add("relay", number)
@@ -155,7 +163,7 @@ class Stack:
             program = [one.replace("$PORT", str(port)) for one in commands()["web"]]
             program = [sys.executable, "-m", *program]
         part = Part(f"{role} {number}", role, program, port)
-        part.env = self.env_of(role)
+        part.env = {**self.env_of(role), "PGAPPNAME": part.name}  # so PostgreSQL tells who is who
         self.parts[part.name] = part
 
     def stop(self) -> None:
@@ -180,7 +188,7 @@ class Stack:
         for port in self.ports():
             client = Client("health", [port])
             try:
-                if client._request("GET", "/health/live", None, {}).status != 200:
+                if client.request("GET", "/health/live", None, {}).status != 200:
                     return False
             except Away:
                 return False
@@ -191,7 +199,8 @@ class Stack:
     def supervise(self) -> None:
         """Start again what ended by itself, and record that it did."""
         for part in self.parts.values():
-            if (ended := part.ended()) is not None:
+            ended = part.ended()
+            if ended is not None and part.role not in self.may_end:
                 self.recorder.write(ended)
 
     def run(self, *arguments: str, check: bool = True) -> str:
@@ -199,7 +208,7 @@ class Stack:
         env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **self.env_of("web")}
         done = subprocess.run(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=self.tree,
             env=env,
             capture_output=True,
             text=True,
@@ -228,7 +237,8 @@ class Stack:
         )
         at = {(name, p): offset for name, g, p, offset in rows if live.get(name) == g}
         ends = self.ends()
-        return all(at.get((name, p), 0) >= end for name in PROJECTIONS for p, end in ends.items())
+        least = {p: end - self.control_records for p, end in ends.items()}
+        return all(at.get((name, p), 0) >= end for name in PROJECTIONS for p, end in least.items())
 
     def ends(self) -> dict[int, int]:
         """The end of each partition of the log."""
@@ -286,10 +296,12 @@ class PostgresStack(Stack):
 
     def start_servers(self) -> None:
         folder = temporary_folder("history-postgresql")
-        self.disk = small_disk(folder, 1_200)
+        self.disk = small_disk(folder, 700)
         self.postgres = PostgresServer(folder, fsync=True)
         self.kafka = KafkaServer(temporary_folder("history-kafka"))
+        self.kafka.start_s = self.postgres.start_s = 180  # beside all that they run with
         self.proxies: dict[str, Proxy] = {}
+        self._pooler: Pooler | None = None
         self.postgres.start()
         self.execute("CREATE ROLE app LOGIN")
         for name in NAMES.values():
@@ -302,7 +314,17 @@ class PostgresStack(Stack):
         self.kafka.start()
         self.kafka_servers = f"127.0.0.1:{self.proxies['kafka'].port}"
 
+    def pooler(self) -> Pooler | None:
+        """Started when it is first asked for; None where there is none."""
+        program = find_pgbouncer()
+        if program is not None and self._pooler is None:
+            folder = temporary_folder("history-pgbouncer")
+            self._pooler = Pooler(program, folder, self.proxies["postgresql of web"])
+        return self._pooler
+
     def stop_servers(self) -> None:
+        if self._pooler is not None:
+            self._pooler.stop()
         for proxy in self.proxies.values():
             proxy.close()
         for server in (self.kafka, self.postgres):
