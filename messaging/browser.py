@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from messaging.exceptions import ReadSideBehind, Refused
+from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused
 from messaging.liveness import missing
 from messaging.message import Result
 from messaging.projections.registry import Projection
@@ -68,6 +68,8 @@ def page(view: View) -> View:
             answer = view(request, *args, **kwargs)
         except Refused as refused:
             answer = refusal(request, refused)
+        except NeedsNewerCode:
+            answer = unavailable(request)
         except Exception as error:
             if not is_away(error):
                 raise

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections
 from messaging import mediator
 from messaging.eventstore.triggers import missing_triggers
 from messaging.projections import checkpoints
+from messaging.projections.columns import columns_without_default
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rowstore import DATABASE as READ
 
@@ -65,6 +66,23 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
             id="postlog.E003",
         )
         for name in missing_triggers(connections["default"])
+    ]
+
+
+@register()
+def new_columns_have_defaults(**kwargs: Any) -> list[CheckMessage]:
+    """Between `migrate` and the start of the new code, the old code inserts rows without them."""
+    models = {model for projection in PROJECTIONS.values() for model in projection.models}
+    return [
+        Error(
+            f"{model.__name__}.{field} was added later and has neither a default in the database "
+            "nor null: consumers of the running code could not insert a row.",
+            hint="Give it null=True, or both default= and db_default= (Python's is what the new "
+            "code writes), and run `manage.py makemigrations`.",
+            obj=model,
+            id="postlog.E005",
+        )
+        for model, field in columns_without_default(sorted(models, key=str))
     ]
 
 

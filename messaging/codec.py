@@ -175,6 +175,11 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     return {name: msgspec.json.schema(cls) for name, cls in EVENTS.items()}
 
 
+def upcast_types() -> list[str]:
+    """The wire names that have an upcaster."""
+    return sorted(_upcasters)
+
+
 def _lift(wire_name: str, data: Any) -> Any:
     while wire_name in _upcasters:
         wire_name, lift = _upcasters[wire_name]

@@ -77,6 +77,11 @@ class ReadSideBehind(PostlogError):
     """A query's token was not reached in time: answer 503 and try again later."""
 
 
+class NeedsNewerCode(PostlogError):
+    """A stream has an event of a type or version that this process does not know: during a
+    deployment, a newer one appended it. Answer 503 and try again later."""
+
+
 # --- programming errors, found at import or by `manage.py check` --------------------------
 
 
@@ -149,4 +154,5 @@ class LostPartition(PostlogError):
 
 
 class CodeAtFault(PostlogError):
-    """Most events fail to apply. Parking them all would hide that the code is at fault."""
+    """Most events fail to apply, or the tables are of newer code. Parking the events would hide
+    that the code is at fault."""

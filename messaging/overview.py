@@ -12,6 +12,7 @@ from messaging.liveness import alive
 from messaging.message import utc_now
 from messaging.models import Heartbeat
 from messaging.projections import checkpoints, rebuilds
+from messaging.projections.deadletters import WAITS_FOR_CODE
 from messaging.projections.gaps import HEALS_WITHIN
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -64,6 +65,11 @@ def projection_now(
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
     dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)
+    # Nor is what waits for newer code: no hand is needed, a deployment is under way.
+    waits = dead.filter(code=WAITS_FOR_CODE).values("stream_id")
+    waiting = waits.count()
+    if waiting:
+        dead = dead.exclude(stream_id__in=waits)
     rebuild = rebuilds.active(name)
     return {
         "name": name,
@@ -74,6 +80,7 @@ def projection_now(
         "lag_by_partition": lag,
         "halted": halted,
         "dead_letters": dead.count(),
+        "waits_for_newer_code": waiting,  # streams
     }
 
 

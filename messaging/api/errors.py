@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
-from messaging.exceptions import ReadSideBehind, Refused, StreamBusy
+from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, StreamBusy
 from messaging.transient import READ_ONLY, drop_connections, is_away, sqlstate
 
 API_PREFIX = "/api/"
@@ -46,6 +46,8 @@ class Handler(ExceptionHandler):
             return ValidationError(str(exc), code="invalid_request")
         if isinstance(exc, ReadSideBehind):
             return Unavailable("read_side_behind", str(exc))
+        if isinstance(exc, NeedsNewerCode):
+            return Unavailable("needs_newer_code", "A deployment is under way. Try again.")
         if isinstance(exc, UnreadablePostError):
             return ParseError("The body did not arrive.")
         if is_away(exc):

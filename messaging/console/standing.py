@@ -18,6 +18,7 @@ from messaging.exceptions import BusError, Loss
 from messaging.liveness import alive, missing
 from messaging.message import utc_now
 from messaging.overview import oldest_snapshot_s, projection_now
+from messaging.projections.deadletters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 
@@ -90,7 +91,7 @@ def the_log(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_side(found: dict[str, Any]) -> dict[str, Any]:
-    letter = DeadLetter.objects.exclude(code="behind").order_by("-id").first()
+    letter = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE)).order_by("-id").first()
     return {
         "projections": [
             projection_now(name, found["ends"], found.get("identity")) for name in PROJECTIONS

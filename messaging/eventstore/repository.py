@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from messaging import codec
@@ -11,7 +11,14 @@ from messaging.eventstore import statements
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit import UnitOfWork
-from messaging.exceptions import LostRace, Refused, Stale, Unreadable
+from messaging.exceptions import (
+    LostRace,
+    NeedsNewerCode,
+    Refused,
+    Stale,
+    UnknownMessage,
+    Unreadable,
+)
 from messaging.message import Result
 
 S = TypeVar("S")
@@ -55,7 +62,8 @@ class Repository(Generic[S, E]):
 
     def load(self, unit: UnitOfWork, stream_id: UUID) -> Loaded[S]:
         """Lock a stream and load it. One that does not exist, or is of another type, has
-        version 0 and no state."""
+        version 0 and no state. Raises `NeedsNewerCode` if one of its events is of a type or
+        version that this code does not know."""
         rows = _read(stream_id, self._snapshots.schema)
         if rows and rows[0].type != self._stream_type:
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
@@ -66,7 +74,7 @@ class Repository(Generic[S, E]):
             rows, state = _read(stream_id, NO_SNAPSHOT), None
         if not rows:
             return self.new(stream_id)
-        events = [codec.decode_event(row.type or "", row.text or "") for row in rows[1:]]
+        events = _decoded(stream_id, rows[1:])
         return Loaded(
             stream_id=stream_id,
             version=rows[0].stream_version or 0,
@@ -136,6 +144,16 @@ def _read(stream_id: UUID, schema: str) -> list[Row]:
         if not _is_complete(rows):
             raise LostRace
     return rows
+
+
+def _decoded(stream_id: UUID, rows: Sequence[Row]) -> list[Any]:
+    try:
+        return [codec.decode_event(row.type or "", row.text or "") for row in rows]
+    except UnknownMessage as error:
+        raise NeedsNewerCode(
+            f"Stream {stream_id} has an event that this process does not know: {error} Start it "
+            "with the newer code."
+        ) from error
 
 
 def _is_complete(rows: list[Row]) -> bool:

@@ -17,6 +17,7 @@ from messaging.codec import Recorded
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import EVENTS, Envelope, wire_name_of
 from messaging.projections.deadletters import (
+    WAITS_FOR_CODE,
     Letter,
     Outcome,
     Parked,
@@ -38,6 +39,7 @@ class Decoded:
     envelope: Envelope | None
     event: Any  # None where the projection has no use for it
     failure: str = ""  # why it cannot be read
+    code: str = "unreadable"  # of the dead letter that it becomes then
 
     @property
     def place(self) -> Place:
@@ -78,8 +80,10 @@ def _decode(record: Record, wanted: set[str]) -> Decoded:
         if envelope.type in EVENTS and envelope.type not in wanted:
             return Decoded(record, envelope, None)
         return Decoded(record, envelope, codec.decode_event(envelope.type, data))
-    except (Unreadable, UnknownMessage) as error:
+    except Unreadable as error:
         return Decoded(record, envelope, None, str(error))
+    except UnknownMessage as error:
+        return Decoded(record, envelope, None, str(error), WAITS_FOR_CODE)
 
 
 def apply(
@@ -197,7 +201,7 @@ class _Run:
 
     def _why(self, decoded: Decoded) -> tuple[str, str]:
         if decoded.failure:
-            return "unreadable", decoded.failure
+            return decoded.code, decoded.failure
         return "poison", self._poison[decoded.place]
 
     def _drain(self, stream_id: UUID, queue: Queue) -> None:

@@ -12,6 +12,7 @@ from messaging.projections import checkpoints
 from messaging.projections.gaps import GapReport
 from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
+from messaging.projections.retrying import Retries
 from messaging.projections.rowstore import DATABASE
 from messaging.transient import is_away, reason
 
@@ -33,6 +34,7 @@ class Consumer:
         self._delivery = LogDelivery(projection, 0)
         self._positions: dict[int, int] = {}  # partition -> the next offset
         self._gaps = GapReport(projection.name)
+        self._retries = Retries(projection)
         self._identity_checked = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -81,6 +83,7 @@ class Consumer:
             self._seek(subscription, polled.assignment)  # what was polled comes again
             return
         self._gaps.report(self._delivery.generation)
+        self._retries.look(self._delivery.generation, self._positions)
         if not polled.records:
             return
         require_dense(polled.records, self._positions)
@@ -111,6 +114,7 @@ class Consumer:
         for partition, offset in self._positions.items():
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
+        self._retries.assigned()
         log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
 
     def _is_due(self) -> bool:

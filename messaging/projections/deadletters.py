@@ -7,7 +7,9 @@ from uuid import UUID
 
 from messaging.bus.base import Record
 from messaging.message import Envelope
+from messaging.projections.codedigest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
+from messaging.projections.registry import PROJECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,12 @@ class Letter:
     event_id: UUID | None
     record: Record
 
+
+# An event of a type or version that this code does not know. No hand is needed: consumers with
+# newer code apply it (retrying.py).
+WAITS_FOR_CODE = "waits for newer code"
+# What other code may be able to apply.
+OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison")
 
 Place = UUID | tuple[int, int]  # an event's id; of what has none, (partition, offset)
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
@@ -88,15 +96,17 @@ def record_of(letter: DeadLetter) -> Record:
 
 def store(projection: str, generation: int, outcome: Outcome) -> None:
     """Keep what was parked, and delete what has taken effect. Needs a transaction."""
-    DeadLetter.objects.bulk_create(
-        [_dead_letter(projection, generation, parked) for parked in outcome.parked.values()],
-        ignore_conflicts=True,
-    )
+    if outcome.parked:
+        code = digest_of(PROJECTIONS[projection])
+        DeadLetter.objects.bulk_create(
+            [_dead_letter(projection, generation, p, code) for p in outcome.parked.values()],
+            ignore_conflicts=True,
+        )
     if outcome.drained:
         DeadLetter.objects.filter(id__in=outcome.drained).delete()
 
 
-def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter:
+def _dead_letter(projection: str, generation: int, parked: Parked, code: str) -> DeadLetter:
     envelope = parked.envelope
     return DeadLetter(
         projection=projection,
@@ -110,4 +120,5 @@ def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter
         value=parked.record.value,
         code=parked.code,
         reason=parked.reason,
+        tried_by=code,
     )

@@ -11,7 +11,8 @@ from django.db import transaction
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
 from messaging.projections.batch import Decoded
-from messaging.projections.deadletters import Outcome, Place, record_of, store
+from messaging.projections.codedigest import digest_of
+from messaging.projections.deadletters import WAITS_FOR_CODE, Outcome, Place, record_of, store
 from messaging.projections.faults import FaultWindow
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
@@ -109,10 +110,18 @@ class Delivery(ABC, Generic[T]):
 
     def committed(self, outcome: Outcome) -> Halted:
         self._faults.moved_on()
+        waiting = 0
         for parked in outcome.parked.values():
             # A gap often heals by itself: it is reported when it does not (gaps.py).
-            if parked.code not in ("gap", "behind"):
+            if parked.code == WAITS_FOR_CODE:
+                waiting += 1
+            elif parked.code not in ("gap", "behind"):
                 log.error("%s: parked %s", self.projection.name, parked)
+        if waiting:
+            log.warning(
+                "%s: %d streams wait for newer code: this one does not know the type or version of "
+                "an event. Start a consumer with the newer code.", self.projection.name, waiting
+            )  # fmt: skip
         for partition, (_, reason) in outcome.halted.items():
             log.error("%s: partition %d is halted. %s", self.projection.name, partition, reason)
         return {partition: reason for partition, (_, reason) in outcome.halted.items()}
@@ -148,10 +157,11 @@ class LetterDelivery(Delivery[DeadLetter]):
         for _, reason in outcome.halted.values():
             raise Loss(reason)
         failed = set()
+        code = digest_of(self.projection)
         for place, parked in outcome.parked.items():
             failed.add(self._ids[place])
             DeadLetter.objects.filter(id=self._ids[place]).update(
-                code=parked.code, reason=parked.reason
+                code=parked.code, reason=parked.reason, tried_by=code
             )
         DeadLetter.objects.filter(id__in=set(self.taken) - failed).delete()
 

@@ -1,21 +1,26 @@
 """The read-model session: the rows of one batch, changed in memory, written at its end."""
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import DataError, IntegrityError
 
 from messaging.codec import Recorded
-from messaging.exceptions import PostlogError
+from messaging.exceptions import CodeAtFault, PostlogError
 from messaging.message import Envelope
 from messaging.projections import rowstore
 from messaging.projections.models import ReadModel, RootModel
 from messaging.projections.registry import Applier, Projection
 from messaging.projections.rowstore import Key
+from messaging.transient import sqlstate
 
 R = TypeVar("R", bound=ReadModel)
+
+NOT_NULL = "23502"  # PostgreSQL's SQLSTATE
+SQLITE_NOT_NULL = re.compile(r"NOT NULL constraint failed: (\w+)\.(\w+)")
 
 
 class ForeignRow(PostlogError):
@@ -99,13 +104,16 @@ class Session:
         }
 
     def write(self, *, fresh: bool = False) -> None:
-        """Write what has changed. Raises `RefusedRows` if the database refuses a value.
+        """Write what has changed. Raises `RefusedRows` if the database refuses a value, and
+        `CodeAtFault` if it wants one for a column that this code does not know.
 
         `fresh`: the streams had no rows before, so all are new.
         """
         try:
             self._write(rowstore.insert if fresh else rowstore.upsert)
         except (DataError, IntegrityError, ValueError, OverflowError) as error:
+            if (column := unknown_column(self._projection.models, error)) is not None:
+                raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
             # psycopg2 says ValueError, by itself, to a string with NUL.
             raise RefusedRows(str(error)) from error
 
@@ -119,6 +127,29 @@ class Session:
             rowstore.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
             rowstore.delete(model, self._generation, [key for key in changed if rows[key] is None])
             put(model, [rows[key] for key in changed if rows[key] is not None])
+
+
+NEWER_COLUMN = (
+    "A migration of newer code added the column {column}, which this code does not know and the "
+    "database has no default for: it cannot insert any row. Nothing was parked. Start a consumer "
+    "with the newer code. Give the field db_default= or null=True, so that the next deployment "
+    "does not stop consumers (`manage.py check`)."
+)
+
+
+def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str | None:
+    """The column, as table.column, that has to have a value and is none of the models'."""
+    diagnosis: Any = getattr(error.__cause__, "diag", None)  # psycopg's, in no language
+    if diagnosis is not None:
+        if sqlstate(error) != NOT_NULL:
+            return None
+        table, column = diagnosis.table_name, diagnosis.column_name
+    elif found := SQLITE_NOT_NULL.fullmatch(str(error)):
+        table, column = found.groups()
+    else:
+        return None
+    known = {field.column for m in models if m._meta.db_table == table for field in m._meta.fields}
+    return None if not known or column in known else f"{table}.{column}"
 
 
 class Rows:

@@ -14,7 +14,7 @@ from messaging.eventstore.scan import BEGINNING, Stored, stored_events
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import EVENTS
 from messaging.projections.batch import Decoded, wanted_types
-from messaging.projections.deadletters import NOT_IN_LOG, discarded
+from messaging.projections.deadletters import NOT_IN_LOG, WAITS_FOR_CODE, discarded
 from messaging.projections.delivery import Delivery
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
@@ -50,12 +50,12 @@ class StoreDelivery(Delivery[Stored]):
         key = str(one.envelope.stream_id)
         partition = partition_of(key, conf.kafka().partitions)
         record = Record(partition, NOT_IN_LOG, key.encode(), one.document())
-        event, failure = None, ""
         try:
-            event = event_of(one, self._wanted)
-        except (Unreadable, UnknownMessage) as error:
-            failure = str(error)
-        return Decoded(record, one.envelope, event, failure)
+            return Decoded(record, one.envelope, event_of(one, self._wanted))
+        except Unreadable as error:
+            return Decoded(record, one.envelope, None, str(error))
+        except UnknownMessage as error:
+            return Decoded(record, one.envelope, None, str(error), WAITS_FOR_CODE)
 
 
 class StoreFill:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging import batchfile, mediator
-from messaging.exceptions import Refused
+from messaging.exceptions import NeedsNewerCode, Refused
 from messaging.management.base import DatabaseCommand
 from messaging.message import Context
 from messaging.people import People
@@ -60,7 +60,7 @@ class Command(DatabaseCommand):
                         refusals[refused.code] += 1
                         if rejects is not None:
                             rejects.write(reject(line, refused))
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, NeedsNewerCode) as error:
                 raise CommandError(
                     f"{options['file']}: {error}; {sent} lines were sent."
                 ) from error

@@ -38,6 +38,11 @@ class Command(DatabaseCommand):
             )
             if one["rebuild"]:
                 self.stdout.write(f"  a rebuild is under way: {one['rebuild']}")
+            if one["waits_for_newer_code"]:
+                self.stdout.write(
+                    f"  {one['waits_for_newer_code']:,} streams wait for newer code: events of "
+                    "types that no consumer knows. Start one with the newer code."
+                )
             for partition, lag in one["lag_by_partition"].items():
                 if lag:
                     self.stdout.write(f"  partition {partition}: lag {lag:,}")

@@ -1,0 +1,56 @@
+"""What other code has parked is tried once with this code: after a deployment, nobody has to."""
+
+import logging
+import time
+from collections.abc import Collection
+
+from messaging.exceptions import Loss
+from messaging.projections import mending
+from messaging.projections.codedigest import digest_of
+from messaging.projections.deadletters import OF_THE_CODE
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import Projection
+
+log = logging.getLogger("postlog.retrying")
+
+# During a deployment, consumers with older code still park events, and then hand over.
+EVERY_S = 30.0
+AT_ONCE = 100  # letters, so that new records do not wait for long
+
+
+class Retries:
+    """Of one consumer. Looks when it starts, and then from time to time."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+        self._next_look = 0.0
+
+    def look(self, generation: int, partitions: Collection[int]) -> None:
+        """Try the letters of these partitions that this code has not tried yet."""
+        if time.monotonic() < self._next_look:
+            return
+        code = digest_of(self._projection)
+        found = DeadLetter.objects.filter(
+            projection=self._projection.name,
+            generation=generation,
+            partition__in=list(partitions),
+            code__in=OF_THE_CODE,
+        ).exclude(tried_by=code)
+        letters = list(found.order_by("id")[:AT_ONCE])
+        for letter in mending.one_a_stream(letters):
+            self._retry(letter, code)
+        if len(letters) < AT_ONCE:
+            self._next_look = time.monotonic() + EVERY_S
+
+    def assigned(self) -> None:
+        """Other partitions: their letters are tried at the next look."""
+        self._next_look = 0.0
+
+    def _retry(self, letter: DeadLetter, code: str) -> None:
+        try:
+            delivery = mending.retry(letter)
+        except Loss as error:  # of this stream: it was parked before, and stays so
+            log.error("%s: %s", self._projection.name, error)
+            DeadLetter.objects.filter(id=letter.id).update(tried_by=code)
+        else:
+            log.info("tried with this code: %s", mending.told(letter, delivery))
