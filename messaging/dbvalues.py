@@ -18,6 +18,13 @@ def db_time(connection: BaseDatabaseWrapper, value: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
+def sql_now(connection: BaseDatabaseWrapper) -> str:
+    """The database's clock, as SQL for a statement with parameters; as Django's `Now()`."""
+    if connection.vendor == "postgresql":
+        return "STATEMENT_TIMESTAMP()"
+    return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+
+
 class SecondsNow(Func):
     """The database's clock, in seconds since the epoch: hosts' own clocks differ."""
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import connections
+from django.db.models.functions import Now
 
 from messaging.bus import current_bus
 from messaging.bus.base import Identity
@@ -16,6 +17,7 @@ from messaging.projections.deadletters import WAITS_FOR_CODE
 from messaging.projections.gaps import HEALS_WITHIN
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.stalls import stalled
 
 
 def overview() -> dict[str, Any]:
@@ -53,15 +55,19 @@ def projection_now(
     log's identity, checkpoints of another log are told apart."""
     generation = checkpoints.live_generation(name)
     rows = Checkpoint.objects.filter(projection=name, generation=generation)
-    taken = {row.partition: row for row in rows}
+    taken = {row.partition: row for row in rows.annotate(now=Now())}
+    # A checkpoint beyond the end must not make up for what another partition lacks.
     lag = {
-        p: end - (taken[p].offset if p in taken else 0) for p, end in sorted((ends or {}).items())
+        p: max(0, end - (taken[p].offset if p in taken else 0))
+        for p, end in sorted((ends or {}).items())
     }
     halted = {row.partition: row.halted for row in taken.values() if row.halted}
     if identity is not None:
         others = [p for p, row in taken.items() if row.identity != str(identity)]
         halted |= dict.fromkeys(others, "The checkpoint is of another log.")
         lag |= {p: ends[p] for p in others if ends and p in ends}
+    ages = {p: (row.now - row.checked_at).total_seconds() for p, row in taken.items()}
+    stalled_now = stalled(lag, {p: age for p, age in ages.items() if p not in halted})
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
     dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)
@@ -74,14 +80,23 @@ def projection_now(
     return {
         "name": name,
         "generation": generation,
-        "state": "halted" if halted else "rebuilding" if rebuild else "live",
+        "state": _state(halted, stalled_now, rebuild),
         "rebuild": rebuilds.told(rebuild) if rebuild else None,
         "lag": sum(lag.values()),
         "lag_by_partition": lag,
         "halted": halted,
+        "stalled": stalled_now,
         "dead_letters": dead.count(),
         "waits_for_newer_code": waiting,  # streams
     }
+
+
+def _state(halted: object, stalled_now: object, rebuild: object) -> str:
+    if halted:
+        return "halted"
+    if stalled_now:
+        return "stalled"
+    return "rebuilding" if rebuild else "live"
 
 
 def oldest_snapshot_s() -> float | None:

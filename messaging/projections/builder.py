@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from messaging.bus.base import Bus
 from messaging.exceptions import BusError, CodeAtFault, Loss, UnknownMessage
@@ -148,6 +149,8 @@ class Builder:
             self._require_no_way_back(state.live_generation)
             # So that a consumer of the old generation finds that its time is over.
             live.delete()
+            mine = Checkpoint.objects.filter(projection=name, generation=generation)
+            mine.update(checked_at=Now())  # level now, however long the rebuild has taken
             state.live_generation = generation
             state.code_version = self._projection.version
             state.save()

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from messaging.bus.base import Identity
+from messaging.dbvalues import sql_now
 from messaging.exceptions import Loss, LostPartition
 from messaging.projections.models import Checkpoint, ProjectionState
 from messaging.projections.registry import PROJECTIONS
@@ -17,7 +18,7 @@ from messaging.projections.rowstore import DATABASE
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
 ADVANCE = """
-UPDATE projections_checkpoint SET "offset" = v.column3, halted = ''
+UPDATE projections_checkpoint SET "offset" = v.column3, halted = '', checked_at = {now}
 FROM (VALUES {marks}) AS v
 WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
 """
@@ -142,7 +143,8 @@ def advance(projection: str, generation: int, moves: Mapping[int, tuple[int, int
     ]
     marks = ", ".join(["(%s, %s, %s)"] * len(moves))
     with connections[DATABASE].cursor() as cursor:
-        cursor.execute(ADVANCE.format(marks=marks), [*rows, projection, generation])
+        sql = ADVANCE.format(marks=marks, now=sql_now(connections[DATABASE]))
+        cursor.execute(sql, [*rows, projection, generation])
         if cursor.rowcount != len(moves):
             raise LostPartition(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")
 

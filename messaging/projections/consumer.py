@@ -14,6 +14,7 @@ from messaging.projections.logdelivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from messaging.projections.retrying import Retries
 from messaging.projections.rowstore import DATABASE
+from messaging.projections.stalls import LevelCheck
 from messaging.transient import is_away, reason
 
 log = logging.getLogger("postlog.consumer")
@@ -35,6 +36,7 @@ class Consumer:
         self._positions: dict[int, int] = {}  # partition -> the next offset
         self._gaps = GapReport(projection.name)
         self._retries = Retries(projection)
+        self._level = LevelCheck(projection.name, bus)
         self._identity_checked = 0.0
 
     def run(self, stop: Flag) -> None:
@@ -84,6 +86,7 @@ class Consumer:
             return
         self._gaps.report(self._delivery.generation)
         self._retries.look(self._delivery.generation, self._positions)
+        self._level.confirm(self._delivery.generation, self._positions)
         if not polled.records:
             return
         require_dense(polled.records, self._positions)

@@ -1,6 +1,7 @@
 """The read side's own tables, and the bases of every read model. All in the read database."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class ReadModel(models.Model):
@@ -54,6 +55,9 @@ class Checkpoint(models.Model):
     offset = models.BigIntegerField()
     identity = models.TextField(help_text="Of the log that the offset belongs to.")
     halted = models.TextField(blank=True, help_text="Why the partition does not go on.")
+    checked_at = models.DateTimeField(
+        db_default=Now(), help_text="When it moved last, or was found level with the log."
+    )
 
     class Meta:
         constraints = [

@@ -12,6 +12,7 @@ from messaging.management.base import DatabaseCommand
 from messaging.projections.consumer import Consumer
 from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
+from messaging.stallwatch import StallWatch
 from messaging.worker import Failed, Work, run_until_stopped
 
 
@@ -31,6 +32,7 @@ class Command(DatabaseCommand):
             f"projection {name}": Consumer(projection, current_bus()).run
             for name, projection in PROJECTIONS.items()
         }
+        parts["stalls"] = StallWatch().run
         parts["rebuilds"] = Rebuilder(current_bus()).run
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:

@@ -9,6 +9,7 @@ from messaging.exceptions import PostlogError
 from messaging.liveness import missing
 from messaging.management.base import DatabaseCommand
 from messaging.overview import overview
+from messaging.stallwatch import told
 
 
 class Command(DatabaseCommand):
@@ -48,6 +49,9 @@ class Command(DatabaseCommand):
                     self.stdout.write(f"  partition {partition}: lag {lag:,}")
             for partition, why in one["halted"].items():
                 self.stdout.write(self.style.ERROR(f"  partition {partition} is halted: {why}"))
+            for partition, seconds in one["stalled"].items():
+                stall = told(partition, one["lag_by_partition"][partition], seconds)
+                self.stdout.write(self.style.ERROR(f"  {stall}"))
         for worker in found["workers"]:
             what = "at work" if worker["at_work"] else "standing by"
             self.stdout.write(
