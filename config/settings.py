@@ -107,6 +107,7 @@ POSTLOG_KAFKA = {
     "bootstrap_servers": env.text("KAFKA_BOOTSTRAP_SERVERS"),
     "topic": env.text("KAFKA_TOPIC", "posts.events"),
     "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
+    "replication": env.whole_number("KAFKA_REPLICATION", 0, least=0, most=100),
     # As a kafka-python client takes them.
     "security": {name: value for name, value in KAFKA_SECURITY.items() if value},
 }

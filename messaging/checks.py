@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections
 
 from messaging import mediator
+from messaging.bus import current_bus
 from messaging.eventstore.triggers import missing_triggers
+from messaging.exceptions import BusError
 from messaging.projections import checkpoints
 from messaging.projections.columns import columns_without_default
 from messaging.projections.registry import PROJECTIONS
@@ -99,6 +101,16 @@ def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
         for name, built in _built_by().items()
         if PROJECTIONS[name].version > built
     ]
+
+
+@register(deploy=True)
+def the_log_is_set_up_to_keep_history(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        hazards = current_bus().hazards()
+    except BusError as error:
+        hint = "Run it again where the broker can be reached."
+        return [Info(f"The log could not be asked: {error}", hint=hint, id="postlog.I001")]
+    return [Warning(hazard, id="postlog.W010") for hazard in hazards]
 
 
 def _built_by() -> dict[str, int]:

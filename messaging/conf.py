@@ -11,6 +11,7 @@ class KafkaSettings:
     bootstrap_servers: str  # comma separated host:port; empty: the embedded log is used
     topic: str
     partitions: int
+    replication: int = 0  # replicas of a new topic; 0: as many as there are brokers, at most 3
     security: dict[str, Any] = field(default_factory=dict)  # arguments of a kafka-python client
 
 

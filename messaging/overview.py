@@ -9,6 +9,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Identity
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
+from messaging.exceptions import BusError, Loss
 from messaging.liveness import alive
 from messaging.message import utc_now
 from messaging.models import Heartbeat
@@ -23,24 +24,37 @@ from messaging.projections.stalls import stalled
 def overview() -> dict[str, Any]:
     """`events`, `outbox`, `lag` and `dead_letters` in events; `projections` one by one.
 
-    Raises `BusError` or a database error when one of them cannot be asked.
+    When the log refuses or does not answer, `log_fault` says why and the lag is None. Raises a
+    database error when a database cannot be asked.
     """
-    bus = current_bus()
-    bus.ensure_topic()
     # In the order in which events travel: one that is on its way is counted somewhere.
     events, waiting = Event.objects.count(), outbox.waiting()
-    ends = bus.end_offsets()
-    identity = bus.identity()
-    projections = [projection_now(name, ends, identity) for name in PROJECTIONS]
+    log = _log_now()
+    projections = [projection_now(name, log["ends"], log["identity"]) for name in PROJECTIONS]
     return {
         "events": events,
         "outbox": waiting,
-        "lag": sum(one["lag"] for one in projections),
+        "log_fault": log["fault"],
+        "hazards": log["hazards"],
+        "lag": sum(one["lag"] for one in projections) if log["ends"] is not None else None,
         "dead_letters": sum(one["dead_letters"] for one in projections),
         "projections": projections,
         "oldest_snapshot_s": oldest_snapshot_s(),
         "workers": [_worker(one) for role in ("relay", "consumer") for one in alive(role)],
     }
+
+
+def _log_now() -> dict[str, Any]:
+    found: dict[str, Any] = {"ends": None, "identity": None, "hazards": [], "fault": ""}
+    bus = current_bus()
+    try:
+        bus.ensure_topic()
+        found["hazards"] = bus.hazards()
+        identity = bus.identity()  # first: it says what the ends would be asked of in vain
+        found["ends"], found["identity"] = bus.end_offsets(), identity
+    except (BusError, Loss) as error:
+        found["fault"] = f"{type(error).__name__}: {error}"
+    return found
 
 
 def _worker(one: Heartbeat) -> dict[str, Any]:
@@ -51,7 +65,7 @@ def _worker(one: Heartbeat) -> dict[str, Any]:
 def projection_now(
     name: str, ends: dict[int, int] | None, identity: Identity | None = None
 ) -> dict[str, Any]:
-    """Of one projection. Without the log's ends the lag is unknown: it is left empty. With the
+    """Of one projection. Without the log's ends the lag is unknown: it is None. With the
     log's identity, checkpoints of another log are told apart."""
     generation = checkpoints.live_generation(name)
     rows = Checkpoint.objects.filter(projection=name, generation=generation)
@@ -82,7 +96,7 @@ def projection_now(
         "generation": generation,
         "state": _state(halted, stalled_now, rebuild),
         "rebuild": rebuilds.told(rebuild) if rebuild else None,
-        "lag": sum(lag.values()),
+        "lag": sum(lag.values()) if ends is not None else None,
         "lag_by_partition": lag,
         "halted": halted,
         "stalled": stalled_now,

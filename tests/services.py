@@ -63,6 +63,10 @@ class Server:
     user: dict[str, Any] = {}
 
     def start(self) -> None:
+        self.launch()
+        self.wait_for_answer()
+
+    def launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = lock_folder(self.folder)
@@ -81,9 +85,15 @@ class Server:
             **self.user,
         )
         log.close()
+
+    def wait_for_answer(self) -> None:
         deadline = time.monotonic() + self.start_s
         while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if (
+                self.process is None
+                or self.process.poll() is not None
+                or time.monotonic() > deadline
+            ):
                 self.kill()
                 raise ServiceError(f"{self.name} did not start.\n{self.log_tail()}")
             time.sleep(0.05)
@@ -201,8 +211,8 @@ class KafkaServer(Server):
     name = "Apache Kafka"
     PROPERTIES = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+node.id={node}
+{quorum}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
@@ -211,9 +221,9 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=false
 num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={replicas}
 transaction.state.log.num.partitions=4
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
@@ -221,12 +231,14 @@ log.cleaner.enable=false
 num.recovery.threads.per.data.dir=2
 """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node: int = 1) -> None:
         super().__init__(folder)
+        self.node = node
         self.controller_port = free_port()
-        self.advertised_port = (
-            self.port
-        )  # where clients are sent: a proxy's, where one stands before
+        # Where clients are sent: a proxy's, where one stands before.
+        self.advertised_port = self.port
+        self.cluster_id = cluster_id()
+        self.voters: dict[int, int] = {}  # node -> port of its controller; none: it is alone
 
     @property
     def bootstrap_servers(self) -> str:
@@ -236,6 +248,9 @@ num.recovery.threads.per.data.dir=2
         properties = self.folder / "server.properties"
         properties.write_text(
             self.PROPERTIES.format(
+                node=self.node,
+                quorum=self._quorum(),
+                replicas=len(self.voters) or 1,
                 port=self.port,
                 advertised=self.advertised_port,
                 controller=self.controller_port,
@@ -243,12 +258,19 @@ num.recovery.threads.per.data.dir=2
             )
         )
         if not (self.folder / "data").exists():
-            arguments = ["format", "--standalone", "--cluster-id", cluster_id()]
+            alone = [] if self.voters else ["--standalone"]
+            arguments = ["format", *alone, "--cluster-id", self.cluster_id, "--config", properties]
             subprocess.run(
-                [*java("kafka.tools.StorageTool"), *arguments, "--config", str(properties)],
+                [*java("kafka.tools.StorageTool"), *map(str, arguments)],
                 check=True,
                 capture_output=True,
             )
+
+    def _quorum(self) -> str:
+        if self.voters:
+            voters = [f"{node}@127.0.0.1:{port}" for node, port in self.voters.items()]
+            return f"controller.quorum.voters={','.join(voters)}"
+        return f"controller.quorum.bootstrap.servers=127.0.0.1:{self.controller_port}"
 
     def command(self) -> list[str]:
         return [
@@ -271,6 +293,33 @@ num.recovery.threads.per.data.dir=2
             return False
         finally:
             admin.close()
+
+
+class KafkaCluster:
+    """Brokers that are controllers as well. It answers while most of them are alive."""
+
+    def __init__(self, folder: Path, size: int = 3) -> None:
+        self.folder = folder
+        self.brokers = {node: KafkaServer(folder / str(node), node) for node in range(1, size + 1)}
+        for broker in self.brokers.values():
+            broker.cluster_id = self.brokers[1].cluster_id
+            broker.voters = {node: one.controller_port for node, one in self.brokers.items()}
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return ",".join(one.bootstrap_servers for one in self.brokers.values())
+
+    def start(self) -> None:
+        """All at once: none answers before there is a quorum."""
+        for broker in self.brokers.values():
+            broker.launch()
+        for broker in self.brokers.values():
+            broker.wait_for_answer()
+
+    def wipe(self) -> None:
+        for broker in self.brokers.values():
+            broker.wipe()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def java(main_class: str, *options: str) -> list[str]:

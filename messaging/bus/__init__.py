@@ -3,13 +3,15 @@
 from messaging import conf
 from messaging.bus.base import Bus
 
-_buses: dict[tuple[str, str, int], Bus] = {}
+_buses: dict[tuple[str, str, int, int], Bus] = {}
 
 
 def current_bus() -> Bus:
     """One bus for the same settings, so that its connection is used again."""
     settings = conf.kafka()
-    key = (settings.bootstrap_servers, settings.topic, settings.partitions)
+    key = (
+        settings.bootstrap_servers, settings.topic, settings.partitions, settings.replication,
+    )  # fmt: skip
     if key not in _buses:
         _buses[key] = _make(settings)
     return _buses[key]

@@ -129,7 +129,12 @@ class Bus(ABC):
     @abstractmethod
     def identity(self) -> Identity:
         """Ask the broker which log this is, now. Raises `Loss` if the topic is not there,
-        or has another partition count than configured; `BusError` if nobody answers."""
+        or has fewer partitions than configured; `BusError` if nobody answers."""
+
+    def hazards(self) -> list[str]:
+        """Ask how the log as it is set up can lose history (hazards.py): a sentence each.
+        Raises `BusError` if nobody answers."""
+        return []
 
     @abstractmethod
     def publisher(self) -> Publisher: ...

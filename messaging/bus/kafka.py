@@ -15,7 +15,7 @@ from kafka import (
     OffsetSpec,
     TopicPartition,
 )
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, NewTopic
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     KafkaError,
@@ -36,6 +36,7 @@ from messaging.bus.base import (
     Subscription,
     partition_of,
 )
+from messaging.bus.hazards import CONFIGURATION, SAFE_REPLICAS, Topic, hazards_of
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 
@@ -75,6 +76,7 @@ class KafkaBus(Bus):
         self.topic = settings.topic
         self.publish_timeout_s = publish_timeout_s
         self.partitions = settings.partitions
+        self._replication = settings.replication
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
@@ -84,13 +86,16 @@ class KafkaBus(Bus):
         self._lock = threading.Lock()
 
     def ensure_topic(self) -> None:
-        topic = NewTopic(self.topic, self.partitions, -1, topic_configs=TOPIC)
-
         def create(admin: Any) -> None:
             if admin.describe_topics([self.topic])[0]["error_code"] == 0:
                 return
+            brokers = len(admin.describe_cluster()["brokers"])
+            replicas = self._replication or min(brokers, SAFE_REPLICAS)
+            configs = TOPIC | ({"min.insync.replicas": "2"} if replicas >= SAFE_REPLICAS else {})
             try:
-                admin.create_topics([topic])
+                admin.create_topics(
+                    [NewTopic(self.topic, self.partitions, replicas, topic_configs=configs)]
+                )
             except TopicAlreadyExistsError:
                 log.debug("another process has made the topic %s", self.topic)
             except RuntimeError as error:  # the client's, while the cluster has no controller
@@ -112,15 +117,51 @@ class KafkaBus(Bus):
                 "--from store`."
             )
         count = len(topic["partitions"])
-        if count != self.partitions:
+        if count < self.partitions:
             raise Loss(
                 f"The topic {self.topic!r} has {count} partitions, KAFKA_PARTITIONS says "
-                f"{self.partitions}. With another count, new events of a stream would go to "
-                "another partition than its old ones, and Kafka takes no partitions back: delete "
-                "the topic, or name a new one with KAFKA_TOPIC. Then run `manage.py republish "
-                "--all --accept-new-log` and `manage.py rebuild --from store`."
+                f"{self.partitions}. Set KAFKA_PARTITIONS to what it was when the topic was made. "
+                "If the topic was made again with fewer partitions, delete it, or name a new one "
+                "with KAFKA_TOPIC; then run `manage.py republish --all --accept-new-log` and "
+                "`manage.py rebuild --from store`."
             )
-        return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=count)
+        if count > self.partitions:
+            self._require_empty(range(self.partitions, count))
+        # The configured count, by which keys go: added partitions make no other log of it.
+        return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=self.partitions)
+
+    def _require_empty(self, added: range) -> None:
+        """Raise `Loss` if partitions beyond the configured count hold records: then it is more
+        likely that the setting is wrong than that somebody added partitions."""
+        begins, ends = (self._offsets(at, added) for at in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
+        if written := sorted(p for p in added if begins[p] != ends[p]):
+            raise Loss(
+                f"The topic {self.topic!r} has records in partitions {written}, KAFKA_PARTITIONS "
+                f"says {self.partitions}: they would not be read. Set KAFKA_PARTITIONS to what it "
+                "was when the topic was made; or, if they are not Postlog's, delete them with "
+                "kafka-delete-records."
+            )
+
+    def hazards(self) -> list[str]:
+        def ask(admin: Any) -> list[str]:
+            topic = admin.describe_topics([self.topic])[0]
+            if topic["error_code"] != 0:
+                return []  # `identity` says so
+            resource = ConfigResource("topic", self.topic, list(CONFIGURATION))
+            found = admin.describe_configs([resource], config_filter="all")
+            config = found.get("topic", {}).get(self.topic, {})
+            return hazards_of(
+                Topic(
+                    name=self.topic,
+                    partitions=len(topic["partitions"]),
+                    configured_partitions=self.partitions,
+                    brokers=len(admin.describe_cluster()["brokers"]),
+                    replicas=min(len(one["replica_nodes"]) for one in topic["partitions"]),
+                    configuration={key: str(one["value"]) for key, one in config.items()},
+                )
+            )
+
+        return self._ask(ask)
 
     def publisher(self) -> Publisher:
         return KafkaPublisher(self)
@@ -129,10 +170,10 @@ class KafkaBus(Bus):
         return KafkaSubscription(self, f"{group}.{self.topic}")
 
     def begin_offsets(self) -> dict[int, int]:
-        return self._offsets(OffsetSpec.EARLIEST)
+        return self._offsets(OffsetSpec.EARLIEST, range(self.partitions))
 
     def end_offsets(self) -> dict[int, int]:
-        return self._offsets(OffsetSpec.LATEST)
+        return self._offsets(OffsetSpec.LATEST, range(self.partitions))
 
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return KafkaReader(self, positions)
@@ -174,8 +215,8 @@ class KafkaBus(Bus):
                     connections.close()
                 raise
 
-    def _offsets(self, spec: Any) -> dict[int, int]:
-        asked = {TopicPartition(self.topic, p): spec for p in range(self.partitions)}
+    def _offsets(self, spec: Any, partitions: range) -> dict[int, int]:
+        asked = {TopicPartition(self.topic, p): spec for p in partitions}
         found = self._ask(lambda admin: admin.list_partition_offsets(asked))
         return {at.partition: answer.offset for at, answer in found.items()}
 
@@ -341,7 +382,10 @@ class KafkaSubscription(Subscription):
         return Polled(assignment, True, {})
 
     def _assignment(self) -> frozenset[int]:
-        return frozenset(at.partition for at in self._consumer.assignment())
+        # The group hands out all partitions of the topic. Those beyond the configured count stay
+        # with the member that got them, paused.
+        count = self._bus.partitions
+        return frozenset(at.partition for at in self._consumer.assignment() if at.partition < count)
 
     def seek(self, partition: int, offset: int) -> None:
         at = self._at(partition)

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from messaging.bus import current_bus
+from messaging.bus.hazards import RecentHazards
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, Loss
@@ -23,6 +24,7 @@ from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 
 FRESH_S = 1.5
+_hazards = RecentHazards()
 RATE_WINDOW = timedelta(seconds=10)
 MOST_COUNTED = 5_000  # events of the window
 
@@ -87,7 +89,12 @@ def write_side(found: dict[str, Any]) -> dict[str, Any]:
 def the_log(found: dict[str, Any]) -> dict[str, Any]:
     bus = current_bus()
     ends = bus.end_offsets()
-    return {"ends": ends, "records": sum(ends.values()), "identity": bus.identity()}
+    return {
+        "ends": ends,
+        "records": sum(ends.values()),
+        "identity": bus.identity(),
+        "hazards": _hazards.of(bus),
+    }
 
 
 def read_side(found: dict[str, Any]) -> dict[str, Any]:

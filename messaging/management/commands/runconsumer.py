@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
+from messaging.bus.hazards import HazardWatch
 from messaging.eventstore.relay import Relay
 from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
@@ -39,6 +40,7 @@ class Command(DatabaseCommand):
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_at_work
         parts["heartbeat"] = Heart(roles).run
+        parts["hazards"] = HazardWatch(current_bus()).run
         try:
             run_until_stopped(parts)
         except Failed as error:

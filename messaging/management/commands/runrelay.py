@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from messaging.bus import current_bus
+from messaging.bus.hazards import HazardWatch
 from messaging.eventstore.relay import Relay
 from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
@@ -21,6 +22,11 @@ class Command(DatabaseCommand):
         try:
             relay = Relay(current_bus())
             heart = Heart({"relay": relay.is_at_work})
-            run_until_stopped({"relay": relay.run, "heartbeat": heart.run})
+            parts = {
+                "relay": relay.run,
+                "heartbeat": heart.run,
+                "hazards": HazardWatch(current_bus()).run,
+            }
+            run_until_stopped(parts)
         except Failed as error:
             raise CommandError(str(error)) from error

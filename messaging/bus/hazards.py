@@ -1,0 +1,130 @@
+"""Hazards of the log: nothing is lost yet, but the way the topic is set up can lose history.
+
+Each is a sentence for operators, with the setting that cures it. Relay and consumer log
+them at start and every ten minutes; `status`, the console and `check --deploy` show them.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from threading import Event as Flag
+
+from messaging.bus.base import Bus
+from messaging.exceptions import BusError, Loss
+
+log = logging.getLogger("postlog.log")
+
+LOOK_EVERY_S = 600.0
+RETRY_S = 10.0
+TICK_S = 1.0
+RECENT_S = 60.0
+SAFE_REPLICAS = 3
+UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what others do
+    "retention.ms": ("-1", "deletes records by their age"),
+    "retention.bytes": ("-1", "deletes records when there are many"),
+    "cleanup.policy": ("delete", "is compacted, which deletes all but the last event of a post"),
+    "unclean.leader.election.enable": (
+        "false",
+        "lets a broker lead that lacks records, which are then lost",
+    ),
+}
+IN_SYNC = "min.insync.replicas"
+CONFIGURATION = (*UNSAFE, IN_SYNC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic as the broker describes it."""
+
+    name: str
+    partitions: int
+    configured_partitions: int
+    brokers: int
+    replicas: int  # of the partition that has the fewest
+    configuration: Mapping[str, str]  # those of `CONFIGURATION`; empty if it may not be read
+
+
+def hazards_of(topic: Topic) -> list[str]:
+    return [f"The topic {topic.name!r} {hazard}" for hazard in _hazards_of(topic)]
+
+
+def _hazards_of(topic: Topic) -> Iterator[str]:
+    configured = topic.configured_partitions
+    if topic.partitions > configured:
+        yield (
+            f"has {topic.partitions} partitions, KAFKA_PARTITIONS says {configured}. Those from "
+            f"{configured} on are neither written nor read. Leave the setting as it is: another "
+            "count would split streams."
+        )
+    if topic.replicas < min(topic.brokers, SAFE_REPLICAS):
+        yield (
+            f"has {topic.replicas} replicas on {topic.brokers} brokers: a lost disk can lose "
+            "records. Add replicas with kafka-reassign-partitions."
+        )
+    if not topic.configuration:
+        yield (
+            "does not show its configuration, so that nobody would notice retention or "
+            "compaction. Grant DescribeConfigs on it."
+        )
+        return
+    for key, (safe, what) in UNSAFE.items():
+        value = topic.configuration.get(key, safe)
+        if value != safe:
+            yield f"{what} ({key}={value}). {_cure(topic, key, safe)}"
+    in_sync = int(topic.configuration.get(IN_SYNC, "1"))
+    if topic.replicas >= SAFE_REPLICAS and in_sync < 2:
+        yield (
+            f"acknowledges what only one replica has ({IN_SYNC}={in_sync}): its disk's loss would "
+            f"lose records. {_cure(topic, IN_SYNC, '2')}"
+        )
+
+
+def _cure(topic: Topic, key: str, value: str) -> str:
+    return (
+        "Run kafka-configs --alter --entity-type topics "
+        f"--entity-name {topic.name} --add-config {key}={value}"
+    )
+
+
+class HazardWatch:
+    """The part of a worker that logs the hazards, at start and every `every_s` seconds."""
+
+    def __init__(self, bus: Bus, *, every_s: float = LOOK_EVERY_S) -> None:
+        self._bus = bus
+        self._every_s = every_s
+
+    def run(self, stop: Flag) -> None:
+        """Returns when `stop` is set."""
+        due = time.monotonic()
+        while not stop.is_set():
+            if time.monotonic() >= due:
+                pause = self._every_s if self._look() else min(RETRY_S, self._every_s)
+                due = time.monotonic() + pause
+            stop.wait(min(TICK_S, self._every_s))  # a part that waits for longer counts as stuck
+
+    def _look(self) -> bool:
+        try:
+            hazards = self._bus.hazards()
+        except (BusError, Loss) as error:  # whoever needs the bus says so loudly
+            log.debug("hazards are unknown: %s", error)
+            return False
+        for hazard in hazards:
+            log.warning("%s", hazard)
+        return True
+
+
+class RecentHazards:
+    """Asks at most once a minute, for pages that refresh themselves."""
+
+    def __init__(self) -> None:
+        self._bus: Bus | None = None
+        self._asked = 0.0
+        self._hazards: list[str] = []
+
+    def of(self, bus: Bus) -> list[str]:
+        """Raises `BusError`."""
+        if bus is not self._bus or time.monotonic() - self._asked > RECENT_S:
+            self._hazards = bus.hazards()
+            self._bus, self._asked = bus, time.monotonic()
+        return self._hazards
