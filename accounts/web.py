@@ -18,6 +18,7 @@ from knox.models import AuthToken
 
 from accounts.models import User
 from messaging import attempts
+from web.returning import carried, keep
 
 if TYPE_CHECKING:
     CreationForm = UserCreationForm[User]
@@ -53,7 +54,8 @@ class SignUp(RedirectURLMixin, PersonCreation):
 
 
 class SignIn(LoginView):
-    """Django's, that stops looking at passwords after some wrong ones."""
+    """Django's, that stops looking at passwords after some wrong ones, and keeps what was sent
+    by somebody whose session had expired."""
 
     template_name = "accounts/sign_in.html"
 
@@ -65,6 +67,14 @@ class SignIn(LoginView):
         answer = self.render_to_response(context, status=429)
         answer["Retry-After"] = str(seconds)
         return answer
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        keep(self.request, self.get_success_url())
+        return answer
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {"kept": carried(self.request), **super().get_context_data(**kwargs)}
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         attempts.failed(self.request, self.request.POST.get("username", ""))

@@ -46,7 +46,8 @@ def new_post(command: NewPost, unit: UnitOfWork) -> Result:
 @handles(EditMessage)
 def edit_message(command: EditMessage, unit: UnitOfWork) -> Result:
     found = posts.load(unit, command.post_id)
-    events = post.edit_message(found.state, unit.actor, command.message)
+    replaces = unit.context.if_text
+    events = post.edit_message(found.state, unit.actor, command.message, replaces)
     return posts.save(unit, found, events, ids={"post_id": command.post_id})
 
 
@@ -76,7 +77,8 @@ def add_comment(command: AddComment, unit: UnitOfWork) -> Result:
 @handles(EditComment)
 def edit_comment(command: EditComment, unit: UnitOfWork) -> Result:
     found = posts.load(unit, command.post_id)
-    events = post.edit_comment(found.state, command.comment_id, unit.actor, command.text)
+    replaces = unit.context.if_text
+    events = post.edit_comment(found.state, command.comment_id, unit.actor, command.text, replaces)
     return posts.save(unit, found, events, ids=comment_ids(command.post_id, command.comment_id))
 
 

@@ -6,7 +6,6 @@ command leads to (none: nothing changes), or refuses. These rules stand nowhere 
 
 import unicodedata
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
@@ -20,8 +19,9 @@ from messaging.contracts.posts import (
     PostLiked,
     PostRemoved,
     PostUnliked,
+    fingerprint,
 )
-from messaging.exceptions import Forbidden, Invalid, NotFound, Refused
+from messaging.exceptions import Forbidden, Invalid, NotFound, Refused, Stale
 
 MAX_TEXT = 10_000  # code points, after line ends became \n
 
@@ -86,11 +86,14 @@ def new_post(post: Post | None, post_id: UUID, actor: str, message: str) -> list
     return [PostCreated(post_id=post_id, author=actor, message=message)]
 
 
-def edit_message(post: Post | None, actor: str, message: str) -> list[PostEvent]:
+def edit_message(
+    post: Post | None, actor: str, message: str, replaces: int | None = None
+) -> list[PostEvent]:
     message = valid_text(message, "message")
     post = own(existing(post), actor)
     if post.message == message:
         return []
+    unchanged(fingerprint(post.message), replaces)
     return [MessageUpdated(post_id=post.post_id, message=message)]
 
 
@@ -116,11 +119,15 @@ def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> l
     return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
 
 
-def edit_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> list[PostEvent]:
+def edit_comment(
+    post: Post | None, comment_id: UUID, actor: str, text: str, replaces: int | None = None
+) -> list[PostEvent]:
     text = valid_text(text, "text")
     post = existing(post)
-    if own_comment(post, comment_id, actor).fingerprint == fingerprint(text):
+    now = own_comment(post, comment_id, actor).fingerprint
+    if now == fingerprint(text):
         return []
+    unchanged(now, replaces)
     return [CommentUpdated(post_id=post.post_id, comment_id=comment_id, text=text)]
 
 
@@ -161,6 +168,13 @@ def own_comment(post: Post, comment_id: UUID, actor: str) -> Comment:
     return comment
 
 
+def unchanged(now: int, known: int | None) -> None:
+    """Raise `Stale` if the text is no longer the one whose fingerprint the sender knows. The
+    stream's version would not do: likes and comments by others raise it too."""
+    if known is not None and now != known:
+        raise Stale("text_changed", "The text was changed meanwhile.")
+
+
 def valid_text(text: str, attr: str) -> str:
     """The text as it is stored: as sent, with line ends as \\n. Raises `Invalid`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -179,11 +193,6 @@ def valid_text(text: str, attr: str) -> str:
     if all(is_invisible(char) for char in text):
         raise Invalid("blank", "Write something that can be seen.", attr)
     return text
-
-
-def fingerprint(text: str) -> int:
-    """64 bits that differ, for all that matters, where texts do."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 def is_invisible(char: str) -> bool:

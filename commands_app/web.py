@@ -2,7 +2,6 @@
 
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,22 +20,26 @@ from commands_app.commands import (
 )
 from messaging import mediator
 from messaging.browser import is_fragment, page, remember
-from messaging.exceptions import Invalid
+from messaging.eventstore.models import Stream
+from messaging.exceptions import Invalid, Stale
 from messaging.message import Context, Result
+from messaging.tokens import Position
 from web import textform
-from web.textform import FORM, TextForm, refused_form, text_of
+from web.returning import kept, signed_in, signed_in_at_post
+from web.textform import FORM, TEXT, TextForm, original_of, refused_form, text_of
 
 
 @require_GET
-@login_required
 @page
+@signed_in
 def write_form(request: HttpRequest) -> HttpResponse:
-    return textform.show(request, write_post(), "")
+    before = kept(request)
+    return textform.show(request, write_post(), before.get(TEXT, ""), form_id=before.get(FORM))
 
 
 @require_POST
-@login_required
 @page
+@signed_in
 def write(request: HttpRequest) -> HttpResponse:
     try:
         result = send(request, NewPost(message=text_of(request)), once=True)
@@ -46,43 +49,45 @@ def write(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@login_required
 @page
+@signed_in
 def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         send(request, EditMessage(post_id=post_id, message=text_of(request)))
     except Invalid as refused:
         return refused_form(request, textform.edit_post(post_id), refused)
+    except Stale:
+        return conflict(request, post_id)
     return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
 
 
 @require_POST
-@login_required
 @page
+@signed_in
 def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
     send(request, DeletePost(post_id=post_id))
     return redirect("feed")
 
 
 @require_POST
-@login_required
 @page
+@signed_in_at_post
 def like(request: HttpRequest, post_id: UUID) -> HttpResponse:
     send(request, LikePost(post_id=post_id))
     return after_like(request, post_id)
 
 
 @require_POST
-@login_required
 @page
+@signed_in_at_post
 def unlike(request: HttpRequest, post_id: UUID) -> HttpResponse:
     send(request, UnlikePost(post_id=post_id))
     return after_like(request, post_id)
 
 
 @require_POST
-@login_required
 @page
+@signed_in_at_post
 def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         result = send(request, AddComment(post_id=post_id, text=text_of(request)), once=True)
@@ -92,22 +97,24 @@ def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@login_required
 @page
+@signed_in
 def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     command = EditComment(post_id=post_id, comment_id=comment_id, text=text_of(request))
     try:
         send(request, command)
     except Invalid as refused:
         return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
+    except Stale:
+        return conflict(request, post_id)
     if is_fragment(request):
         return redirect("comment", post_id, comment_id)
     return redirect(f"{post_url(post_id)}#comment-{comment_id}")
 
 
 @require_POST
-@login_required
 @page
+@signed_in
 def remove_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     send(request, RemoveComment(post_id=post_id, comment_id=comment_id))
     return redirect(post_url(post_id))
@@ -120,9 +127,18 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     command_id = None
     if once:
         command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM) or uuid4()} {command!a}")
-    result = mediator.send(command, Context(actor=actor, command_id=command_id))
-    remember(request, result)
+    context = Context(actor=actor, command_id=command_id, if_text=original_of(request))
+    result = mediator.send(command, context)
+    remember(request, Position(result.stream_id, result.version))
     return result
+
+
+def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    """412 without a page: the read side shows the form again, beside the text that was saved
+    meanwhile, for which it waits (config/pages.py)."""
+    version = Stream.objects.values_list("version", flat=True).get(pk=post_id)
+    remember(request, Position(post_id, version))
+    return HttpResponse(status=Stale.status)
 
 
 def write_post() -> TextForm:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.http import require_GET
 
 from commands_app import web as write_side
+from messaging.exceptions import Stale
 from queries_app import web as read_side
 from queries_app.newposts import new_posts
 
@@ -14,10 +16,15 @@ View = Callable[..., HttpResponse]
 
 
 def form(shown: View, sent: View) -> View:
-    """One address: GET shows the form, from the read side; POST is a command."""
+    """One address: GET shows the form, from the read side; POST is a command. If another change
+    came before it (412), the form is shown again, with both texts."""
+    get = require_GET(shown)
 
     def view(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        return (sent if request.method == "POST" else shown)(request, *args, **kwargs)
+        if request.method != "POST":
+            return get(request, *args, **kwargs)
+        answer = sent(request, *args, **kwargs)
+        return shown(request, *args, **kwargs) if answer.status_code == Stale.status else answer
 
     return view
 

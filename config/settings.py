@@ -151,6 +151,7 @@ STORAGES = {
 # --- safe by default --------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+CSRF_FAILURE_VIEW = "web.returning.expired_form"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {

@@ -16,7 +16,6 @@ from django.utils.cache import patch_vary_headers
 
 from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused
 from messaging.liveness import missing
-from messaging.message import Result
 from messaging.projections.registry import Projection
 from messaging.projections.waiting import reached, wait_for
 from messaging.tokens import Position
@@ -36,11 +35,11 @@ class Behind(NamedTuple):
     start: list[str]  # the commands of workers that are missing
 
 
-def remember(request: HttpRequest, result: Result) -> None:
-    """Let the pages of this session wait for what the command did."""
-    stream = result.stream_id.hex
+def remember(request: HttpRequest, changed: Position) -> None:
+    """Let the pages of this session wait until they show this version of the stream."""
+    stream = changed.stream_id.hex
     others = [entry for entry in _young(request) if entry[0] != stream]
-    request.session[KEY] = [*others, [stream, result.version, int(time.time())]][-MOST:]
+    request.session[KEY] = [*others, [stream, changed.version, int(time.time())]][-MOST:]
 
 
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:

@@ -29,6 +29,7 @@ class Context:
     fingerprint: str = ""  # of what was sent under that id; something else under it is refused
     remember_for: timedelta | None = None  # what became of it; None: for ever
     if_version: frozenset[int] | None = None  # carry it out only if its stream is at one of these
+    if_text: int | None = None  # an edit: only if the text that it replaces has this fingerprint
     correlation_id: UUID | None = None  # of the conversation; a new one when None
     causation_id: UUID | None = None  # the id of the message that led to this command
     traceparent: str = ""  # W3C Trace Context

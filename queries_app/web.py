@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_safe
 
 from messaging import mediator
-from messaging.browser import behind, page
-from messaging.exceptions import NotFound
+from messaging.browser import Behind, behind, page
+from messaging.contracts.posts import fingerprint
+from messaging.exceptions import NotFound, Stale
 from messaging.projections.paging import Page, encode_cursor
 from queries_app.history import history
 from queries_app.likes import liked_by, likes
@@ -32,6 +32,8 @@ from queries_app.queries import (
     PostView,
 )
 from web import textform
+from web.returning import kept, signed_in
+from web.textform import FORM, ORIGINAL, TEXT, TextForm, text_of
 
 LISTS: dict[str, tuple[str, type[Any]]] = {
     "feed": ("Newest", FindAllPosts),
@@ -92,12 +94,14 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         if late is None:
             raise
         return render(request, "pending.html", {"behind": late}, status=202)
+    before = kept(request)
     context = {
         "card": cards(request, [found])[0],
         "comments": comments_of(request, post_id),
         "behind": late,
         "whole": True,
-        "form_id": uuid4().hex,
+        "form_id": before.get(FORM) or uuid4().hex,
+        "text": before.get(TEXT, ""),
     }
     return render(request, "post.html", context)
 
@@ -131,28 +135,25 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
     return render(request, "history.html", context)
 
 
-@require_GET
-@login_required
 @page
+@signed_in
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts)
     found = mediator.ask(FindPostById(post_id=post_id))
-    return textform.show(request, textform.edit_post(post_id), found.message, behind=late)
+    return editing(request, textform.edit_post(post_id), found.message, late)
 
 
-@require_GET
-@login_required
 @page
+@signed_in
 def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     late = behind(request, posts)
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
-    form = textform.edit_comment(post_id, comment_id)
-    return textform.show(request, form, found.text, behind=late)
+    return editing(request, textform.edit_comment(post_id, comment_id), found.text, late)
 
 
 @require_GET
-@login_required
 @page
+@signed_in
 def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     behind(request, posts)
     found = mediator.ask(FindPostById(post_id=post_id))
@@ -161,8 +162,8 @@ def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 
 
 @require_GET
-@login_required
 @page
+@signed_in
 def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     behind(request, posts)
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
@@ -190,6 +191,20 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
     username = request.user.get_username() if request.user.is_authenticated else ""
     liked = liked_by(username, [one.post_id for one in found]) if username else set()
     return [Card(one, one.post_id in liked, one.author == username) for one in found]
+
+
+def editing(request: HttpRequest, form: TextForm, now: str, late: Behind | None) -> HttpResponse:
+    """The form to change a text. After a POST, which another change came before: what was sent,
+    beside the text as it is now; sent once more, it is meant."""
+    known = fingerprint(now)
+    if request.method != "POST":
+        before = kept(request)
+        text, original = before.get(TEXT, now), before.get(ORIGINAL, known)
+        return textform.show(request, form, text, original=original, behind=late)
+    mine, status = text_of(request), Stale.status
+    return textform.show(
+        request, form, mine, original=known, theirs=now, behind=late, status=status
+    )
 
 
 def confirmation(request: HttpRequest, question: str, text: str, back: str) -> HttpResponse:

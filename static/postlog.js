@@ -10,8 +10,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const catchesUp = event.detail.requestConfig.elt.matches(".behind");
   if (catchesUp && event.detail.target.querySelector("textarea")) {
     event.detail.shouldSwap = false; // it would overwrite what somebody is writing
-  } else if (answer.status === 422 || answer.getResponseHeader("HX-Retarget")) {
-    event.detail.shouldSwap = true; // a form with its error, or a refusal in words
+  } else if ([412, 422].includes(answer.status) || answer.getResponseHeader("HX-Retarget")) {
+    event.detail.shouldSwap = true; // a form with its error or with both texts, or a refusal in words
     event.detail.isError = false;
   } else if (answer.status >= 400 && event.detail.requestConfig.verb !== "get") {
     say("That did not work. Load the page again and try once more.");

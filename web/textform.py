@@ -1,6 +1,7 @@
 """The form in which a text is written or changed: a page of its own, or, when htmx asks, in the
 place of the post or comment that it changes."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from messaging.exceptions import Invalid
 TEXT = "text"  # the field
 FORM = "form"  # the hidden field that tells one form from the same one opened again
 ORIGINAL = "original"  # the hidden field with the fingerprint of the text that the form changes
+FINGERPRINT = re.compile("[0-9]{1,20}", re.ASCII)
 
 
 class Part(NamedTuple):
@@ -84,8 +86,15 @@ def show(
 
 def refused_form(request: HttpRequest, form: TextForm, refused: Invalid) -> HttpResponse:
     """The form with the text as it was sent, and why it was not taken."""
-    original = request.POST.get(ORIGINAL)
-    return show(request, form, text_of(request), original=original, refused=refused, status=422)
+    return show(
+        request, form, text_of(request), original=original_of(request), refused=refused, status=422
+    )
+
+
+def original_of(request: HttpRequest) -> int | None:
+    """Which text the form changes, by its fingerprint; None: the form does not say."""
+    sent = request.POST.get(ORIGINAL, "")
+    return int(sent) if FINGERPRINT.fullmatch(sent) else None
 
 
 def text_of(request: HttpRequest) -> str:

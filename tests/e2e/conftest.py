@@ -92,7 +92,8 @@ class Person:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _listen(self, message: Any) -> None:
-        if message.type in ("error", "warning") and "422" not in message.text:
+        meant = any(f"status of {status}" in message.text for status in (412, 422))
+        if message.type in ("error", "warning") and not meant:
             self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def open(self, path: str = "/") -> Page:

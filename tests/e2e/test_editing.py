@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import People, Person
+from tests.e2e.conftest import PASSWORD, People, Person
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 UNSEEN = "\u200b"  # a text that is refused
@@ -187,3 +187,61 @@ def test_without_scripts_each_action_leads_to_a_whole_page(people: People) -> No
     post.get_by_role("button", name="Like").click()
     expect(post.get_by_role("button", name="Like, 1 so far")).to_be_visible()
     assert page.url.split("#")[0].endswith(path)
+
+
+@SCRIPTS
+@pytest.mark.parametrize("what", ["post", "comment"])
+def test_of_two_tabs_the_second_sees_both_texts_and_may_save_its_own(
+    people: People, scripts: bool, what: str
+) -> None:
+    alice = people("alice", java_script_enabled=scripts)
+    post_id = a_discussion(alice, comments=1)
+    path = f"/posts/{post_id}/"
+    part = "article[id]" if what == "post" else "ol.comments > li"
+    tabs = [alice.page, alice.context.new_page()]
+    for tab in tabs:
+        tab.goto(alice.site.url + path)
+        tab.locator(part).get_by_role("link", name="Edit").click()
+        expect(tab.get_by_label("Text")).to_be_visible()
+    command(people("bob"), "like-post", post_id=post_id)  # no change of a text
+    save(tabs[1].locator("main"), "Of the other tab")
+    expect(tabs[1].locator(part).locator(".text").first).to_have_text("Of the other tab")
+
+    mine = tabs[0].locator("main")
+    mine.get_by_label("Text").fill("Of this tab")
+    mine.get_by_role("button", name="Save").click()
+    expect(mine.get_by_role("alert")).to_contain_text("yours is not saved")
+    expect(mine.locator("blockquote")).to_have_text("Of the other tab")
+    box = mine.get_by_label("Your text")
+    expect(box).to_have_value("Of this tab")
+    if scripts:
+        sound(tabs[0], path, articles=1, comments=1)
+    box.fill("Of both tabs")
+    mine.get_by_role("button", name="Save mine instead").click()
+    expect(tabs[0].locator(part).locator(".text").first).to_have_text("Of both tabs")
+    assert tabs[0].url.split("#")[0].endswith(path)
+
+
+@SCRIPTS
+def test_a_text_sent_by_an_expired_session_is_there_after_signing_in(
+    people: People, scripts: bool
+) -> None:
+    alice = people("alice", java_script_enabled=scripts)
+    post_id = a_discussion(alice, comments=1)
+    path = f"/posts/{post_id}/"
+    page = alice.open(path)
+    comment = page.locator("ol.comments > li")
+    comment.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Text")).to_be_visible()
+    alice.context.clear_cookies(name="sessionid")
+    save(page.locator("main"), "Line one\nline two")
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.locator("main main")).to_have_count(0)
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Text")).to_have_value("Line one\nline two")
+    page.get_by_role("button", name="Save").click()
+    expect(comment.locator(".text")).to_have_text("Line one\nline two")
+    assert page.url.split("#")[0].endswith(path)
+    alice.complaints = [one for one in alice.complaints if "403" not in one]

@@ -164,7 +164,11 @@ def test_who_is_not_signed_in_changes_nothing(post_id: UUID) -> None:
     others = [("/write/", {"text": "a"}), (f"/posts/{post_id}/like/", {})]
     for address, body in actions(post_id) + others:
         answer = Client().post(address, body)
-        assert (answer.status_code, answer["Location"][:17]) == (302, "/accounts/login/?")
+        if body:  # the sign-in form itself, which carries the text (test_returning.py)
+            assert answer.status_code == 403
+            assert 'action="/accounts/login/"' in answer.content.decode()
+        else:
+            assert (answer.status_code, answer["Location"][:17]) == (302, "/accounts/login/?")
     assert Event.objects.count() == before
 
 
@@ -212,7 +216,7 @@ def test_what_is_not_there_is_not_found(post_id: UUID, address: str) -> None:
     assert answer.status_code in (301, 404)
 
 
-@pytest.mark.parametrize("cursor", ["x", "%00", "..", "W10", "{}", "a" * 5_000, "%ff", "é", "-1"])
+@pytest.mark.parametrize("cursor", ["x", "..", "W10", "{}", "a" * 5_000, "%ff", "é", "-1"])
 @pytest.mark.parametrize("address", ["/", "/most-liked/", "/people/alice/", "post", "history"])
 def test_a_crafted_cursor_is_refused(post_id: UUID, address: str, cursor: str) -> None:
     address = {"post": f"/posts/{post_id}/", "history": f"/posts/{post_id}/history/"}.get(
@@ -221,6 +225,14 @@ def test_a_crafted_cursor_is_refused(post_id: UUID, address: str, cursor: str) -
     answer = Client(raise_request_exception=False).get(f"{address}?cursor={cursor}")
     assert answer.status_code == 400
     assert "cursor is not made by hand" in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", ["/", "/most-liked/", "/people/alice/", "/accounts/login/"])
+def test_a_null_character_in_a_query_string_is_refused(sqlite: Mode, address: str) -> None:
+    for query in ("cursor=%00", "next=a%00b", "%00=1"):
+        answer = Client(raise_request_exception=False).get(f"{address}?{query}")
+        assert answer.status_code == 400
+        assert "This cannot be read" in answer.content.decode()
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "%ff", "a/../b", "x" * 400, "%3Cscript%3E", "."])

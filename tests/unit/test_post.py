@@ -19,6 +19,7 @@ from messaging.contracts.posts import (
     PostLiked,
     PostRemoved,
     PostUnliked,
+    fingerprint,
 )
 from messaging.exceptions import Refused
 
@@ -59,6 +60,28 @@ def test_an_edit_by_the_author_changes_the_message() -> None:
 
 def test_an_edit_to_the_same_text_changes_nothing() -> None:
     assert decide.edit_message(given(CREATED), "alice", "Hi") == []
+
+
+LONGER = MessageUpdated(post_id=ID, message="Hi, all")
+REWORDED = CommentUpdated(post_id=ID, comment_id=COMMENT, text="Yes!")
+
+
+def test_an_edit_of_a_text_that_was_changed_meanwhile_is_refused() -> None:
+    post, knows = given(CREATED, LONGER), fingerprint("Hi")
+    assert refusal(lambda: decide.edit_message(post, "alice", "Ho", knows)) == "text_changed"
+    post, knows = given(CREATED, COMMENTED, REWORDED), fingerprint("Yes")
+    edit = decide.edit_comment
+    assert refusal(lambda: edit(post, COMMENT, "bob", "No", knows)) == "text_changed"
+
+
+def test_likes_and_comments_by_others_are_no_change_of_the_text() -> None:
+    post = given(CREATED, COMMENTED, LIKED)
+    assert len(decide.edit_message(post, "alice", "Ho", fingerprint("Hi"))) == 1
+    assert len(decide.edit_comment(post, COMMENT, "bob", "No", fingerprint("Yes"))) == 1
+
+
+def test_a_form_sent_twice_is_no_conflict_with_itself() -> None:
+    assert decide.edit_message(given(CREATED, LONGER), "alice", "Hi, all", fingerprint("Hi")) == []
 
 
 def test_only_the_author_edits() -> None:
