@@ -41,6 +41,7 @@ class Stop(threading.Event):
         super().__init__()
         self.looks = 0
         self.takes_time = False
+        self.is_awaited = False
 
     def is_set(self) -> bool:
         self._look()
@@ -48,9 +49,11 @@ class Stop(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         self._look()
+        self.is_awaited = True  # for however long: nothing can be stuck here
         try:
             return super().wait(timeout)
         finally:
+            self.is_awaited = False
             self._look()
 
     def _look(self) -> None:
@@ -89,7 +92,7 @@ class Part:
 
     def is_stuck(self, elapsed_s: float) -> bool:
         """Whether it has not moved for too long, now that so much more time has passed."""
-        if self.stop.looks != self._seen:
+        if self.stop.looks != self._seen or self.stop.is_awaited:
             self._seen, self._still_s = self.stop.looks, 0.0
         else:
             self._still_s += elapsed_s

@@ -87,8 +87,7 @@ def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
         one_post_is_shown()
         proxy.stall()
         assert worker.wait() == 1
-        assert "has not moved for 10 s" in worker.output()
-        assert re.search(r"relay \(\w+/?\w+\.py:\d+\)", worker.output()), "which part, and where"
+        assert re.search(r"\(\w+/\w+\.py:\d+\) has not moved for 10 s", worker.output())
 
 
 def test_a_worker_that_was_frozen_itself_is_not_stuck(postgresql: Mode) -> None:
