@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test check stack stack-clean bench soak chromium
+.PHONY: help run test check stack stack-clean bench soak chromium pgbouncer
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -19,8 +19,17 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) $(BIN)/python -m tests.support.run
 
-test: $(BIN)/stamp-run chromium ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+# What reaches PostgreSQL by Django, once more with psycopg 3, which Django prefers where it is
+# installed. In a folder of its own, so that all other tests run with psycopg 2.
+PSYCOPG3 := .venv/psycopg3
+TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
+	-n 4 --dist worksteal -k "not sqlite and not embedded" tests/integration \
+	--ignore-glob "*/test_api_*" --ignore-glob "*/test_bus_*" --ignore-glob "*/test_pages*" \
+	--ignore-glob "*/test_console*" --ignore-glob "*/test_admin*"
+
+test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
+		test -z "$$failed"
 
 check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings
 	$(BIN)/ruff check .
@@ -51,6 +60,12 @@ chromium: # Debian's, for the tests in a browser, where it is missing and can be
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	} || echo "Chromium is missing and cannot be installed here: the tests in a browser are skipped."
 
+pgbouncer: # Debian's, for the tests behind a pooler, where it is missing and can be had
+	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing PgBouncer ..." && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null 2>&1; \
+	} || echo "PgBouncer is missing and cannot be installed here: the tests behind it are skipped."
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Postlog needs Python 3.11 or newer; name one with PYTHON=")'
 	@$(PYTHON) -m venv .venv
@@ -64,8 +79,15 @@ $(BIN)/stamp-dev: requirements-dev.txt $(BIN)/stamp-run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(PSYCOPG3)/stamp: requirements-psycopg3.txt $(BIN)/stamp-run
+	@rm -rf $(PSYCOPG3)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(PSYCOPG3) -r requirements-psycopg3.txt
+	@touch $@
+
 requirements: ## Lock the requirements anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
 		--generate-hashes --extra test pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
 		--generate-hashes --extra test --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	echo "psycopg[binary]" | $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal \
+		--python-version 3.11 --generate-hashes -c requirements.txt -o requirements-psycopg3.txt -

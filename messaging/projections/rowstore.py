@@ -5,16 +5,16 @@ Plain SQL, because bulk_create with update_conflicts costs twice as much.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from io import StringIO
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg2.extras import execute_values
 
+from messaging.clients import copy_text
 from messaging.projections.models import ReadModel
 
 DATABASE = "read"
+ROWS_AT_ONCE = 1_000  # in an INSERT
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
 
 Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
@@ -46,15 +46,16 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
         return
     connection = connections[DATABASE]
     columns = _columns(model, connection.vendor)
-    values = [columns.row_values(row) for row in rows]
+    marks = _marks(len(columns.names))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # It takes psycopg2's own cursor, whose errors would not be Django's.
-            with connection.wrap_database_errors:
-                execute_values(cursor.cursor, columns.upsert, values, page_size=1_000)
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                some = [columns.row_values(row) for row in rows[start : start + ROWS_AT_ONCE]]
+                sql = columns.upsert.format(", ".join([marks] * len(some)))
+                cursor.execute(sql, [value for row in some for value in row])
         else:
-            sql = columns.upsert.replace("VALUES %s", f"VALUES {_marks(len(columns.names))}")
-            cursor.executemany(sql, values)
+            values = [columns.row_values(row) for row in rows]
+            cursor.executemany(columns.upsert.format(marks), values)
 
 
 def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
@@ -65,9 +66,7 @@ def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
         upsert(model, rows)
         return
     text = "".join(["\t".join(map(_copied, columns.row_values(row))) + "\n" for row in rows])
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        sql = f"COPY {columns.table} ({', '.join(columns.names)}) FROM STDIN"
-        cursor.cursor.copy_expert(sql, StringIO(text))
+    copy_text(connection, f"COPY {columns.table} ({', '.join(columns.names)}) FROM STDIN", text)
 
 
 def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None:
@@ -105,7 +104,7 @@ class _Columns:
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
         setters = ", ".join(f"{name} = EXCLUDED.{name}" for name in updates)
         self.upsert = (
-            f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES %s "
+            f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES {{}} "
             f"ON CONFLICT ({', '.join(key_columns)}) DO "
             + (f"UPDATE SET {setters}" if updates else "NOTHING")
         )
@@ -129,7 +128,7 @@ def _columns(model: type[ReadModel], vendor: str) -> _Columns:
     return _Columns(model, vendor)
 
 
-# psycopg2 takes these as they are; asking each field for each value would cost more than
+# Both clients take these as they are; asking each field for each value would cost more than
 # the write itself.
 _NATIVE = (models.IntegerField, models.CharField, models.TextField, models.BooleanField)
 _NATIVE_ON_POSTGRESQL = (*_NATIVE, models.UUIDField, models.DateTimeField)

@@ -1,0 +1,20 @@
+"""What differs between psycopg 2 and psycopg 3, which Django prefers where it is installed.
+
+Both bind parameters on the client (Django's default), so several statements may go in one
+text. Locks always use psycopg 2 (sessions.py).
+"""
+
+from io import StringIO
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def copy_text(connection: BaseDatabaseWrapper, sql: str, text: str) -> None:
+    """Run COPY ... FROM STDIN with rows in PostgreSQL's text format."""
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        native = cursor.cursor
+        if hasattr(native, "copy_expert"):
+            native.copy_expert(sql, StringIO(text))
+        else:
+            with native.copy(sql) as copy:
+                copy.write(text)
