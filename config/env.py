@@ -110,19 +110,42 @@ def cache(name: str) -> dict[str, Any]:
     return config
 
 
-def database(name: str, default: str) -> dict[str, Any]:
+def database(name: str, default: str, *, pooled: bool) -> dict[str, Any]:
     """Django's settings of a database URL."""
     value = text(name, default)
     try:
-        return database_of(value)
+        return database_of(value, pooled=pooled)
     except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
         hint = "sqlite:///var/write.sqlite3 or postgresql://user:password@host:5432/name"
         problems.append(Problem(name, f"This is no database URL ({error}).", hint))
         return database_of(default)
 
 
-def database_of(url: str) -> dict[str, Any]:
-    """The same of a URL; a relative SQLite path is relative to manage.py."""
+def lock_database(name: str, *, needed: bool) -> dict[str, Any] | None:
+    """Django's settings of the PostgreSQL database that has the locks; None: each its own."""
+    value = text(name)
+    hint = "postgresql://user:password@host:5432/name, which reaches PostgreSQL without a pooler"
+    if not value:
+        if needed:
+            message = "It is empty, and POOLED is on: locks need sessions that last."
+            problems.append(Problem(name, message, f"Set it to {hint}."))
+        return None
+    try:
+        config = database_of(value)
+    except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
+        problems.append(Problem(name, f"This is no database URL ({error}).", hint))
+        return None
+    if config["ENGINE"] != "django.db.backends.postgresql":
+        problems.append(Problem(name, "This is not PostgreSQL.", hint))
+        return None
+    return config
+
+
+def database_of(url: str, *, pooled: bool = False) -> dict[str, Any]:
+    """Django's settings of a URL; a relative SQLite path is relative to manage.py.
+
+    `pooled`: a pooler may hand the session on after each transaction, so nothing is kept in it.
+    """
     config: dict[str, Any] = env.db_url_config(url)
     if not config.get("ENGINE") or not config.get("NAME"):
         raise ValueError("it names no database")
@@ -145,6 +168,9 @@ def database_of(url: str) -> dict[str, Any]:
             options.setdefault("target_session_attrs", "read-write")
         session = f"{session} {options.get('options', '')}".strip()
         config["OPTIONS"] = {**NOTICE_A_DEAD_PEER, **options, "options": session}
+        if pooled:
+            config["DISABLE_SERVER_SIDE_CURSORS"] = True  # nor are plans kept then
+            del config["OPTIONS"]["options"]  # poolers refuse them
     else:
         raise ValueError("neither SQLite nor PostgreSQL")
     return config
@@ -168,5 +194,5 @@ def limit_waits_for_locks(databases: dict[str, Any], seconds: int) -> None:
     Workers and commands wait, because they have nobody who waits for an answer.
     """
     for config in databases.values():
-        if config["ENGINE"] == "django.db.backends.postgresql":
+        if "options" in config["OPTIONS"]:
             config["OPTIONS"]["options"] += f" -c lock_timeout={seconds}s"

@@ -80,11 +80,12 @@ TEMPLATES = [
 
 # --- databases: `default` is the write side, `read` the read side (config/router.py) ------
 
-
+POOLED = env.switch("POOLED", False)  # a pooler hands sessions on after each transaction
 DATABASES = {
-    "default": env.database("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3"),
-    "read": env.database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3"),
+    "default": env.database("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3", pooled=POOLED),
+    "read": env.database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3", pooled=POOLED),
 }
+POSTLOG_LOCK_DATABASE = env.lock_database("LOCK_DATABASE_URL", needed=POOLED)
 DATABASE_ROUTERS = ["config.router.SplitRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

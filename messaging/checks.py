@@ -7,10 +7,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections
 
-from messaging import mediator
+from messaging import mediator, sessions
 from messaging.bus import current_bus
 from messaging.eventstore.triggers import missing_triggers
-from messaging.exceptions import BusError
+from messaging.exceptions import BusError, Unreachable
 from messaging.projections import checkpoints
 from messaging.projections.columns import columns_without_default
 from messaging.projections.registry import PROJECTIONS
@@ -69,6 +69,20 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
         )
         for name in missing_triggers(connections["default"])
     ]
+
+
+@register(Tags.database)
+def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """A pooler takes locks and kept plans away."""
+    if not databases:
+        return []
+    try:
+        return [
+            Error(fault, hint=sessions.WHAT_TO_SET, id="postlog.E006")
+            for fault in sessions.faults()
+        ]
+    except Unreachable:
+        return []  # whoever needs the database says so
 
 
 @register()

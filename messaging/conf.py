@@ -15,6 +15,12 @@ class KafkaSettings:
     security: dict[str, Any] = field(default_factory=dict)  # arguments of a kafka-python client
 
 
+def lock_database() -> dict[str, Any] | None:
+    """Django's settings of the database that has the locks; None: each database has its own."""
+    found: dict[str, Any] | None = settings.POSTLOG_LOCK_DATABASE
+    return found
+
+
 def kafka() -> KafkaSettings:
     values: dict[str, Any] = settings.POSTLOG_KAFKA
     return KafkaSettings(**values)

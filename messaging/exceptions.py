@@ -120,6 +120,14 @@ class ReadOnlyDatabase(PostlogError):
     """The database takes no writes now: a replica, or a primary that is being replaced."""
 
 
+class Unreachable(PostlogError):
+    """A lock cannot be asked for: no connection to its database. Retrying later is right."""
+
+
+class Pooled(PostlogError):
+    """A pooler hands sessions on after each transaction: set POOLED and LOCK_DATABASE_URL."""
+
+
 # --- the log and the read side ----------------------------------------------------------------
 
 

@@ -6,51 +6,86 @@ On SQLite a lock on a file beside the database.
 """
 
 import fcntl
+import logging
 import time
 from abc import ABC, abstractmethod
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-import psycopg2
 from django.db import connections
+
+from messaging import conf, sessions
+from messaging.exceptions import Pooled, Unreachable
 
 BEAT_EVERY_S = 2.0
 TRUSTED_FOR_S = 5.0  # after its last beat; well below the server's timeout
 SESSION_TIMEOUT_S = 10
+TELL_EVERY_S = 60.0
+
+IDENTITY = "SELECT system_identifier || '/' || current_database() FROM pg_control_system()"
+
+log = logging.getLogger("postlog.leadership")
 
 
 class Leadership(ABC):
+    name: str  # which lock, and where: for messages
+
     @abstractmethod
     def held(self) -> bool:
-        """Take the lock, or make sure that it is still held. Never waits for it."""
+        """Take the lock, or make sure that it is still held; False: another process has it.
+
+        Never waits for it. Raises `Unreachable` when the database cannot be asked, `Pooled`
+        when a pooler would hand the lock to others.
+        """
 
     @abstractmethod
     def release(self) -> None: ...
+
+
+class Wait:
+    """Says which lock a process waits for, and for how long: at once, then every minute."""
+
+    def __init__(self, log: logging.Logger, who: str) -> None:
+        self._log, self._who = log, who
+        self._since = self._told = 0.0
+
+    def goes_on(self, lock: Leadership) -> None:
+        now = time.monotonic()
+        if not self._since:
+            self._since = self._told = now
+            self._log.info("%s: another process has %s", self._who, lock.name)
+        elif now - self._told >= TELL_EVERY_S:
+            self._told = now
+            waited = now - self._since
+            self._log.info("%s for %.0f s: another process has %s", self._who, waited, lock.name)
+
+    def ends(self) -> None:
+        self._since = 0.0
 
 
 def leadership(work: str, database: str) -> Leadership:
     """Of this piece of work, such as "relay", on one of the databases."""
     connection = connections[database]
     if connection.vendor == "postgresql":
-        return PostgresLeadership(work, connection.get_connection_params())
+        return PostgresLeadership(work, database)
     return FileLeadership(Path(f"{connection.settings_dict['NAME']}.{work}-lock"))
 
 
 class PostgresLeadership(Leadership):
-    def __init__(self, work: str, params: dict[str, Any]) -> None:
-        # Locks belong to one database: two Postlogs on one server do not meet.
-        self._key = int.from_bytes(sha256(f"postlog {work}".encode()).digest()[:8], signed=True)
+    def __init__(self, work: str, database: str) -> None:
+        self._work, self._database = work, database
+        settings = conf.lock_database() or connections[database].settings_dict
         self._params = {
-            **{k: v for k, v in params.items() if k != "cursor_factory"},
+            **sessions.parameters(settings),
             "application_name": f"postlog {work} lock",
-            "options": f"-c idle_session_timeout={SESSION_TIMEOUT_S}s",
-            "connect_timeout": 5,
             "keepalives": 1,
             "keepalives_idle": 2,
             "keepalives_interval": 2,
             "keepalives_count": 2,
         }
+        self.name = f'the lock "{work}" in database {self._params.get("dbname", "")!r}'
+        self._key: int | None = None
         self._connection: Any = None
         self._last_beat = 0.0
 
@@ -58,42 +93,76 @@ class PostgresLeadership(Leadership):
         age = time.monotonic() - self._last_beat
         if self._connection is not None and age < BEAT_EVERY_S:
             return True
-        try:
-            if self._connection is not None and age < TRUSTED_FOR_S:
-                self._execute("SELECT 1")
-                return True
-            # Too old to be trusted: somebody else may have been at work. Begin again.
-            self.release()
-            return self._take()
-        except psycopg2.Error:
-            self.release()
-            return False
+        if self._connection is not None and age < TRUSTED_FOR_S:
+            return self._beat()
+        # Too old to be trusted: somebody else may have been at work. Begin again.
+        self.release()
+        return self._take()
 
     def release(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _take(self) -> bool:
-        connection = psycopg2.connect(**self._params)
-        connection.autocommit = True
-        self._connection = connection
-        if self._execute("SELECT pg_try_advisory_lock(%s)", [self._key]):
-            return True
-        self.release()
-        return False
-
-    def _execute(self, sql: str, params: list[Any] | None = None) -> Any:
+    def _beat(self) -> bool:
+        """False: the session has ended, and the lock with it."""
         begun = time.monotonic()
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            answer = cursor.fetchone()[0]
+        try:
+            with sessions.reaching(self._params):
+                sessions.answer(self._connection, "SELECT 1")
+        except Unreachable as error:
+            log.warning("%s is lost: %s", self.name, error)
+            self.release()
+            return False
         self._last_beat = begun
-        return answer
+        return True
+
+    def _take(self) -> bool:
+        begun = time.monotonic()
+        try:
+            connection = sessions.connect(self._params)
+            self._connection = connection
+            with sessions.reaching(self._params):
+                taken = self._ask(connection)
+        except Unreachable as error:
+            self.release()
+            raise Unreachable(f"nobody can be asked for {self.name}: {error}") from error
+        except Exception:
+            self.release()
+            raise
+        if not taken:
+            self.release()
+        self._last_beat = begun
+        return taken
+
+    def _ask(self, connection: Any) -> bool:
+        if not sessions.lasts(connection, self._params):
+            raise Pooled(
+                f"{self.name} cannot be held: a pooler hands the session on after each "
+                f"transaction. {sessions.WHAT_TO_SET}"
+            )
+        if self._key is None:
+            self._key = self._key_of(connection)
+        # Not as a startup option: poolers refuse those.
+        sessions.execute(connection, f"SET idle_session_timeout = '{SESSION_TIMEOUT_S}s'")
+        return bool(sessions.answer(connection, "SELECT pg_try_advisory_lock(%s)", [self._key]))
+
+    def _key_of(self, connection: Any) -> int:
+        """Locks belong to one database, so two Postlogs on one server do not meet. Nor do they
+        where LOCK_DATABASE_URL brings several into one: then the key names the database too."""
+        name = f"postlog {self._work}"
+        if conf.lock_database() is not None:
+            with connections[self._database].cursor() as cursor:
+                cursor.execute(IDENTITY)
+                (identity,) = cursor.fetchone()
+            if identity != sessions.answer(connection, IDENTITY):
+                name = f"{name} of {identity}"
+        return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
 
 class FileLeadership(Leadership):
     def __init__(self, path: Path) -> None:
+        self.name = f"the lock on {path}"
         self._path = path
         self._file: IO[str] | None = None
 

@@ -6,9 +6,9 @@ read-only, and when it has ended a session that was idle in a transaction.
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
-from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy
+from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy, Unreachable
 
-AWAY = (BusError, ReadOnlyDatabase, StreamBusy, OperationalError, InterfaceError)
+AWAY = (BusError, ReadOnlyDatabase, StreamBusy, Unreachable, OperationalError, InterfaceError)
 
 READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during a failover
 # SQLSTATE: read-only, idle_in_transaction_session_timeout, transaction_timeout, lock_timeout.

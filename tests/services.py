@@ -149,9 +149,7 @@ class PostgresServer(Server):
         self.fsync = fsync
         self.data = folder / "data"
         self.install = postgres_install()
-        if os.getuid() == 0:
-            # PostgreSQL refuses to run as root.
-            self.user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        self.user = nobody()
 
     def prepare(self) -> None:
         if (self.data / "PG_VERSION").exists():
@@ -187,11 +185,7 @@ class PostgresServer(Server):
         return [str(self.install / "bin" / "postgres"), "-D", str(self.data), *options]
 
     def answers(self) -> bool:
-        try:
-            psycopg2.connect(self.url("postgres"), connect_timeout=2).close()
-        except psycopg2.OperationalError:
-            return False
-        return True
+        return accepts(self.url("postgres"))
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -205,6 +199,52 @@ class PostgresServer(Server):
             if cursor.fetchone() is None:
                 cursor.execute(f'CREATE DATABASE "{name}"')
         connection.close()
+
+
+class PgBouncer(Server):
+    """A pooler before a PostgreSQL. Not a Python package: Debian's, where it is installed."""
+
+    name = "PgBouncer"
+    stop_signal = signal.SIGINT
+    CONFIG = """
+[databases]
+* = host=127.0.0.1 port={server}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = {mode}
+default_pool_size = 5
+max_client_conn = 500
+"""
+
+    def __init__(self, folder: Path, server: int, mode: str) -> None:
+        super().__init__(folder)
+        self.user = nobody()
+        self._server, self._mode = server, mode
+
+    @staticmethod
+    def program() -> str | None:
+        return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+    def prepare(self) -> None:
+        (self.folder / "users").write_text('"postgres" ""\n')
+        config = self.CONFIG.format(
+            server=self._server, port=self.port, folder=self.folder, mode=self._mode
+        )
+        (self.folder / "pgbouncer.ini").write_text(config)
+
+    def command(self) -> list[str]:
+        return [str(self.program()), str(self.folder / "pgbouncer.ini")]
+
+    def answers(self) -> bool:
+        return accepts(self.url("postgres"))
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
 
 class KafkaServer(Server):
@@ -320,6 +360,20 @@ class KafkaCluster:
         for broker in self.brokers.values():
             broker.wipe()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def nobody() -> dict[str, Any]:
+    """PostgreSQL and PgBouncer refuse to run as root."""
+    root = os.getuid() == 0
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if root else {}
+
+
+def accepts(url: str) -> bool:
+    try:
+        psycopg2.connect(url, connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def java(main_class: str, *options: str) -> list[str]:

@@ -15,7 +15,7 @@ from django.db import connections
 from messaging.bus.base import Bus, Publisher
 from messaging.eventstore import history, outbox
 from messaging.eventstore.statements import DATABASE
-from messaging.leadership import leadership
+from messaging.leadership import Wait, leadership
 from messaging.transient import is_away, reason, require_writable
 
 log = logging.getLogger("postlog.relay")
@@ -40,6 +40,7 @@ class Relay:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._leadership = leadership("relay", DATABASE)
+        self._wait = Wait(log, "relay: standing by")
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._identity_checked = 0.0
@@ -71,7 +72,9 @@ class Relay:
     def _lead(self, stop: Flag, while_held: Callable[[], bool]) -> None:
         """Publish for as long as the lock is held. Whatever fails, begin from the oldest row."""
         if not while_held():
+            self._wait.goes_on(self._leadership)
             return
+        self._wait.ends()
         # Else each attempt publishes a batch that it then cannot delete.
         require_writable(DATABASE)
         self._bus.ensure_topic()

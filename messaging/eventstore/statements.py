@@ -14,13 +14,15 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.db import NotSupportedError, connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging import sessions
 from messaging.dbvalues import db_time, db_uuid
 from messaging.eventstore.crowd import Crowd
-from messaging.exceptions import LostRace, NoTransaction
+from messaging.exceptions import LostRace, NoTransaction, Pooled
 from messaging.message import Envelope
+from messaging.transient import sqlstate
 
 DATABASE = "default"
 
@@ -120,6 +122,9 @@ INSERT_RECEIPT = Statement(
     "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
     "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
+
+PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
+PLAN_IS_ANOTHERS = {"26000", "42P05"}  # it is not in this session, or was there before
 
 Call = tuple[Statement, list[Any]]
 
@@ -236,11 +241,17 @@ def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) ->
         try:
             sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
             cursor.execute(sql, [value for _, values in calls for value in values])
-        except NotSupportedError as error:
-            # "cached plan must not change result type": a migration has changed a column that
-            # a kept plan returns. The plans end with their connection; the command runs again.
-            connection.close()
-            raise LostRace from error
+        except DatabaseError as error:
+            if sqlstate(error) in PLAN_IS_OLD:
+                # The plans end with their connection; the command runs again.
+                connection.close()
+                raise LostRace from error
+            if sqlstate(error) in PLAN_IS_ANOTHERS:
+                raise Pooled(
+                    f"A pooler hands sessions on, and kept plans with them: {error}"
+                    f"{sessions.WHAT_TO_SET}"
+                ) from error
+            raise
     else:
         for statement, values in calls:
             cursor.execute(_text(statement, "sqlite"), values)

@@ -6,7 +6,7 @@ from threading import Event as Flag
 from django.db import connections
 
 from messaging.bus.base import Bus
-from messaging.leadership import Leadership, leadership
+from messaging.leadership import Leadership, Wait, leadership
 from messaging.projections.builder import Builder
 from messaging.projections.models import Rebuild
 from messaging.projections.rowstore import DATABASE
@@ -27,6 +27,7 @@ class Rebuilder:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._waits: dict[int, Wait] = {}  # by rebuild
 
     def run(self, stop: Flag) -> None:
         """Returns when `stop` is set."""
@@ -57,8 +58,14 @@ class Rebuilder:
 
     def _build(self, rebuild: Rebuild, stop: Flag) -> None:
         lock = builders_lock(rebuild.projection)
+        wait = self._waits.setdefault(
+            rebuild.id, Wait(log, f"rebuild of {rebuild.projection}: waiting")
+        )
         try:
-            if lock.held():  # else another process is at it
+            if not lock.held():
+                wait.goes_on(lock)
+            else:
+                wait.ends()
                 Builder(rebuild, self._bus, lock.held).run(stop)
         finally:
             lock.release()

@@ -9,12 +9,15 @@ from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Subscription
+from messaging.contracts.posts import MessageUpdated, PostCreated
 from messaging.eventstore.models import Event, Receipt
 from messaging.liveness import Heart, alive
-from messaging.message import Context
+from messaging.message import Context, utc_now
 from messaging.models import Heartbeat
 from tests.support.clock import clock_off_by
 from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.records import publish, record_of
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -96,3 +99,19 @@ def test_the_times_of_a_stream_never_go_back(database: Mode) -> None:
     mediator.send(EditMessage(post_id=post_id, message="2"), ALICE)
     times = Event.objects.order_by("version").values_list("recorded_at", flat=True)
     assert times[0] == times[1] == times[2] < times[3]
+
+
+def test_what_is_restored_from_the_log_keeps_its_times(database: Mode) -> None:
+    """Also those of before they were kept in order: else store and log would differ."""
+    post_id, now = uuid4(), utc_now()
+    earlier = now - timedelta(seconds=MINUTE)
+    publish(
+        record_of(
+            post_id, 1, PostCreated(post_id=post_id, author="alice", message="1"), recorded_at=now
+        ),
+        record_of(post_id, 2, MessageUpdated(post_id=post_id, message="2"), recorded_at=earlier),
+    )
+    restored = here("restore-events")
+    assert restored.returncode == 0, restored.stderr
+    times = list(Event.objects.order_by("version").values_list("recorded_at", flat=True))
+    assert times == [now, earlier]

@@ -24,7 +24,8 @@ class Command(Migrate):
 
     def _take_time(self, alias: str) -> None:
         """A data migration may compute for long between two statements."""
-        if connections[alias].vendor == "postgresql":
+        pooled = connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+        if connections[alias].vendor == "postgresql" and not pooled:
             with connections[alias].cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
 

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from messaging import sessions
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
@@ -45,6 +46,7 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in [options["name"]] if options["name"] else sorted(PROJECTIONS):
             try:
+                sessions.require_that_they_last()
                 self._cancel(name) if options["cancel"] else self._rebuild(name, options["source"])
             except (PostlogError, Failed) as error:
                 raise CommandError(str(error)) from error

@@ -5,9 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from messaging import sessions
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.eventstore.relay import Relay
+from messaging.exceptions import Pooled
 from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
 from messaging.projections.consumer import Consumer
@@ -42,6 +44,7 @@ class Command(DatabaseCommand):
         parts["heartbeat"] = Heart(roles).run
         parts["hazards"] = HazardWatch(current_bus()).run
         try:
+            sessions.require_that_they_last()
             run_until_stopped(parts)
-        except Failed as error:
+        except (Pooled, Failed) as error:
             raise CommandError(str(error)) from error

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from messaging import sessions
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.eventstore.relay import Relay
+from messaging.exceptions import Pooled
 from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
 from messaging.worker import Failed, run_until_stopped
@@ -20,6 +22,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            sessions.require_that_they_last()
             relay = Relay(current_bus())
             heart = Heart({"relay": relay.is_at_work})
             parts = {
@@ -28,5 +31,5 @@ class Command(DatabaseCommand):
                 "hazards": HazardWatch(current_bus()).run,
             }
             run_until_stopped(parts)
-        except Failed as error:
+        except (Pooled, Failed) as error:
             raise CommandError(str(error)) from error

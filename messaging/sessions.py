@@ -1,0 +1,137 @@
+"""PostgreSQL connections of our own, and whether a pooler lies between.
+
+Locks and kept plans belong to a session. A pooler that hands the server's session on after
+each transaction gives them to others.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg2
+from django.db import connections
+
+from messaging import conf
+from messaging.exceptions import Pooled, Unreachable
+
+CONNECT_TIMEOUT_S = 5
+LOOKS = 5
+
+LIBPQ_NAMES = {
+    "NAME": "dbname",
+    "USER": "user",
+    "PASSWORD": "password",
+    "HOST": "host",
+    "PORT": "port",
+}
+# What Django takes out of OPTIONS for itself or hands to psycopg 3 alone; and `options`, the
+# settings of a session, which poolers refuse.
+NOT_FOR_LIBPQ = frozenset(
+    {"assume_role", "context", "cursor_factory", "isolation_level", "options", "pool"}
+    | {"prepare_threshold", "server_side_binding"}
+)
+WHAT_TO_SET = (
+    "Set POOLED=on, and LOCK_DATABASE_URL to a URL that reaches PostgreSQL directly "
+    "(docs/poolers.md)."
+)
+
+
+def parameters(settings: dict[str, Any]) -> dict[str, Any]:
+    """What libpq takes, from Django's settings of a PostgreSQL database.
+
+    Not Django's get_connection_params(): that is for psycopg 3 where it is installed.
+    """
+    options = {k: v for k, v in settings.get("OPTIONS", {}).items() if k not in NOT_FOR_LIBPQ}
+    named = {libpq: settings.get(name) for name, libpq in LIBPQ_NAMES.items()}
+    given = {name: str(value) for name, value in named.items() if value}
+    return {**options, **given, "connect_timeout": CONNECT_TIMEOUT_S}
+
+
+@contextmanager
+def reaching(params: dict[str, Any]) -> Iterator[None]:
+    """Raise `Unreachable`, with the place, when the server cannot be reached or lets nobody in.
+    All other errors are the code's."""
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        place = " ".join(
+            f"{name}={params[name]}"
+            for name in ("host", "port", "dbname", "user")
+            if name in params
+        )
+        raise Unreachable(f"{why} ({place})") from error
+
+
+def connect(params: dict[str, Any]) -> Any:
+    """A connection in autocommit. Raises `Unreachable`."""
+    with reaching(params):
+        connection = psycopg2.connect(**params)
+        connection.autocommit = True
+        return connection
+
+
+def execute(connection: Any, sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def answer(connection: Any, sql: str, values: list[Any] | None = None) -> Any:
+    """The first value of the first row."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchone()[0]
+
+
+def lasts(connection: Any, params: dict[str, Any]) -> bool:
+    """Whether all statements of this connection meet the same server process.
+
+    PostgreSQL says at the start which process serves a connection: if that is the one that
+    answers, nothing lies between. A pooler makes the number up. One that pools by transaction
+    gives a second connection the process of the first, or the first another process while the
+    second is inside a transaction.
+    """
+    process = "SELECT pg_backend_pid()"
+    first = answer(connection, process)
+    if first == connection.info.backend_pid:
+        return True
+    with closing(connect(params)) as second:
+        second.autocommit = False
+        for _ in range(LOOKS):
+            if answer(second, process) == first or answer(connection, process) != first:
+                return False
+            second.rollback()
+    return True
+
+
+def faults() -> Iterator[str]:
+    """What is wrong with how PostgreSQL is reached, and what to set. Raises `Unreachable`."""
+    aliases = [alias for alias in connections if connections[alias].vendor == "postgresql"]
+    locks = conf.lock_database()
+    for alias in aliases:
+        settings = connections[alias].settings_dict
+        if not settings.get("DISABLE_SERVER_SIDE_CURSORS") and not _lasts(parameters(settings)):
+            yield (
+                f"A pooler lies before database {alias!r} and hands sessions on after each "
+                f"transaction, so commands would fail and locks would not hold."
+            )
+    if locks is not None and aliases and not _lasts(parameters(locks)):
+        yield (
+            "LOCK_DATABASE_URL leads to a pooler that hands sessions on after each transaction, so "
+            "locks would not hold."
+        )
+
+
+def require_that_they_last() -> None:
+    """Raise `Pooled` if a pooler takes sessions away that are needed."""
+    try:
+        found = list(faults())
+    except Unreachable:
+        return  # whoever needs the database waits for it, and says so
+    if found:
+        raise Pooled(" ".join([*found, WHAT_TO_SET]))
+
+
+def _lasts(params: dict[str, Any]) -> bool:
+    with closing(connect(params)) as connection, reaching(params):
+        return lasts(connection, params)

@@ -1,0 +1,126 @@
+"""Behind a pooler: it works with POOLED=on, and says what to set without."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from messaging import checks
+from messaging.exceptions import Pooled
+from messaging.leadership import leadership
+from tests.services import PgBouncer, temporary_folder
+from tests.support.modes import ALIASES, Mode, switched
+from tests.support.processes import Worker, manage
+from tests.support.threads import together
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(
+    PgBouncer.program() is None, reason="pgbouncer is not installed and cannot be installed here"
+)
+
+
+@contextmanager
+def pooler_before(mode: Mode, pool_mode: str = "transaction") -> Iterator[dict[str, str]]:
+    """The environment in which both databases are reached through PgBouncer."""
+    server = urlsplit(mode.env["WRITE_DATABASE_URL"]).port
+    assert server is not None
+    pooler = PgBouncer(temporary_folder("test-pgbouncer"), server, pool_mode)
+    pooler.start()
+    try:
+        names = {env: urlsplit(mode.env[env]).path[1:] for env in ALIASES.values()}
+        yield {**mode.env, **{env: pooler.url(name) for env, name in names.items()}}
+    finally:
+        pooler.wipe()
+
+
+@pytest.fixture
+def pooled(postgresql: Mode) -> Iterator[dict[str, str]]:
+    with pooler_before(postgresql) as env:
+        yield env
+
+
+@pytest.fixture
+def right(postgresql: Mode, pooled: dict[str, str]) -> dict[str, str]:
+    """As docs/poolers.md says."""
+    locks = postgresql.env["WRITE_DATABASE_URL"]
+    return {**pooled, "POOLED": "on", "LOCK_DATABASE_URL": locks}
+
+
+def test_commands_relay_consumer_and_rebuild_work_behind_a_pooler(
+    right: dict[str, str], tmp_path: Path
+) -> None:
+    post = {"command": "NewPost", "actor": "alice", "post": "p", "message": "Hi"}
+    likes = [{"command": "LikePost", "actor": f"p{n}", "post": "p"} for n in range(40)]
+    file = tmp_path / "commands.jsonl"
+    file.write_text("\n".join(map(json.dumps, [post, *likes])))
+    with Worker(right, "runconsumer") as one, Worker(right, "runconsumer") as other:
+        sent = together(*[lambda: manage(right, "sendcommands", str(file))] * 2)
+        assert [(s.returncode, s.stderr[-500:]) for s in sent if s.returncode] == []
+        wait_until(lambda: _standing(right) == (41, 0, 0, 0), "all is published and shown", 60)
+        rebuilt = manage(right, "rebuild", "posts", "--from", "store")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert "generation 2 is live" in rebuilt.stdout
+        verified = manage(right, "verify")
+        assert (verified.returncode, verified.stdout) == (0, "")
+        leaders = sum("relay: at work" in worker.output() for worker in (one, other))
+        assert leaders == 1, "a lock has one holder"
+        assert (one.stop(), other.stop()) == (0, 0)
+
+
+def _standing(env: dict[str, str]) -> tuple[int, ...]:
+    now = json.loads(manage(env, "status", "--json").stdout)
+    return (now["events"], now["outbox"], now["lag"], now["dead_letters"])
+
+
+@pytest.mark.parametrize("command", ["runrelay", "runconsumer", "rebuild"])
+def test_without_the_settings_workers_refuse_and_say_which(
+    pooled: dict[str, str], command: str
+) -> None:
+    with Worker(pooled, command) as worker:
+        assert worker.wait() == 1
+        said = worker.output()
+        assert "POOLED=on" in said
+        assert "LOCK_DATABASE_URL" in said
+
+
+def test_pooled_without_a_database_for_locks_is_refused(pooled: dict[str, str]) -> None:
+    refused = manage({**pooled, "POOLED": "on"}, "runrelay")
+    assert refused.returncode == 1
+    assert "LOCK_DATABASE_URL" in refused.stderr
+
+
+def test_a_database_for_locks_that_is_behind_the_pooler_is_refused(
+    right: dict[str, str], pooled: dict[str, str]
+) -> None:
+    wrong = {**right, "LOCK_DATABASE_URL": pooled["WRITE_DATABASE_URL"]}
+    refused = manage(wrong, "runrelay")
+    assert refused.returncode == 1
+    assert "LOCK_DATABASE_URL leads to a pooler" in refused.stderr
+
+
+def test_the_check_of_the_databases_finds_a_pooler(pooled: dict[str, str]) -> None:
+    assert checks.sessions_last(databases=["default", "read"]) == []
+    with switched(pooled):
+        found = checks.sessions_last(databases=["default", "read"])
+    assert [error.id for error in found] == ["postlog.E006"] * 2
+
+
+def test_no_lock_is_taken_through_a_pooler(pooled: dict[str, str]) -> None:
+    """Whatever was checked at the start: the sessions of two holders would be one."""
+    with switched(pooled):
+        lock = leadership("relay", "default")
+        with pytest.raises(Pooled, match="LOCK_DATABASE_URL"):
+            lock.held()
+
+
+def test_a_pooler_that_keeps_sessions_whole_is_as_good_as_none(postgresql: Mode) -> None:
+    with pooler_before(postgresql, "session") as env, switched(env):
+        assert checks.sessions_last(databases=["default", "read"]) == []
+        one, other = leadership("relay", "default"), leadership("relay", "default")
+        assert (one.held(), other.held()) == (True, False)
+        one.release()
+        wait_until(other.held, "the other takes it")
+        other.release()

@@ -1,0 +1,184 @@
+"""Locks: "another process has it" and "nobody can be asked" are two things, and both are said."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from config.env import database_of
+from messaging import leadership as module
+from messaging.bus import current_bus
+from messaging.eventstore import outbox
+from messaging.eventstore.relay import Relay
+from messaging.leadership import Leadership, leadership
+from messaging.projections import rebuilds
+from messaging.projections.rebuilder import Rebuilder, builders_lock
+from tests.services import free_port
+from tests.support.modes import Mode, new_postgresql, switched
+from tests.support.modes import postgresql as on_the_server
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "postlog")
+    return caplog
+
+
+@contextmanager
+def at_work(relay: Relay) -> Iterator[None]:
+    stop, errors = Flag(), []
+
+    def run() -> None:
+        try:
+            relay.run(stop)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert errors == []
+
+
+@contextmanager
+def taken(lock: Leadership) -> Iterator[None]:
+    assert lock.held()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def locks_in(**changed: Any) -> Any:
+    right = connections["default"].settings_dict
+    return override_settings(POSTLOG_LOCK_DATABASE={**right, **changed})
+
+
+WRONG = {
+    "port": ({"PORT": str(free_port())}, "refused"),
+    "database": ({"NAME": "nowhere"}, 'database "nowhere" does not exist'),
+    "role": ({"USER": "nobody"}, 'role "nobody" does not exist'),
+}
+
+
+@pytest.mark.parametrize(("changed", "why"), WRONG.values(), ids=WRONG)
+def test_a_relay_that_cannot_ask_for_its_lock_says_why_and_tries_again(
+    postgresql: Mode, told: pytest.LogCaptureFixture, changed: dict[str, Any], why: str
+) -> None:
+    with locks_in(**changed):
+        relay = Relay(current_bus())
+    with at_work(relay):
+        wait_until(lambda: told.text.count("Trying again") >= 2, "it tries again")
+    (name, value), *_ = changed.items()
+    assert 'relay: nobody can be asked for the lock "relay"' in told.text
+    assert why in told.text
+    assert {"NAME": "dbname", "USER": "user", "PORT": "port"}[name] + f"={value}" in told.text
+
+
+def test_what_is_wrong_in_another_way_is_not_taken_for_a_server_that_is_away(
+    postgresql: Mode,
+) -> None:
+    with locks_in(OPTIONS={"sslmodus": "require"}):
+        lock = leadership("relay", "default")
+    with pytest.raises(psycopg2.ProgrammingError, match="sslmodus"):
+        lock.held()
+
+
+def test_a_lock_whose_session_was_ended_is_lost_and_that_is_said(
+    postgresql: Mode, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = leadership("relay", "default")
+    with taken(lock):
+        monkeypatch.setattr(module, "BEAT_EVERY_S", 0.0)
+        monkeypatch.setattr(module, "TRUSTED_FOR_S", 3600.0)
+        assert lock.held()
+        on_the_server(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE datname = '{connections['default'].settings_dict['NAME']}' "
+            "AND application_name = 'postlog relay lock'"
+        )
+        assert not lock.held()
+        assert 'the lock "relay"' in told.text
+        assert "is lost" in told.text
+        assert lock.held(), "taken again"
+
+
+def test_a_relay_that_stands_by_says_for_which_lock_and_for_how_long(
+    database: Mode, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TELL_EVERY_S", 0.0)
+    lock = leadership("relay", "default")
+    with taken(lock), at_work(Relay(current_bus())):
+        first = f"relay: standing by: another process has {lock.name}"
+        wait_until(lambda: first in told.text, "it says so at once")
+        wait_until(lambda: "relay: standing by for 1 s" in told.text, "and for how long")
+        lock.release()
+        wait_until(lambda: "relay: at work" in told.text, "it takes over")
+
+
+def test_a_rebuild_that_waits_says_for_which_lock(
+    database: Mode, told: pytest.LogCaptureFixture
+) -> None:
+    current_bus().ensure_topic()
+    rebuilds.ask("posts", "log", "test")
+    lock, rebuilder = builders_lock("posts"), Rebuilder(current_bus())
+    with taken(lock):
+        rebuilder.look(Flag())
+        rebuilder.look(Flag())
+    assert told.text.count(f"rebuild of posts: waiting: another process has {lock.name}") == 1
+    rebuilder.look(Flag())
+    assert rebuilds.active("posts") is None, "it was built"
+
+
+def test_with_a_database_for_locks_and_without_it_is_one_lock(postgresql: Mode) -> None:
+    direct = leadership("relay", "default")
+    with locks_in():
+        named = leadership("relay", "default")
+        with taken(named):
+            assert not direct.held()
+        with taken(direct):
+            assert not named.held()
+
+
+def test_two_installations_share_a_database_for_locks_and_do_not_meet(postgresql: Mode) -> None:
+    name = f"{connections['default'].settings_dict['NAME']}_other"
+    with locks_in(), taken(leadership("relay", "default")):
+        assert not leadership("relay", "default").held()
+        try:
+            with switched(new_postgresql(name)):
+                other = leadership("relay", "default")
+                with taken(other):
+                    assert not leadership("relay", "default").held()
+        finally:
+            for alias in ("default", "read"):
+                on_the_server(f'DROP DATABASE "{name}_{alias}" WITH (FORCE)')
+
+
+def test_one_database_has_the_locks_of_both_sides(postgresql: Mode) -> None:
+    with locks_in(), taken(leadership("relay", "default")), taken(builders_lock("posts")):
+        assert not builders_lock("posts").held()
+        with taken(builders_lock("likes")):
+            assert outbox.waiting() == 0
+
+
+def test_what_django_alone_understands_is_not_handed_to_the_lock(postgresql: Mode) -> None:
+    url = postgresql.env["WRITE_DATABASE_URL"]
+    options = {"server_side_binding": True, "pool": {"min_size": 1}, "isolation_level": 2}
+    config = database_of(url)
+    config["OPTIONS"].update(options)
+    with override_settings(POSTLOG_LOCK_DATABASE=config), taken(leadership("relay", "default")):
+        pass
