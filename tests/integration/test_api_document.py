@@ -17,6 +17,7 @@ from messaging.message import COMMANDS, QUERIES, utc_now
 from messaging.models import Heartbeat
 from tests.support.api import HTML, Api, errors
 from tests.support.modes import Mode, use
+from tests.support.readiness import ready
 
 OTHERS = {"CreateToken", "RestoreReadDb", "FindRebuild"}
 
@@ -162,7 +163,7 @@ def test_ready_when_all_that_it_needs_is_there(database: Mode) -> None:
     now = utc_now()
     Heartbeat.objects.create(role="relay", process="p", at_work=True, since=now, beat_at=now)
     assert Client().get("/health/live").json() == {"status": "ok"}
-    answer = Client().get("/health/ready")
+    answer = ready()
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "failing": {}})
 
 
@@ -171,10 +172,10 @@ def test_not_ready_while_a_database_does_not_answer_but_alive(sqlite: Mode) -> N
     before = {"read": connections.settings["read"]}
     use({"read": {**before["read"], "NAME": "/nowhere/at/all"}})
     try:
-        ready, live = Client().get("/health/ready"), Client().get("/health/live")
+        answer, live = ready(), Client().get("/health/live")
     finally:
         use(before)
-    assert (ready.status_code, list(ready.json()["failing"])) == (503, ["database read"])
+    assert (answer.status_code, list(answer.json()["failing"])) == (503, ["database read"])
     assert live.status_code == 200
 
 
@@ -182,6 +183,6 @@ def test_not_ready_while_migrations_are_missing(sqlite: Mode) -> None:
     current_bus().ensure_topic()
     with connections["read"].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'queries_app'")
-    answer = Client().get("/health/ready")
+    answer = ready()
     assert answer.status_code == 503
     assert "manage.py migrate" in answer.json()["failing"]["database read"]

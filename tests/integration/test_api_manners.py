@@ -21,6 +21,7 @@ from messaging.projections.registry import PROJECTIONS
 from tests.support.api import COMMANDS, Api
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.readiness import ready
 from tests.support.records import record_of
 from tests.support.relaying import publish_all
 
@@ -339,10 +340,6 @@ def test_a_real_record_fits_its_description_and_a_wrong_one_does_not(sqlite: Mod
 
 
 # --- health ----------------------------------------------------------------------------------
-
-
-def ready() -> Any:
-    return Api().client.get("/health/ready")
 
 
 def leading() -> None:

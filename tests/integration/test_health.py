@@ -1,0 +1,105 @@
+"""`/health/ready` answers from a look in the background, and waits for nobody."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+
+from commands_app.commands import NewPost
+from messaging import health, mediator
+from messaging.bus import current_bus
+from messaging.message import Context
+from messaging.models import Heartbeat
+from messaging.projections.registry import PROJECTIONS
+from tests.integration.test_stalls import nobody_moved_for
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.readiness import ready
+from tests.support.relaying import publish_all
+from tests.support.threads import together
+from tests.support.waiting import wait_until
+from tests.support.web import Web
+
+PROBES = 20
+
+
+@pytest.fixture
+def hung(sqlite: Mode) -> Iterator[dict[str, str]]:
+    """An environment with a broker that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as broker:
+        address = f"127.0.0.1:{broker.getsockname()[1]}"
+        yield {**sqlite.env, "KAFKA_BOOTSTRAP_SERVERS": address}
+
+
+def leading() -> None:
+    current_bus().ensure_topic()
+    Heartbeat.objects.create(role="relay", process="p", at_work=True, since=Now(), beat_at=Now())
+
+
+def probe() -> Any:
+    return Client().get("/health/ready")
+
+
+def test_a_flood_of_probes_takes_no_thread_while_the_broker_hangs(hung: dict[str, str]) -> None:
+    with Web(hung, threads=2) as web:
+        probes = [lambda: web.get("/health/ready") for _ in range(PROBES)]
+        answers = together(*probes, lambda: web.get("/health/live"))
+        assert answers.pop().status == 200
+        assert {answer.status for answer in answers} == {503}
+        assert max(answer.seconds for answer in answers) < PROBES, "each would wait for 5 s"
+        wait_until(
+            lambda: web.get("/health/ready").json()["failing"] == {"bus": "BusError"},
+            "the look ends, and names the broker",
+        )
+
+
+def test_while_there_is_no_look_yet_it_is_not_ready_and_says_so(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FIRST_LOOK_S", 0)
+    answer = probe()
+    assert answer.status_code == 503
+    assert "none has ended yet" in answer.json()["failing"]["look"]
+
+
+def test_a_look_that_is_too_old_is_not_trusted(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LOOK_EVERY_S", 3_600)
+    leading()
+    assert ready().status_code == 200
+    looker = health._looking._looker
+    assert looker is not None
+    looker.last = health.Look(time.monotonic() - health.TOO_OLD_S - 1, {})
+    looker.asking = "bus"
+    answer = probe()
+    assert answer.status_code == 503
+    assert answer.json()["failing"]["look"] == "the last one ended 16 s ago: waiting for bus"
+
+
+def test_it_looks_again_by_itself(database: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LOOK_EVERY_S", 0.1)
+    current_bus().ensure_topic()
+    assert "relay" in ready().json()["failing"]
+    leading()
+    wait_until(lambda: probe().status_code == 200, "it is ready without being started again")
+
+
+def test_partitions_that_nobody_reads_are_not_ready(database: Mode) -> None:
+    leading()
+    mediator.send(NewPost(message="Hi"), Context(actor="alice"))
+    publish_all()
+    for projection in PROJECTIONS.values():
+        consume_all(projection)
+    nobody_moved_for(20)
+    assert ready().status_code == 200, "it is only level"
+    mediator.send(NewPost(message="Hi"), Context(actor="alice"))
+    publish_all()
+    nobody_moved_for(20)
+    answer = ready()
+    assert answer.status_code == 503
+    assert "stalled" in answer.json()["failing"]["lag"]

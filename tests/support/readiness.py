@@ -1,0 +1,19 @@
+"""Asking `/health/ready` for what is so now, not a few seconds ago."""
+
+from typing import Any
+
+from django.test import Client
+
+from messaging import health
+from tests.support.waiting import wait_until
+
+
+def ready() -> Any:
+    """The answer by a look that begins now."""
+    health._looking.stop()
+    return wait_until(_after_a_look, "a look ends")
+
+
+def _after_a_look() -> Any:
+    answer = Client().get("/health/ready")
+    return None if "look" in answer.json()["failing"] else answer
