@@ -122,7 +122,7 @@ def consumed(*, poison: bool, meanwhile: bool = False) -> tuple[float, float]:
     reader = bus.reader(at)
     begun = time.perf_counter()
     while at != ends:
-        records = reader.poll(timeout_s=1, max_records=1_000)
+        records = reader.poll(timeout_s=1, max_records=1_000).records
         if records:
             delivery.take(records)
         at |= {partition: part[-1].offset + 1 for partition, part in records.items()}

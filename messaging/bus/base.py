@@ -6,7 +6,7 @@ order in which they were published. Delivery is at least once: consumers drop re
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
@@ -28,12 +28,22 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is read. Offsets of a partition are dense."""
+    """What is read. Offsets of a partition are dense, except those that hold no record."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    gap: int = 0  # how many offsets directly before it hold no record (Kafka's control records)
+
+
+class Fetched(NamedTuple):
+    """The answer of `Reader.poll`. A partition is in one of the two at most."""
+
+    records: dict[int, list[Record]]
+    # Partitions that gave no record although the position moved: over offsets that hold none.
+    # Maps each to its position now; `gap` of the next record is counted from there.
+    passed: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,7 @@ class Polled(NamedTuple):
     assignment: frozenset[int]
     changed: bool  # the assignment changed: `records` is empty, seek every partition of it now
     records: dict[int, list[Record]]
+    passed: dict[int, int]  # as in `Fetched`
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -112,7 +123,7 @@ class Reader(ABC):
     """Reads partitions outside any group. Used by one thread."""
 
     @abstractmethod
-    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+    def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         """As `Subscription.poll`: the records after those returned last."""
 
     @abstractmethod
@@ -159,24 +170,42 @@ class Bus(ABC):
 
         Raises `OffsetOutOfRange` if one of them is not there (any more).
         """
-        if start >= stop:
+        yield from self.read_ranges({partition: (start, stop)})
+
+    def read_ranges(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[list[Record]]:
+        """Read several partitions through one reader, each from its start to its stop, as
+        `read` does one. A batch holds records of one partition."""
+        left = {p: start for p, (start, stop) in ranges.items() if start < stop}
+        if not left:
             return
-        reader = self.reader({partition: start})
+        reader = self.reader(left)
         deadline = time.monotonic() + READ_TIMEOUT_S
         try:
-            while start < stop:
-                found = reader.poll(timeout_s=1, max_records=READ_BATCH).get(partition, [])
-                records = [record for record in found if record.offset < stop]
-                if records:
-                    yield records
-                    start = records[-1].offset + 1
+            while left:
+                fetched = reader.poll(timeout_s=1, max_records=READ_BATCH)
+                positions = {p: part[-1].offset + 1 for p, part in fetched.records.items()}
+                for partition, part in fetched.records.items():
+                    if wanted := [one for one in part if one.offset < ranges[partition][1]]:
+                        yield wanted
+                for partition, position in (positions | fetched.passed).items():
+                    left[partition] = position
                     deadline = time.monotonic() + READ_TIMEOUT_S
-                elif (end := self.end_offsets()[partition]) < stop:
-                    raise OffsetOutOfRange(partition, stop, self.begin_offsets()[partition], end)
-                elif time.monotonic() > deadline:
-                    raise BusError(f"Partition {partition} gave nothing for {READ_TIMEOUT_S} s.")
+                left = {p: position for p, position in left.items() if position < ranges[p][1]}
+                if left and not positions and not fetched.passed:
+                    self._require_ends(ranges, left)
+                    if time.monotonic() > deadline:
+                        raise BusError(
+                            f"Partitions {sorted(left)} gave nothing for {READ_TIMEOUT_S} s."
+                        )
         finally:
             reader.close()
+
+    def _require_ends(self, ranges: Mapping[int, tuple[int, int]], left: Iterable[int]) -> None:
+        ends = self.end_offsets()
+        for partition in left:
+            if ends[partition] < (stop := ranges[partition][1]):
+                first = self.begin_offsets()[partition]
+                raise OffsetOutOfRange(partition, stop, first, ends[partition])
 
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Let go of connections. It can be used again."""

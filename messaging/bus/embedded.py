@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from messaging.bus.base import (
     Bus,
+    Fetched,
     Identity,
     Message,
     Polled,
@@ -109,6 +110,11 @@ class EmbeddedBus(Bus):
             found = [Record(partition, o, _bytes(k), _bytes(v)) for o, k, v in rows]
         if not found or found[0].offset != start:
             raise self.out_of_range(partition, start)
+        if found[-1].offset != start + len(found) - 1:
+            raise Loss(
+                f"Partition {partition}: records are missing from the embedded log between "
+                f"offsets {start} and {found[-1].offset}. Run `manage.py rebuild --from store`."
+            )
         return found
 
     def out_of_range(self, partition: int, offset: int) -> Loss:
@@ -166,13 +172,13 @@ class EmbeddedReader(Reader):
         self.paused: set[int] = set()
         self._turn = 0  # which partition is read first
 
-    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+    def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         deadline = time.monotonic() + timeout_s
         pause = SHORTEST_POLL_S
         while not (records := self.take(max_records)) and time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_S)
-        return records
+        return Fetched(records, {})
 
     def take(self, max_records: int) -> dict[int, list[Record]]:
         """What is there now."""
@@ -212,10 +218,10 @@ class EmbeddedSubscription(Subscription):
             if self._assignment_changed():
                 self._reader.positions.clear()
                 self._reader.paused &= self._assignment  # one that comes back later is not paused
-                return Polled(self._assignment, True, {})
+                return Polled(self._assignment, True, {}, {})
             records = self._reader.take(max_records)
             if records or time.monotonic() >= deadline:
-                return Polled(self._assignment, False, records)
+                return Polled(self._assignment, False, records, {})
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_S)
 

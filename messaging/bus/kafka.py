@@ -27,6 +27,7 @@ from kafka.net.compat import KafkaNetClient
 
 from messaging.bus.base import (
     Bus,
+    Fetched,
     Identity,
     Message,
     Polled,
@@ -328,11 +329,12 @@ class KafkaReader(Reader):
         self._consumer.assign(list(at))
         for partition, offset in at.items():
             self._consumer.seek(partition, offset)
+        self._told = dict(positions)
 
-    def poll(self, *, timeout_s: float, max_records: int) -> dict[int, list[Record]]:
+    def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         with bus_errors(self._bus):
             found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
-        return _records(found)
+        return _fetched(self._consumer, found, self._told)
 
     def close(self) -> None:
         self._consumer.close()
@@ -342,6 +344,7 @@ class KafkaSubscription(Subscription):
     def __init__(self, bus: KafkaBus, group: str) -> None:
         self._bus = bus
         self._paused: set[int] = set()
+        self._told: dict[int, int] = {}  # the next offset of each partition that was sought
         assignor = CooperativeStickyAssignor()
         self._consumer = bus.consumer(
             group_id=group, partition_assignment_strategy=(assignor,), **GROUP
@@ -361,7 +364,8 @@ class KafkaSubscription(Subscription):
             if self._listener.changed:
                 return self._changed()
             if found or not left:
-                return Polled(self._assignment(), False, _records(found))
+                fetched = _fetched(self._consumer, found, self._told)
+                return Polled(self._assignment(), False, *fetched)
 
     def _finish_joining(self) -> None:
         """Ask again for a join that took longer than the poll.
@@ -379,7 +383,8 @@ class KafkaSubscription(Subscription):
         self._consumer.pause(*self._consumer.assignment())
         assignment = self._assignment()
         self._paused &= assignment  # a partition that comes back later is not paused
-        return Polled(assignment, True, {})
+        self._told.clear()
+        return Polled(assignment, True, {}, {})
 
     def _assignment(self) -> frozenset[int]:
         # The group hands out all partitions of the topic. Those beyond the configured count stay
@@ -390,6 +395,7 @@ class KafkaSubscription(Subscription):
     def seek(self, partition: int, offset: int) -> None:
         at = self._at(partition)
         self._consumer.seek(at, offset)
+        self._told[partition] = offset
         if partition not in self._paused:
             self._consumer.resume(at)
 
@@ -454,8 +460,32 @@ def bus_errors(bus: KafkaBus) -> Iterator[None]:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
 
 
-def _records(found: Any) -> dict[int, list[Record]]:
-    return {
-        at.partition: [Record(r.partition, r.offset, r.key, r.value) for r in part]
-        for at, part in found.items()
-    }
+def _fetched(consumer: Any, found: Any, told: dict[int, int]) -> Fetched:
+    """What a poll gave, counted from the offsets told last, which are moved on.
+
+    The client reads on from its position without a break and moves it over control records
+    and what compaction removed. So what it did not return on the way holds no record.
+    """
+    records = {at.partition: _records(part, told[at.partition]) for at, part in found.items()}
+    for partition, part in records.items():
+        told[partition] = part[-1].offset + 1
+    passed = {}
+    for at, state in consumer._subscription.assignment.items():
+        offset = told.get(at.partition)
+        if offset is None or at.partition in records or state.position is None:
+            continue
+        if state.position.offset > offset:
+            passed[at.partition] = told[at.partition] = state.position.offset
+    return Fetched(records, passed)
+
+
+def _records(part: Any, expected: int) -> list[Record]:
+    if part[0].offset == expected and part[-1].offset == expected + len(part) - 1:
+        return [Record(r.partition, r.offset, r.key, r.value) for r in part]
+    records = []
+    for r in part:
+        if r.offset < expected:
+            raise Loss(f"Partition {r.partition}: asked for offset {expected}, got {r.offset}.")
+        records.append(Record(r.partition, r.offset, r.key, r.value, r.offset - expected))
+        expected = r.offset + 1
+    return records

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from threading import Event as Flag
 
 from django.db import connections
@@ -87,11 +88,12 @@ class Consumer:
         self._gaps.report(self._delivery.generation)
         self._retries.look(self._delivery.generation, self._positions)
         self._level.confirm(self._delivery.generation, self._positions)
-        if not polled.records:
+        if not polled.records and not polled.passed:
             return
         require_dense(polled.records, self._positions)
         try:
-            halted = self._delivery.take(polled.records)
+            self._pass_over(polled.passed)
+            halted = self._delivery.take(polled.records) if polled.records else {}
         except LostPartition as error:
             log.info("%s: another consumer was first, or a rebuild. %s", self._name, error)
             self._seek(subscription, polled.assignment)
@@ -100,6 +102,11 @@ class Consumer:
             self._positions[partition] = records[-1].offset + 1
         for partition in halted:
             subscription.pause(partition)
+
+    def _pass_over(self, passed: Mapping[int, int]) -> None:
+        if passed:
+            self._delivery.pass_over({p: (self._positions[p], to) for p, to in passed.items()})
+            self._positions |= passed
 
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
         """Seek every assigned partition in the live generation.

@@ -76,14 +76,17 @@ class Follower:
         deadline = time.monotonic() + PATIENCE_S
         while self.left(wanted):
             go_on()
-            records = self._reader.poll(timeout_s=0.5, max_records=BATCH)
-            if not records:
+            records, passed = self._reader.poll(timeout_s=0.5, max_records=BATCH)
+            if not records and not passed:
                 if time.monotonic() > deadline:
                     raise BusError(f"The log gave nothing for {PATIENCE_S} s.")
                 continue
             deadline = time.monotonic() + PATIENCE_S
             require_dense(records, self._positions)
-            for reason in take(records).values():
-                raise Loss(reason)
-            for partition, part in records.items():
-                self._positions[partition] = part[-1].offset + 1
+            if records:
+                for reason in take(records).values():
+                    raise Loss(reason)
+            if passed:
+                self._delivery.pass_over({p: (self._positions[p], to) for p, to in passed.items()})
+            self._positions |= passed
+            self._positions |= {p: part[-1].offset + 1 for p, part in records.items()}

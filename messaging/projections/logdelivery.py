@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from django.db import transaction
+
 from messaging.bus.base import Record
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
 from messaging.projections.batch import Decoded
 from messaging.projections.delivery import Delivery, Halted
 from messaging.projections.registry import Projection
+from messaging.projections.rowstore import DATABASE
 
 
 def _alone(count: int) -> None:
@@ -31,13 +34,20 @@ class LogDelivery(Delivery[Record]):
         """Deliver what a poll gave."""
         return self.deliver(flat(records))
 
+    def pass_over(self, moves: Mapping[int, tuple[int, int]]) -> None:
+        """Move the checkpoints, from and to these offsets, over offsets that hold no record.
+        Raises `LostPartition` as `take` does."""
+        with transaction.atomic(using=DATABASE):
+            checkpoints.advance(self.projection.name, self.generation, moves)
+            self._alongside(0)
+
     def decode(self, items: Sequence[Record]) -> list[Decoded]:
         return batch.decode(self.projection, items)
 
     def advance(self, items: Sequence[Record]) -> None:
         moves: dict[int, tuple[int, int]] = {}
         for record in items:
-            first, _ = moves.get(record.partition, (record.offset, 0))
+            first, _ = moves.get(record.partition, (record.offset - record.gap, 0))
             moves[record.partition] = (first, record.offset + 1)
         checkpoints.advance(self.projection.name, self.generation, moves)
         self._alongside(len(items))
@@ -51,10 +61,12 @@ def flat(records: Mapping[int, Sequence[Record]]) -> list[Record]:
 
 
 def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
-    """Raise `Loss` unless the records begin at the checkpoints and no offset is missing."""
+    """Raise `Loss` unless the records begin at the checkpoints and no offset is missing, those
+    apart that hold no record."""
     for partition, part in records.items():
         expected = positions[partition]
-        if part[0].offset != expected or part[-1].offset != expected + len(part) - 1:
+        offsets = len(part) + sum(record.gap for record in part)
+        if part[0].offset - part[0].gap != expected or part[-1].offset != expected + offsets - 1:
             raise Loss(
                 f"Partition {partition}: expected {len(part)} records from offset {expected}, got "
                 f"{part[0].offset} to {part[-1].offset}. Records are missing from the log. Run "

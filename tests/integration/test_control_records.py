@@ -1,0 +1,122 @@
+"""Offsets that hold no record, because Kafka's transactions put their markers there, stop
+nothing; a record that is missing does."""
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from commands_app.commands import EditMessage, LikePost, NewPost
+from messaging import codec, mediator
+from messaging.bus import current_bus
+from messaging.bus.base import Message, partition_of
+from messaging.eventstore.models import Stream
+from messaging.eventstore.scan import events_of
+from messaging.exceptions import OffsetOutOfRange
+from messaging.message import Context
+from messaging.overview import overview
+from messaging.projections import checkpoints
+from messaging.projections.models import Checkpoint
+from queries_app.projections import posts
+from tests.integration.test_restore_events import wipe_store
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.processes import Worker, here, manage
+from tests.support.rebuilding import rebuild, some_posts
+from tests.support.relaying import publish_all
+from tests.support.transactions import transaction
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+def copies() -> list[Message]:
+    """The records of all stored events once more, as a program that copies the topic writes."""
+    streams = list(Stream.objects.values_list("pk", flat=True))
+    return [
+        Message(
+            str(one.envelope.stream_id),
+            codec.encode_record(one.envelope, one.data),
+        )
+        for one in events_of(streams)
+    ]
+
+
+def drained() -> bool:
+    found = overview()
+    return found["outbox"] == 0 and found["lag"] == 0
+
+
+def test_reading_ends_at_an_end_that_is_a_control_record(postgresql: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    transaction(postgresql, copies())
+    transaction(postgresql, copies(), commit=False)
+    bus, partition = current_bus(), partition_of(str(post_id), 12)
+    assert bus.end_offsets()[partition] == 5, "three records and two markers"
+    found = [one for part in bus.read(partition, 0, 5) for one in part]
+    assert [(one.offset, one.gap) for one in found] == [(0, 0), (1, 0), (3, 1)]
+    assert list(bus.read(partition, 4, 5)) == []
+    ranges = dict.fromkeys(range(12), (0, 0)) | {partition: (1, 4)}
+    assert [one.offset for part in bus.read_ranges(ranges) for one in part] == [1, 3]
+
+
+def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: Mode) -> None:
+    some_posts()
+    with Worker(postgresql.env, "runconsumer") as consumer:
+        wait_until(drained, "all is consumed", 60)
+        transaction(postgresql, copies())
+        transaction(postgresql, copies(), commit=False)
+        wait_until(drained, "the lag of markers alone becomes 0", 60)
+        some_posts()
+        wait_until(drained, "what follows the markers is consumed", 60)
+        transaction(postgresql, copies(), commit=False)
+        assert consumer.stop() == 0
+    ends = current_bus().end_offsets()
+    with Worker(postgresql.env, "runconsumer") as consumer:
+        wait_until(drained, "a worker starts before a marker", 60)
+        assert consumer.stop() == 0
+    assert current_bus().end_offsets() == ends, "the relay had nothing to publish again"
+    for row in Checkpoint.objects.filter(projection="posts"):
+        assert row.offset == ends[row.partition]
+    for source in ("log", "store"):
+        built = rebuild(posts, source)
+        assert built.state == "done", built.error
+        assert_read_models_equal_the_fold(built.generation)
+    verified = manage(postgresql.env, "verify")
+    assert (verified.returncode, verified.stdout) == (0, "")
+
+
+def test_a_store_is_restored_from_a_log_with_transactions(postgresql: Mode) -> None:
+    some_posts()
+    count = len(copies())
+    publish_all()
+    transaction(postgresql, copies())
+    transaction(postgresql, copies(), commit=False)
+    wipe_store()
+    done = here("restore-events")
+    assert f"{count} events of 6 streams were restored" in done.stdout, done.stderr
+    with Worker(postgresql.env, "runconsumer") as consumer:
+        wait_until(drained, "the relay accepts the history", 60)
+        assert consumer.stop() == 0
+    assert assert_read_models_equal_the_fold() == 6
+
+
+def test_a_record_deleted_behind_a_marker_still_halts(postgresql: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    with Worker(postgresql.env, "runconsumer") as consumer:
+        wait_until(drained, "all is consumed", 60)
+        assert consumer.stop() == 0
+    transaction(postgresql, copies())
+    mediator.send(EditMessage(post_id=post_id, message="deleted unseen"), ALICE)
+    publish_all()
+    mediator.send(LikePost(post_id=post_id), ALICE)
+    publish_all()
+    partition = partition_of(str(post_id), 12)
+    admin = KafkaAdminClient(bootstrap_servers=postgresql.env["KAFKA_BOOTSTRAP_SERVERS"])
+    admin.delete_records({TopicPartition(postgresql.env["KAFKA_TOPIC"], partition): 4})
+    admin.close()
+    with Worker(postgresql.env, "runconsumer", "--no-relay") as consumer:
+        assert consumer.wait(60) == 1
+        assert "Records were lost" in consumer.output()
+    at = checkpoints.offsets("posts", 1, [partition])[partition]
+    with pytest.raises(OffsetOutOfRange):
+        list(current_bus().read(partition, at, 5))
