@@ -27,6 +27,13 @@ class Message(NamedTuple):
     value: bytes  # a CloudEvents JSON document
 
 
+class Place(NamedTuple):
+    """Where a message stands in the log. The offset is -1 if the broker did not say."""
+
+    partition: int
+    offset: int
+
+
 class Record(NamedTuple):
     """What is read. Offsets of a partition are dense, except those that hold no record."""
 
@@ -84,9 +91,10 @@ class Publisher(ABC):
         self.send(messages)()
 
     @abstractmethod
-    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
+    def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
         """Hand the messages over. What is returned waits until they are durable, as `publish`
-        does; until then more can be sent, which goes out behind them."""
+        does, and says where each of them stands; until then more can be sent, which goes out
+        behind them."""
 
     @abstractmethod
     def close(self) -> None:
@@ -125,6 +133,10 @@ class Reader(ABC):
     @abstractmethod
     def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         """As `Subscription.poll`: the records after those returned last."""
+
+    @abstractmethod
+    def pause(self, partition: int) -> None:
+        """Read no more of it."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -172,9 +184,11 @@ class Bus(ABC):
         """
         yield from self.read_ranges({partition: (start, stop)})
 
-    def read_ranges(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[list[Record]]:
+    def read_ranges(
+        self, ranges: Mapping[int, tuple[int, int]], *, batch: int = READ_BATCH
+    ) -> Iterator[list[Record]]:
         """Read several partitions through one reader, each from its start to its stop, as
-        `read` does one. A batch holds records of one partition."""
+        `read` does one. A batch holds at most `batch` records, all of one partition."""
         left = {p: start for p, (start, stop) in ranges.items() if start < stop}
         if not left:
             return
@@ -182,15 +196,17 @@ class Bus(ABC):
         deadline = time.monotonic() + READ_TIMEOUT_S
         try:
             while left:
-                fetched = reader.poll(timeout_s=1, max_records=READ_BATCH)
+                fetched = reader.poll(timeout_s=1, max_records=batch)
                 positions = {p: part[-1].offset + 1 for p, part in fetched.records.items()}
                 for partition, part in fetched.records.items():
                     if wanted := [one for one in part if one.offset < ranges[partition][1]]:
                         yield wanted
                 for partition, position in (positions | fetched.passed).items():
-                    left[partition] = position
                     deadline = time.monotonic() + READ_TIMEOUT_S
-                left = {p: position for p, position in left.items() if position < ranges[p][1]}
+                    left[partition] = position
+                    if position >= ranges[partition][1]:
+                        del left[partition]
+                        reader.pause(partition)
                 if left and not positions and not fetched.passed:
                     self._require_ends(ranges, left)
                     if time.monotonic() > deadline:

@@ -17,6 +17,7 @@ from messaging.bus.base import (
     Fetched,
     Identity,
     Message,
+    Place,
     Polled,
     Publisher,
     Reader,
@@ -130,11 +131,11 @@ class EmbeddedPublisher(Publisher):
     def __init__(self, bus: EmbeddedBus) -> None:
         self._bus = bus
 
-    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
-        self._commit(messages)
-        return lambda: None
+    def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
+        places = self._commit(messages)
+        return lambda: places
 
-    def _commit(self, messages: Sequence[Message]) -> None:
+    def _commit(self, messages: Sequence[Message]) -> list[Place]:
         topic = self._bus.topic
         with bus_errors(), transaction.atomic(using=DATABASE, durable=True):
             lock = Log.objects.select_for_update().filter(topic=topic)
@@ -160,6 +161,7 @@ class EmbeddedPublisher(Publisher):
                 end.next_offset += 1
             LogRecord.objects.bulk_create(records)
             LogPartition.objects.bulk_update(touched.values(), ["next_offset"])
+        return [Place(record.partition, record.offset) for record in records]
 
     def close(self) -> None:
         pass
@@ -179,6 +181,9 @@ class EmbeddedReader(Reader):
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL_S)
         return Fetched(records, {})
+
+    def pause(self, partition: int) -> None:
+        self.paused.add(partition)
 
     def take(self, max_records: int) -> dict[int, list[Record]]:
         """What is there now."""

@@ -30,6 +30,7 @@ from messaging.bus.base import (
     Fetched,
     Identity,
     Message,
+    Place,
     Polled,
     Publisher,
     Reader,
@@ -255,7 +256,7 @@ class KafkaPublisher(Publisher):
             max_block_ms=int(bus.publish_timeout_s * 1000),
         )
 
-    def send(self, messages: Sequence[Message]) -> Callable[[], None]:
+    def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
         for key, value in messages:
             if len(value) > LARGEST_EVER:
                 raise Loss(
@@ -265,9 +266,9 @@ class KafkaPublisher(Publisher):
         with self._closing_on_error():
             futures = self._newest = self._send(messages)
 
-        def wait() -> None:
+        def wait() -> list[Place]:
             with self._closing_on_error():
-                self._wait(futures)
+                return self._wait(futures)
 
         return wait
 
@@ -287,7 +288,7 @@ class KafkaPublisher(Publisher):
         except ValueError as error:  # the client's, for a partition or a topic that is gone
             raise BusError(f"Kafka: the topic is not as it was: {error}") from error
 
-    def _wait(self, futures: list[Any]) -> None:
+    def _wait(self, futures: list[Any]) -> list[Place]:
         if futures is self._newest:
             # Nothing follows that could fill the client's batches: do not let them linger.
             self._producer.flush(timeout=self._bus.publish_timeout_s)
@@ -297,6 +298,7 @@ class KafkaPublisher(Publisher):
                 future.get(timeout=max(0.001, deadline - time.monotonic()))
             if not future.succeeded():
                 raise BusError(f"not acknowledged: {future.exception}")
+        return [Place(future.value.partition, future.value.offset) for future in futures]
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:
@@ -335,6 +337,9 @@ class KafkaReader(Reader):
         with bus_errors(self._bus):
             found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
         return _fetched(self._consumer, found, self._told)
+
+    def pause(self, partition: int) -> None:
+        self._consumer.pause(TopicPartition(self._bus.topic, partition))
 
     def close(self) -> None:
         self._consumer.close()

@@ -2,7 +2,8 @@
 
 from messaging import codec
 from messaging.bus.base import Bus, Identity
-from messaging.eventstore.models import Event, LogIdentity
+from messaging.bus.proof import Proof, require_proofs
+from messaging.eventstore.models import Acknowledged, Event, LogIdentity
 from messaging.exceptions import Loss, Unreadable
 from messaging.message import Envelope
 
@@ -30,19 +31,26 @@ def require_no_other_log(identity: Identity) -> None:
         )
 
 
-def require_same_history(bus: Bus) -> None:
-    """Raise `Loss` unless the last records of each partition stand in the store.
+def require_same_history(bus: Bus, *, tail: int = 0) -> None:
+    """Raise `Loss` unless each partition still holds the last record that it acknowledged, and
+    all after that, and at least the last `tail` ones, stand in the store.
 
     They do not after the store was put back to an earlier copy of itself: publishing
-    would then begin a second history beside the one that consumers know.
+    would then begin a second history beside the one that consumers know. The acknowledged
+    record is missing after the log was put back.
     """
-    firsts = bus.begin_offsets()
-    for partition, end in bus.end_offsets().items():
-        start = max(firsts[partition], end - TAIL)
-        for records in bus.read(partition, start, end):
-            for record in records:
-                if record.value is not None:
-                    _require_stored(partition, record.offset, record.value)
+    known = {row.partition: row for row in Acknowledged.objects.all()}
+    proofs = {p: Proof(row.offset, f"event {row.event_id}") for p, row in known.items()}
+    require_proofs(bus, proofs, "this store published")
+    firsts, ends = bus.begin_offsets(), bus.end_offsets()
+    ranges = {}
+    for partition, end in ends.items():
+        after = known[partition].offset + 1 if partition in known else end - TAIL
+        ranges[partition] = (max(firsts[partition], min(after, end - tail)), end)
+    for records in bus.read_ranges(ranges):
+        for record in records:
+            if record.value is not None:
+                _require_stored(record.partition, record.offset, record.value)
 
 
 def _require_stored(partition: int, offset: int, value: bytes) -> None:

@@ -92,6 +92,17 @@ class Snapshot(models.Model):
         return f"{self.stream_id} v{self.version}"
 
 
+class Acknowledged(models.Model):
+    """The last record of a partition that the log has acknowledged to a relay."""
+
+    partition = models.IntegerField(primary_key=True)
+    offset = models.BigIntegerField()
+    event_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} offset {self.offset}"
+
+
 class LogIdentity(models.Model):
     """Which log this store has published to (one row)."""
 

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
-from messaging.bus.base import Message
+from messaging.bus.base import Message, Place
 from messaging.eventstore.models import Outbox
 from messaging.eventstore.statements import DATABASE
 
@@ -28,7 +28,11 @@ ORDER BY o.position
 # Nobody waits for the disk: if a crash takes this back, the events are published again.
 REMOVE = """
 BEGIN; SET LOCAL synchronous_commit = off;
-DELETE FROM eventstore_outbox WHERE position = ANY(%s); COMMIT
+DELETE FROM eventstore_outbox WHERE position = ANY(%s); {acknowledge}; COMMIT
+"""
+ACKNOWLEDGE = """
+INSERT INTO eventstore_acknowledged ("partition", "offset", event_id) VALUES {marks}
+ON CONFLICT ("partition") DO UPDATE SET "offset" = excluded."offset", event_id = excluded.event_id
 """
 IDS = ("event_id", "stream_id", "command_id", "correlation_id", "causation_id")
 RECORDED_AT = 3  # its place after the first four columns
@@ -37,6 +41,7 @@ RECORDED_AT = 3  # its place after the first four columns
 class Pending(NamedTuple):
     position: int
     message: Message
+    event_id: str
 
 
 def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
@@ -55,16 +60,28 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     return [_pending(row) for row in rows]
 
 
-def remove(positions: Sequence[int]) -> None:
-    """Forget these: the log has acknowledged them."""
+def remove(pending: Sequence[Pending], places: Sequence[Place]) -> None:
+    """Forget these: the log has acknowledged them at these places, the last of which each
+    partition has to hold from now on."""
     connection = connections[DATABASE]
+    native = connection.features.has_native_uuid_field
+    last = {
+        place.partition: (place.offset, one.event_id if native else one.event_id.replace("-", ""))
+        for one, place in zip(pending, places, strict=True)
+        if place.offset >= 0
+    }
+    values = [value for partition, known in last.items() for value in (partition, *known)]
+    mark = "(%s, %s, %s::uuid)" if native else "(%s, %s, %s)"
+    acknowledge = ACKNOWLEDGE.format(marks=", ".join([mark] * len(last))) if last else "SELECT 1"
+    positions = [one.position for one in pending]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(REMOVE, [list(positions)])
-        else:
+            cursor.execute(REMOVE.format(acknowledge=acknowledge), [positions, *values])
+            return
+        with transaction.atomic(using=DATABASE):
             marks = ", ".join(["%s"] * len(positions))
-            sql = f"DELETE FROM eventstore_outbox WHERE position IN ({marks})"
-            cursor.execute(sql, list(positions))
+            cursor.execute(f"DELETE FROM eventstore_outbox WHERE position IN ({marks})", positions)
+            cursor.execute(acknowledge, values)
 
 
 def waiting() -> int:
@@ -77,7 +94,7 @@ def _pending(row: tuple[Any, ...]) -> Pending:
     if rest[RECORDED_AT].tzinfo is None:  # SQLite keeps no zone: it is UTC
         rest[RECORDED_AT] = rest[RECORDED_AT].replace(tzinfo=UTC)
     document = codec.encode_document(data, event_id, stream_id, *rest)
-    return Pending(position, Message(stream_id, document))
+    return Pending(position, Message(stream_id, document), event_id)
 
 
 def _not_in(connection: BaseDatabaseWrapper, positions: Collection[int]) -> tuple[str, list[Any]]:

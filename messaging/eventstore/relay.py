@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from django.db import connections
 
-from messaging.bus.base import Bus, Publisher
+from messaging.bus.base import Bus, Place, Publisher
 from messaging.eventstore import history, outbox
+from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
 from messaging.leadership import Wait, leadership
 from messaging.transient import is_away, reason, require_writable
@@ -30,8 +31,8 @@ LONGEST_BACKOFF_S = 10.0
 class Sent(NamedTuple):
     """A batch that is on its way to the log."""
 
-    positions: list[int]
-    wait: Callable[[], None]
+    pending: list[Pending]
+    wait: Callable[[], list[Place]]
 
 
 class Relay:
@@ -79,14 +80,16 @@ class Relay:
         require_writable(DATABASE)
         self._bus.ensure_topic()
         self._require_same_log()
-        history.require_same_history(self._bus)
+        history.require_same_history(self._bus, tail=history.TAIL)
         log.info("relay: at work")
         self._publisher = self._bus.publisher()
         pause = SHORTEST_POLL_S
         try:
             while not stop.is_set() and while_held():
                 if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
+                    self._finish(while_held)  # else its own records would have to be looked up
                     self._require_same_log()
+                    history.require_same_history(self._bus)
                 if self.publish_next(while_held):
                     pause = SHORTEST_POLL_S
                 else:
@@ -104,12 +107,11 @@ class Relay:
         While the broker works on one batch, the next is read and sent behind it.
         """
         assert self._publisher is not None
-        before = self._on_the_way.positions if self._on_the_way else ()
-        pending = outbox.oldest(BATCH, without=before)
+        before = self._on_the_way.pending if self._on_the_way else ()
+        pending = outbox.oldest(BATCH, without=[one.position for one in before])
         # Between reading and sending this process may have been frozen for a long time.
         if pending and while_held():
-            wait = self._publisher.send([one.message for one in pending])
-            sent = Sent([one.position for one in pending], wait)
+            sent = Sent(pending, self._publisher.send([one.message for one in pending]))
         else:
             sent = None
         self._finish(while_held)
@@ -120,9 +122,9 @@ class Relay:
         """Wait for the acknowledgements, and only then delete the rows, if the lock is still
         held: otherwise they are the next relay's, which publishes them once more."""
         if self._on_the_way is not None:
-            self._on_the_way.wait()
+            places = self._on_the_way.wait()
             if while_held():
-                outbox.remove(self._on_the_way.positions)
+                outbox.remove(self._on_the_way.pending, places)
             self._on_the_way = None
 
     def _require_same_log(self) -> None:

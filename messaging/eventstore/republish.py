@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import connections
+from django.db import connections, transaction
 
 from messaging.bus.base import Bus
 from messaging.dbvalues import db_uuid
-from messaging.eventstore.models import LogIdentity, Stream
+from messaging.eventstore.models import Acknowledged, LogIdentity, Stream
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 
@@ -43,7 +43,9 @@ def accept(bus: Bus) -> str:
     none. Returns the log's identity."""
     bus.ensure_topic()
     identity = str(bus.identity())
-    LogIdentity.objects.update_or_create(id=1, defaults={"identity": identity})
+    with transaction.atomic(using=DATABASE):
+        Acknowledged.objects.all().delete()  # by the log as it was
+        LogIdentity.objects.update_or_create(id=1, defaults={"identity": identity})
     return identity
 
 

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from messaging.bus.base import Bus
+from messaging.bus.proof import proofs_before
 from messaging.exceptions import BusError, CodeAtFault, Loss, UnknownMessage
 from messaging.message import utc_now
 from messaging.projections import checkpoints, generations, rebuilds
@@ -97,10 +98,11 @@ class Builder:
                     "The log does not hold all events any more: its partitions begin at offsets "
                     f"{sorted(set(offsets.values()))}. Run `manage.py rebuild --from store`."
                 )
+        proofs = proofs_before(self._bus, offsets)
         with transaction.atomic(using=DATABASE, durable=True):
             self._change(state=state, events_total=total)
             name, generation = self._projection.name, self._rebuild.generation
-            checkpoints.begin_at(name, generation, identity, offsets)
+            checkpoints.begin_at(name, generation, identity, offsets, proofs)
 
     def _fill(self) -> None:
         """Fold the stored events, stream by stream, from where the last builder stopped."""
@@ -161,6 +163,8 @@ class Builder:
         return True
 
     def _require_no_way_back(self, live: int) -> None:
+        if self._rebuild.accept_going_back:
+            return
         generation = self._rebuild.generation
         found = generations.stream_that_is_behind(self._projection, generation, live)
         if found is None:
@@ -173,7 +177,9 @@ class Builder:
         why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
         raise WouldGoBack(
             f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
-            f"version {version} of it. Nobody was led over to it.{why}"
+            f"version {version} of it. Nobody was led over to it.{why} If the later versions are "
+            "lost for good, because the event store was put back to an earlier copy, run "
+            f"`manage.py rebuild {self._projection.name} --from store --accept-going-back`."
         )
 
     def _clean_up(self) -> None:

@@ -5,11 +5,13 @@ rows, so each event takes effect once, whatever the bus delivers again.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 
-from messaging.bus.base import Identity
+from messaging.bus.base import Bus, Identity
+from messaging.bus.proof import Proof, proof_from, proofs_before, require_proofs
 from messaging.dbvalues import sql_now
 from messaging.exceptions import Loss, LostPartition
 from messaging.projections.models import Checkpoint, ProjectionState
@@ -18,7 +20,8 @@ from messaging.projections.rowstore import DATABASE
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
 ADVANCE = """
-UPDATE projections_checkpoint SET "offset" = v.column3, halted = '', checked_at = {now}
+UPDATE projections_checkpoint SET "offset" = v.column3, halted = '', checked_at = {now},
+  proof = COALESCE(NULLIF(v.column4, ''), proof)
 FROM (VALUES {marks}) AS v
 WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
 """
@@ -30,6 +33,14 @@ FROM projections_projectionstate s LEFT JOIN projections_checkpoint c
 ON c.projection = s.name AND c.generation = s.live_generation
 WHERE s.name = %s
 """
+
+
+class Move(NamedTuple):
+    """Of one checkpoint."""
+
+    old: int
+    new: int
+    proof: str = ""  # of the last record before `new`; empty: none was read, keep the proof
 
 
 def live_generation(projection: str) -> int:
@@ -63,7 +74,11 @@ def begin(projection: str, identity: Identity) -> int:
 
 
 def begin_at(
-    projection: str, generation: int, identity: Identity, offsets: Mapping[int, int]
+    projection: str,
+    generation: int,
+    identity: Identity,
+    offsets: Mapping[int, int],
+    proofs: Mapping[int, str] = MappingProxyType({}),
 ) -> None:
     """Make the checkpoints that are missing, by partition."""
     Checkpoint.objects.bulk_create(
@@ -74,6 +89,7 @@ def begin_at(
                 partition=partition,
                 offset=offset,
                 identity=str(identity),
+                proof=proofs.get(partition, ""),
             )
             for partition, offset in offsets.items()
         ],
@@ -123,6 +139,28 @@ def _live(projection: str) -> list[tuple[Any, ...]]:
     return rows
 
 
+def require_same_log(projection: str, generation: int, bus: Bus, partitions: Iterable[int]) -> None:
+    """Raise `LostTail` unless the log still holds the last record that was read of each of
+    these partitions. A checkpoint of an earlier release has no proof: it gets one here."""
+    rows = Checkpoint.objects.filter(
+        projection=projection, generation=generation, partition__in=list(partitions), offset__gt=0
+    )
+    proofs: dict[int, Proof] = {}
+    unproven: dict[int, int] = {}
+    for partition, offset, proof in rows.values_list("partition", "offset", "proof"):
+        if proof:
+            proofs[partition] = proof_from(proof)
+        else:
+            unproven[partition] = offset
+    if proofs:
+        require_proofs(bus, proofs, f"projection {projection!r} read")
+    if unproven:
+        for partition, proof in proofs_before(bus, unproven).items():
+            rows.filter(partition=partition, offset=unproven[partition], proof="").update(
+                proof=proof
+            )
+
+
 def offsets(projection: str, generation: int, partitions: Iterable[int]) -> dict[int, int]:
     """The next offset of each of these partitions."""
     return dict(
@@ -132,16 +170,14 @@ def offsets(projection: str, generation: int, partitions: Iterable[int]) -> dict
     )
 
 
-def advance(projection: str, generation: int, moves: Mapping[int, tuple[int, int]]) -> None:
-    """Compare and swap: partition -> (offset as it was, offset after). Needs a transaction.
+def advance(projection: str, generation: int, moves: Mapping[int, Move]) -> None:
+    """Compare and swap, by partition. Needs a transaction.
 
     Raises `LostPartition` if any is not where this consumer left it: somebody else
     owns the partition now, or the generation is gone.
     """
-    rows = [
-        value for partition, (old, new) in sorted(moves.items()) for value in (partition, old, new)
-    ]
-    marks = ", ".join(["(%s, %s, %s)"] * len(moves))
+    rows = [value for partition, move in sorted(moves.items()) for value in (partition, *move)]
+    marks = ", ".join(["(%s, %s, %s, %s)"] * len(moves))
     with connections[DATABASE].cursor() as cursor:
         sql = ADVANCE.format(marks=marks, now=sql_now(connections[DATABASE]))
         cursor.execute(sql, [*rows, projection, generation])

@@ -22,6 +22,7 @@ log = logging.getLogger("postlog.consumer")
 
 BATCH = 1_000  # records in one transaction
 IDENTITY_EVERY_S = 10.0
+ASLEEP_AFTER_S = 2.0  # without a step: the process was frozen, or worked on a long batch
 LONGEST_BACKOFF_S = 10.0
 
 
@@ -39,6 +40,7 @@ class Consumer:
         self._retries = Retries(projection)
         self._level = LevelCheck(projection.name, bus)
         self._identity_checked = 0.0
+        self._stepped = 0.0
 
     def run(self, stop: Flag) -> None:
         """Consume until `stop` is set; the batch at hand is finished first.
@@ -125,16 +127,26 @@ class Consumer:
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
         self._retries.assigned()
+        checkpoints.require_live_identity(self._name, self._bus.identity())  # which says more
+        checkpoints.require_same_log(self._name, generation, self._bus, assignment)
         log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self._identity_checked >= IDENTITY_EVERY_S
+        """From time to time, and after a freeze: meanwhile the log can have lost its tail and
+        grown again, and once the batch is applied nothing would tell."""
+        now = time.monotonic()
+        asleep, self._stepped = now - self._stepped > ASLEEP_AFTER_S, now
+        return asleep or now - self._identity_checked >= IDENTITY_EVERY_S
 
     def _is_superseded(self) -> bool:
         """Whether readers were switched to another generation.
 
-        Raises `Loss` if the topic was recreated: whoever reads a topic does not notice that.
+        Raises `Loss` if the topic was recreated, or does not hold what was read of it: whoever
+        reads a topic does not notice that.
         """
         live = checkpoints.require_live_identity(self._name, self._bus.identity())
         self._identity_checked = time.monotonic()
-        return live != self._delivery.generation
+        if live != self._delivery.generation:
+            return True
+        checkpoints.require_same_log(self._name, live, self._bus, self._positions)
+        return False

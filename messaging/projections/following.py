@@ -31,6 +31,7 @@ class Follower:
     ) -> None:
         self.identity = str(bus.identity())
         self._positions = checkpoints.offsets(projection.name, generation, bus.end_offsets())
+        checkpoints.require_same_log(projection.name, generation, bus, self._positions)
         self._reader = bus.reader(self._positions)
         self._delivery = LogDelivery(projection, generation, alongside=alongside)
         self._outcomes: list[Outcome] = []  # of the transaction that is open

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from django.db import transaction
 
 from messaging.bus.base import Record
+from messaging.bus.proof import proof_of
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
 from messaging.projections.batch import Decoded
+from messaging.projections.checkpoints import Move
 from messaging.projections.delivery import Delivery, Halted
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
@@ -38,17 +40,22 @@ class LogDelivery(Delivery[Record]):
         """Move the checkpoints, from and to these offsets, over offsets that hold no record.
         Raises `LostPartition` as `take` does."""
         with transaction.atomic(using=DATABASE):
-            checkpoints.advance(self.projection.name, self.generation, moves)
+            steps = {partition: Move(old, new) for partition, (old, new) in moves.items()}
+            checkpoints.advance(self.projection.name, self.generation, steps)
             self._alongside(0)
 
     def decode(self, items: Sequence[Record]) -> list[Decoded]:
         return batch.decode(self.projection, items)
 
     def advance(self, items: Sequence[Record]) -> None:
-        moves: dict[int, tuple[int, int]] = {}
+        firsts: dict[int, int] = {}
+        lasts: dict[int, Record] = {}
         for record in items:
-            first, _ = moves.get(record.partition, (record.offset - record.gap, 0))
-            moves[record.partition] = (first, record.offset + 1)
+            firsts.setdefault(record.partition, record.offset - record.gap)
+            lasts[record.partition] = record
+        moves = {
+            p: Move(firsts[p], last.offset + 1, str(proof_of(last))) for p, last in lasts.items()
+        }
         checkpoints.advance(self.projection.name, self.generation, moves)
         self._alongside(len(items))
 

@@ -58,6 +58,12 @@ class Checkpoint(models.Model):
     checked_at = models.DateTimeField(
         db_default=Now(), help_text="When it moved last, or was found level with the log."
     )
+    proof = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The last record that was read: its offset, and its event's id or its digest.",
+    )
 
     class Meta:
         constraints = [
@@ -156,6 +162,11 @@ class Rebuild(models.Model):
     events_done = models.BigIntegerField(default=0)
     events_total = models.BigIntegerField(default=0, help_text="As counted at the beginning.")
     error = models.TextField(blank=True)
+    accept_going_back = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Switch even if readers have seen later versions than the source has.",
+    )
 
     class Meta:
         constraints = [

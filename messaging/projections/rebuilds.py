@@ -34,8 +34,9 @@ def active(projection: str) -> Rebuild | None:
     return Rebuild.objects.filter(projection=projection).exclude(state__in=Rebuild.ENDED).first()
 
 
-def ask(projection: str, source: str, by: str) -> Rebuild:
-    """Ask for a rebuild. Raises `UnderWay` if there is one."""
+def ask(projection: str, source: str, by: str, *, accept_going_back: bool = False) -> Rebuild:
+    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: lead readers
+    over even if they have seen later versions, which are lost for good."""
     checkpoints.state_of(projection)
     try:
         with transaction.atomic(using=DATABASE):
@@ -44,6 +45,7 @@ def ask(projection: str, source: str, by: str) -> Rebuild:
                 generation=next_generation(projection),
                 source=source,
                 asked_by=by,
+                accept_going_back=accept_going_back,
             )
     except IntegrityError:
         running = active(projection)

@@ -9,6 +9,7 @@ from django.db import connections
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
+from messaging.bus.base import Place
 from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
 from messaging.eventstore.relay import Relay
@@ -45,7 +46,7 @@ def test_an_event_that_commits_between_read_and_delete_stays_in_the_outbox(
     assert [one.message.key for one in read] == [str(early)], "the lower position is not visible"
     go_on.set()
     writer.join()
-    outbox.remove([one.position for one in read])
+    outbox.remove(read, [Place(0, number) for number in range(len(read))])
     left: list[Any] = outbox.oldest(1_000)
     assert [one.message.key for one in left] == [str(late)]
     assert left[0].position < read[0].position

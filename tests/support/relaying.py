@@ -10,7 +10,7 @@ def publish_all() -> None:
     publisher = bus.publisher()
     try:
         while pending := outbox.oldest(1_000):
-            publisher.publish([one.message for one in pending])
-            outbox.remove([one.position for one in pending])
+            places = publisher.send([one.message for one in pending])()
+            outbox.remove(pending, places)
     finally:
         publisher.close()

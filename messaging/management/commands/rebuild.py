@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging import sessions
+from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
@@ -40,14 +41,22 @@ class Command(DatabaseCommand):
             help="Read the log from its beginning (default), or the event store.",
         )
         parser.add_argument(
+            "--accept-going-back",
+            action="store_true",
+            help="Switch even if readers have seen later versions than the source has, because "
+            "those are lost for good: the event store was put back to an earlier copy.",
+        )
+        parser.add_argument(
             "--cancel", action="store_true", help="Stop the rebuild and remove what it has built."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["cancel"] and options["accept_going_back"]:
+            raise CommandError("--accept-going-back goes with a rebuild only.", returncode=2)
         for name in [options["name"]] if options["name"] else sorted(PROJECTIONS):
             try:
                 sessions.require_that_they_last()
-                self._cancel(name) if options["cancel"] else self._rebuild(name, options["source"])
+                self._cancel(name) if options["cancel"] else self._rebuild(name, options)
             except (PostlogError, Failed) as error:
                 raise CommandError(str(error)) from error
 
@@ -59,21 +68,27 @@ class Command(DatabaseCommand):
         self._build(rebuild)  # what is left of it is removed by whoever holds the lock
         self.stdout.write(f"{name}: generation {rebuild.generation} was cancelled.")
 
-    def _rebuild(self, name: str, source: str) -> None:
+    def _rebuild(self, name: str, options: dict[str, Any]) -> None:
+        source, back = options["source"], options["accept_going_back"]
+        if back:
+            record_from_shell("rebuild", f"{name} from the {source}, accept going back")
         rebuild = rebuilds.active(name)
         if rebuild is None:
-            rebuild = rebuilds.ask(name, source, f"{getpass.getuser()} (shell)")
+            by = f"{getpass.getuser()} (shell)"
+            rebuild = rebuilds.ask(name, source, by, accept_going_back=back)
             self._build(rebuild)
         else:
-            self._go_on(rebuild)
+            self._go_on(rebuild, back=back)
         self._tell_end(rebuild)
 
-    def _go_on(self, rebuild: Rebuild) -> None:
+    def _go_on(self, rebuild: Rebuild, *, back: bool) -> None:
         lock = builders_lock(rebuild.projection)
         held = lock.held()
         lock.release()
         if not held:
             raise rebuilds.UnderWay(rebuild)
+        if back:
+            Rebuild.objects.filter(id=rebuild.id).update(accept_going_back=True)
         self.stdout.write(f"Going on with what was interrupted: {rebuilds.told(rebuild)}.")
         self._build(rebuild)
 

@@ -1,0 +1,202 @@
+"""A checkpoint, and the relay, know the last record that they saw: another one there is a loss."""
+
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+from django.db import connections
+
+from commands_app.commands import EditMessage, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.bus.base import Message, partition_of
+from messaging.bus.models import LogRecord
+from messaging.eventstore import history, outbox, relay
+from messaging.eventstore.models import Acknowledged, Event
+from messaging.exceptions import LostTail
+from messaging.message import Context
+from messaging.projections import checkpoints
+from messaging.projections.models import Checkpoint
+from queries_app.projections import posts
+from tests.integration.test_bus_contract import lose_records_before
+from tests.support.consuming import consume_all
+from tests.support.losing import a_post_in_each_partition, lose_tail
+from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.rebuilding import at_step, rebuild, some_posts
+from tests.support.records import publish
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+EVERY = range(12)
+
+
+def consumed_and_refilled() -> None:
+    """The log loses a record of each partition, which others take the place of."""
+    a_post_in_each_partition()
+    publish_all()
+    ends = current_bus().end_offsets()
+    a_post_in_each_partition()
+    publish_all()
+    consume_all()
+    lose_tail(ends)
+    a_post_in_each_partition(2)
+    publish_all()
+
+
+def proof_of(partition: int) -> str:
+    return Checkpoint.objects.get(projection="posts", partition=partition).proof
+
+
+def test_a_batch_proves_its_last_record(mode: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    consume_all()
+    partition = partition_of(str(post_id), 12)
+    assert proof_of(partition) == f"0 event {Event.objects.get().event_id}"
+    publish(Message(str(post_id), b"no event"))
+    consume_all()
+    assert proof_of(partition).startswith("1 digest ")
+    checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+
+
+def test_another_record_before_a_checkpoint_is_a_loss(database: Mode) -> None:
+    consumed_and_refilled()
+    with pytest.raises(LostTail, match="accept-going-back") as raised:
+        checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+    partition = raised.value.partition
+    assert raised.value.offset == 1
+    assert f"partition {partition}, offset 1" in str(raised.value)
+    assert proof_of(partition).removeprefix("1 ") in str(raised.value)
+
+
+def test_another_unreadable_record_before_a_checkpoint_is_a_loss(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    publish(Message(str(post_id), b"no event"))
+    consume_all()
+    lose_tail({partition_of(str(post_id), 12): 1})
+    publish(Message(str(post_id), b"another"))
+    with pytest.raises(LostTail):
+        checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+
+
+def test_a_record_that_is_missing_before_a_checkpoint_is_a_loss(database: Mode) -> None:
+    some_posts()
+    publish_all()
+    consume_all()
+    lose_tail({p: end - 1 for p, end in current_bus().end_offsets().items() if end})
+    with pytest.raises(LostTail, match="no record"):
+        checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+
+
+def test_what_retention_deleted_before_a_checkpoint_is_none(mode: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    consume_all()
+    lose_records_before(mode, partition_of(str(post_id), 12), 1)
+    checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+    history.require_same_history(current_bus())
+
+
+def test_a_checkpoint_without_a_proof_is_accepted_once(database: Mode) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    consume_all()
+    before = list(Checkpoint.objects.order_by("partition").values())
+    Checkpoint.objects.update(proof="")
+    checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+    assert list(Checkpoint.objects.order_by("partition").values()) == before
+    lose_tail(dict.fromkeys(EVERY, 0))
+    with pytest.raises(LostTail):
+        checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
+
+
+def test_a_builder_that_resumes_compares_too(database: Mode) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    stop = Flag()
+
+    def publish_more_and_stop() -> None:
+        a_post_in_each_partition()
+        publish_all()
+        stop.set()
+
+    with at_step("all streams are built", publish_more_and_stop):
+        assert rebuild(posts, "store", stop).state == "catching up"
+    lose_tail(dict.fromkeys(EVERY, 0))
+    a_post_in_each_partition(3)
+    publish_all()
+    failed = rebuild(posts, "store")
+    assert failed.state == "failed"
+    assert "lost its tail" in failed.error
+
+
+def test_a_hole_in_the_embedded_log_is_a_loss(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    for number in range(3):
+        mediator.send(EditMessage(post_id=post_id, message=f"{number}"), ALICE)
+    publish_all()
+    partition = partition_of(str(post_id), 12)
+    LogRecord.objects.filter(partition=partition, offset=2).delete()
+    with pytest.raises(Loss, match="between offsets 0 and 3"):
+        list(current_bus().read(partition, 0, 4))
+
+
+def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> None:
+    some_posts()
+    publish_all()
+    last = {}
+    for partition, end in current_bus().end_offsets().items():
+        if end:
+            ((record,),) = current_bus().read(partition, end - 1, end)
+            last[partition] = (record.offset, record.value)
+    rows = {row.partition: row for row in Acknowledged.objects.all()}
+    assert rows.keys() == last.keys()
+    for partition, (offset, value) in last.items():
+        assert rows[partition].offset == offset
+        assert str(rows[partition].event_id) in (value or b"").decode()
+    history.require_same_history(current_bus())
+
+
+def test_a_log_that_does_not_hold_what_it_acknowledged_stops_the_relay(database: Mode) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    ends = current_bus().end_offsets()
+    lose_tail(dict.fromkeys(EVERY, 0))
+    with pytest.raises(LostTail, match="republish --all --accept-new-log"):
+        history.require_same_history(current_bus())
+    a_post_in_each_partition(2)
+    lost = outbox.oldest(1_000)
+    publish(*[one.message for one in lost])
+    with pytest.raises(LostTail):
+        history.require_same_history(current_bus())
+    assert here("republish", "--all", "--accept-new-log").returncode == 0
+    history.require_same_history(current_bus())
+    publish_all()
+    history.require_same_history(current_bus())
+    assert ends != current_bus().end_offsets()
+
+
+def test_a_relay_at_work_looks_from_time_to_time(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "IDENTITY_EVERY_S", 0.1)
+    found: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            relay.Relay(current_bus()).run(Flag())
+        except BaseException as error:
+            found.append(error)
+        finally:
+            connections.close_all()
+
+    a_post_in_each_partition()
+    thread = Thread(target=run)
+    thread.start()
+    wait_until(lambda: outbox.waiting() == 0, "it is published")
+    lose_tail(dict.fromkeys(EVERY, 0))
+    thread.join(30)
+    assert [type(error) for error in found] == [LostTail]
