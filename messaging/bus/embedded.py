@@ -112,10 +112,8 @@ class EmbeddedBus(Bus):
         if not found or found[0].offset != start:
             raise self.out_of_range(partition, start)
         if found[-1].offset != start + len(found) - 1:
-            raise Loss(
-                f"Partition {partition}: records are missing from the embedded log between "
-                f"offsets {start} and {found[-1].offset}. Run `manage.py rebuild --from store`."
-            )
+            where = f"partition {partition} between offsets {start} and {found[-1].offset}"
+            raise Loss(f"Records are missing in {where}. Run `manage.py rebuild --from store`.")
         return found
 
     def out_of_range(self, partition: int, offset: int) -> Loss:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from messaging import codec
 from messaging.bus.base import Bus, Record, partition_of
+from messaging.bus.rejected import Rejected, without
 from messaging.exceptions import Unreadable
 
 SCHEMA = """
@@ -40,8 +41,11 @@ class Logged(NamedTuple):
 class LogCopy:
     """Use it as a context manager: the file is gone at the end."""
 
-    def __init__(self, partitions: int, *, keep_documents: bool = False) -> None:
+    def __init__(
+        self, partitions: int, *, keep_documents: bool = False, rejected: Rejected = ()
+    ) -> None:
         self._partitions = partitions
+        self._rejected = rejected
         self._keep = keep_documents
         self._folder = TemporaryDirectory(prefix="postlog-log-")
         self._db = sqlite3.connect(f"{self._folder.name}/log.sqlite3", isolation_level=None)
@@ -73,7 +77,8 @@ class LogCopy:
         """Read these offsets of the log; `tell` is called with how many records are read."""
         for partition, end in ends.items():
             for records in bus.read(partition, begin[partition], end):
-                rows = [row for record in records if (row := self._row(record)) is not None]
+                sound = without(records, self._rejected)
+                rows = [row for record in sound if (row := self._row(record)) is not None]
                 self._db.execute("BEGIN")
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")

@@ -40,8 +40,12 @@ def name_of(record: Record) -> str:
             return f"event {codec.decode_envelope(record.value)[0].event_id}"
     except Unreadable:
         pass
-    content = repr((record.key, record.value)).encode()
-    return f"digest {blake2b(content, digest_size=16).hexdigest()}"
+    return f"digest {digest_of(record)}"
+
+
+def digest_of(record: Record) -> str:
+    """32 hexadecimal digits over its key and its value."""
+    return blake2b(repr((record.key, record.value)).encode(), digest_size=16).hexdigest()
 
 
 def records_at(bus: Bus, offsets: Mapping[int, int]) -> dict[int, Record]:

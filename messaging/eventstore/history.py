@@ -1,11 +1,14 @@
 """Is the log the one that this store has published to, and does it say what the store says?"""
 
+from collections.abc import Iterator, Mapping
+
 from messaging import codec
-from messaging.bus.base import Bus, Identity
+from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.proof import Proof, require_proofs
-from messaging.eventstore.models import Acknowledged, Event, LogIdentity
+from messaging.bus.rejected import without
+from messaging.eventstore.models import Acknowledged, Event, LogIdentity, RejectedRecord
+from messaging.eventstore.repository import STREAM_TYPES
 from messaging.exceptions import Loss, Unreadable
-from messaging.message import Envelope
 
 # The last records of a partition that are compared. The very last would not do: an event
 # can be published before another that was committed earlier.
@@ -31,47 +34,64 @@ def require_no_other_log(identity: Identity) -> None:
         )
 
 
-def require_same_history(bus: Bus, *, tail: int = 0) -> None:
-    """Raise `Loss` unless each partition still holds the last record that it acknowledged, and
-    all after that, and at least the last `tail` ones, stand in the store.
+def require_acknowledged(bus: Bus) -> None:
+    """Raise `LostTail` unless each partition still holds the last record that it acknowledged:
+    otherwise the log was put back to an earlier copy."""
+    rows = Acknowledged.objects.all()
+    proofs = {row.partition: Proof(row.offset, f"event {row.event_id}") for row in rows}
+    require_proofs(bus, proofs, "this store published")
+
+
+def require_same_history(bus: Bus) -> dict[int, int]:
+    """Raise `Loss` unless the log holds what it acknowledged, and all after that, and at least
+    the last records of each partition, stand in the store. Returns up to where that is so.
 
     They do not after the store was put back to an earlier copy of itself: publishing
-    would then begin a second history beside the one that consumers know. The acknowledged
-    record is missing after the log was put back.
+    would then begin a second history beside the one that consumers know.
     """
-    known = {row.partition: row for row in Acknowledged.objects.all()}
-    proofs = {p: Proof(row.offset, f"event {row.event_id}") for p, row in known.items()}
-    require_proofs(bus, proofs, "this store published")
+    require_acknowledged(bus)
+    known = dict(Acknowledged.objects.values_list("partition", "offset"))
     firsts, ends = bus.begin_offsets(), bus.end_offsets()
     ranges = {}
     for partition, end in ends.items():
-        after = known[partition].offset + 1 if partition in known else end - TAIL
-        ranges[partition] = (max(firsts[partition], min(after, end - tail)), end)
+        after = known.get(partition, end) + 1
+        ranges[partition] = (max(firsts[partition], min(after, end - TAIL)), end)
+    for contradiction in contradictions(bus, ranges):
+        raise Loss(contradiction)
+    return ends
+
+
+def contradictions(bus: Bus, ranges: Mapping[int, tuple[int, int]]) -> Iterator[str]:
+    """Records in these ranges of the log that are events of this store's stream types, and that
+    the store does not have. What cannot be read, and other types, are nothing of ours;
+    consumers park or pass over them."""
+    rejected = RejectedRecord.all_of_them()
     for records in bus.read_ranges(ranges):
-        for record in records:
-            if record.value is not None:
-                _require_stored(record.partition, record.offset, record.value)
+        for record in without(records, rejected):
+            if (told := _contradiction(record)) is not None:
+                yield told
 
 
-def _require_stored(partition: int, offset: int, value: bytes) -> None:
+def _contradiction(record: Record) -> str | None:
     try:
-        envelope, _ = codec.decode_envelope(value)
+        envelope, _ = codec.decode_envelope(record.value or b"")
     except Unreadable:
-        return  # nothing of ours; consumers park it
+        return None
+    if STREAM_TYPES and envelope.stream_type not in STREAM_TYPES:
+        return None
     stored = (
         Event.objects.filter(stream_id=envelope.stream_id, version=envelope.version)
         .values_list("event_id", flat=True)
         .first()
     )
-    if stored != envelope.event_id:
-        raise Loss(_behind(partition, offset, envelope, stored is not None))
-
-
-def _behind(partition: int, offset: int, envelope: Envelope, other: bool) -> str:
-    what = "has another event there" if other else "does not have it"
+    if stored == envelope.event_id:
+        return None
+    what = "does not have it" if stored is None else f"has event {stored} there"
     return (
-        f"The store is behind the topic: partition {partition}, offset {offset} holds version "
-        f"{envelope.version} of stream {envelope.stream_id} (event {envelope.event_id}), and the "
-        f"store {what}. It was put back to an earlier copy, or a failover lost commits. Nothing is "
-        "published. Stop sending commands and run `manage.py restore-events`."
+        f"The store is behind the topic: partition {record.partition}, offset {record.offset} "
+        f"holds version {envelope.version} of stream {envelope.stream_id} (event "
+        f"{envelope.event_id}), and the store {what}. If it was put back to an earlier copy, "
+        "or a failover lost commits, stop sending commands and run `manage.py restore-events`. If "
+        "no relay of yours wrote that record, declare it invalid: `manage.py reject-record "
+        f"{record.partition} {record.offset} {envelope.event_id}`."
     )

@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils import timezone
 
+from messaging.bus.rejected import Rejection
+
 
 class Stream(models.Model):
     """The history of one thing. Its row is what writers lock."""
@@ -101,6 +103,10 @@ class Acknowledged(models.Model):
 
     def __str__(self) -> str:
         return f"partition {self.partition} offset {self.offset}"
+
+
+class RejectedRecord(Rejection):
+    """Passed over by the relay's comparison, `verify` and `restore-events`."""
 
 
 class LogIdentity(models.Model):

@@ -6,9 +6,10 @@ consumers drop repeats by version. One relay works, others stand by.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from threading import Event as Flag
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.db import connections
 
@@ -16,8 +17,11 @@ from messaging.bus.base import Bus, Place, Publisher
 from messaging.eventstore import history, outbox
 from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
+from messaging.exceptions import Loss, OffsetOutOfRange
 from messaging.leadership import Wait, leadership
 from messaging.transient import is_away, reason, require_writable
+
+T = TypeVar("T")
 
 log = logging.getLogger("postlog.relay")
 
@@ -45,6 +49,7 @@ class Relay:
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._identity_checked = 0.0
+        self._compared: dict[int, int] = {}  # up to where each partition tells what the store does
 
     def is_at_work(self) -> bool:
         """Not standing by: this is the one that publishes."""
@@ -80,16 +85,14 @@ class Relay:
         require_writable(DATABASE)
         self._bus.ensure_topic()
         self._require_same_log()
-        history.require_same_history(self._bus, tail=history.TAIL)
+        self._compared = self._comparing(history.require_same_history)
         log.info("relay: at work")
         self._publisher = self._bus.publisher()
         pause = SHORTEST_POLL_S
         try:
             while not stop.is_set() and while_held():
                 if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
-                    self._finish(while_held)  # else its own records would have to be looked up
-                    self._require_same_log()
-                    history.require_same_history(self._bus)
+                    self._look(while_held)
                 if self.publish_next(while_held):
                     pause = SHORTEST_POLL_S
                 else:
@@ -126,6 +129,44 @@ class Relay:
             if while_held():
                 outbox.remove(self._on_the_way.pending, places)
             self._on_the_way = None
+            self._look_between(places)
+
+    def _look(self, while_held: Callable[[], bool]) -> None:
+        """From time to time: is it still the same log, and has anybody else written to it?"""
+        self._finish(while_held)  # else its own records would have to be looked up
+        self._require_same_log()
+        self._comparing(history.require_acknowledged)
+        ends = self._bus.end_offsets()
+        self._report({p: (self._compared.get(p, end), end) for p, end in ends.items()})
+        self._compared |= ends
+
+    def _comparing(self, compare: Callable[[Bus], T]) -> T:
+        try:
+            with suppress(OffsetOutOfRange):  # retention took records while it looked
+                return compare(self._bus)
+            return compare(self._bus)
+        except Loss:
+            self._require_same_log()  # if the topic was recreated meanwhile, it says so
+            raise
+
+    def _look_between(self, places: Iterable[Place]) -> None:
+        """One relay writes at a time, so what stands between its records is somebody else's."""
+        foreign: dict[int, tuple[int, int]] = {}
+        compared = self._compared
+        for partition, offset in places:
+            expected = compared.get(partition, offset)
+            if offset > expected:
+                foreign[partition] = (foreign.get(partition, (expected, 0))[0], offset)
+            if offset >= expected:
+                compared[partition] = offset + 1
+        if foreign:
+            self._report(foreign)
+
+    def _report(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        """Only report: consumers halt the partitions where a foreign record contradicts what they
+        know. It stops the next start, when the store may be the one that is wrong."""
+        for contradiction in history.contradictions(self._bus, ranges):
+            log.error("relay: %s", contradiction)
 
     def _require_same_log(self) -> None:
         history.require_same_log(self._bus.identity())

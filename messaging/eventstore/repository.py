@@ -26,6 +26,7 @@ E = TypeVar("E")
 
 log = logging.getLogger("postlog.store")
 
+STREAM_TYPES: set[str] = set()  # those that this code writes
 NO_SNAPSHOT = ""  # the schema that none has
 
 
@@ -57,6 +58,7 @@ class Repository(Generic[S, E]):
         schema: int,
     ) -> None:
         self._stream_type = stream_type
+        STREAM_TYPES.add(stream_type)
         self._evolve = evolve
         self._snapshots = SnapshotCodec(state_type, schema)
 

@@ -69,13 +69,15 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
                 yield (
                     f"stream {stream_id}: the log has two records of version {version}: "
                     + " and ".join(f"event {one.event_id} at {one.place}" for one in found)
+                    + ". `manage.py reject-record` declares the one invalid that is not yours"
                 )
             elif event_id != found[0].event_id:
                 yield (
                     f"stream {stream_id}: version {version} is event {event_id} in the "
                     f"store and {found[0].event_id} at {found[0].place}. The store's was appended "
                     "after it had lost the other: put back a copy from before that, or an empty "
-                    "database, and send those commands again"
+                    "database, and send those commands again. If no relay of yours wrote that "
+                    "record, declare it invalid: `manage.py reject-record`"
                 )
             elif digest != found[0].digest:
                 yield (

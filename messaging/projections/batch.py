@@ -230,5 +230,7 @@ class _Run:
             f"now offset {record.offset} says it is {envelope.event_id}. Two histories were "
             "published. `manage.py verify` lists where they differ. If the store is right, run "
             "`manage.py rebuild --from store`; if it was put back to an earlier copy, `manage.py "
-            "restore-events`.",
+            f"restore-events`. If no relay of yours wrote one of the two records, declare that one "
+            f"invalid: `manage.py reject-record {record.partition} {record.offset} "
+            f"{envelope.event_id}`, if it is this one, and start again.",
         )

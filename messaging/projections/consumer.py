@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Event as Flag
 
 from django.db import connections
 
 from messaging.bus.base import Bus, Subscription
-from messaging.exceptions import LostPartition, OffsetOutOfRange
+from messaging.exceptions import Loss, LostPartition, OffsetOutOfRange
 from messaging.projections import checkpoints
 from messaging.projections.gaps import GapReport
 from messaging.projections.logdelivery import LogDelivery, require_dense
@@ -127,8 +127,7 @@ class Consumer:
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
         self._retries.assigned()
-        checkpoints.require_live_identity(self._name, self._bus.identity())  # which says more
-        checkpoints.require_same_log(self._name, generation, self._bus, assignment)
+        self._require_same_log(assignment)
         log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
 
     def _is_due(self) -> bool:
@@ -148,5 +147,15 @@ class Consumer:
         self._identity_checked = time.monotonic()
         if live != self._delivery.generation:
             return True
-        checkpoints.require_same_log(self._name, live, self._bus, self._positions)
+        self._require_same_log(self._positions)
+        self._stepped = time.monotonic()  # a slow broker does not count as a freeze
         return False
+
+    def _require_same_log(self, partitions: Iterable[int]) -> None:
+        try:
+            generation = self._delivery.generation
+            checkpoints.require_same_log(self._name, generation, self._bus, partitions)
+        except Loss:
+            # If the topic was recreated meanwhile, that is what there is to say.
+            checkpoints.require_live_identity(self._name, self._bus.identity())
+            raise

@@ -6,11 +6,13 @@ from django.db import transaction
 
 from messaging.bus.base import Record
 from messaging.bus.proof import proof_of
+from messaging.bus.rejected import without
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
 from messaging.projections.batch import Decoded
 from messaging.projections.checkpoints import Move
 from messaging.projections.delivery import Delivery, Halted
+from messaging.projections.models import RejectedRecord
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
 
@@ -45,7 +47,7 @@ class LogDelivery(Delivery[Record]):
             self._alongside(0)
 
     def decode(self, items: Sequence[Record]) -> list[Decoded]:
-        return batch.decode(self.projection, items)
+        return batch.decode(self.projection, without(items, RejectedRecord.all_of_them()))
 
     def advance(self, items: Sequence[Record]) -> None:
         firsts: dict[int, int] = {}

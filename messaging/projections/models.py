@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from messaging.bus.rejected import Rejection
+
 
 class ReadModel(models.Model):
     """A row that a projection keeps. It belongs to one stream and to one generation.
@@ -128,6 +130,10 @@ class Discarded(models.Model):
 
     def __str__(self) -> str:
         return f"{self.projection} {self.stream_id} v{self.version}"
+
+
+class RejectedRecord(Rejection):
+    """Passed over by consumers and by rebuilds."""
 
 
 class Rebuild(models.Model):

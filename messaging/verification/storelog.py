@@ -72,7 +72,8 @@ class StoreAgainstLog:
                     yield (
                         f"stream {stream_id}: version {version} is event "
                         f"{one.envelope.event_id} in the store and {other.event_id} at "
-                        f"{other.place}: two histories"
+                        f"{other.place}: two histories (`manage.py reject-record` declares a "
+                        "record invalid that no relay of yours wrote)"
                     )
                 elif other.digest != digest_of(one.document()):
                     yield f"stream {stream_id}: version {version} reads otherwise at {other.place}"

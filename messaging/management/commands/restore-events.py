@@ -9,6 +9,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Bus
 from messaging.bus.logcopy import LogCopy
 from messaging.eventstore import history, restore
+from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.restore import Restored
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
@@ -50,7 +51,8 @@ class Command(DatabaseCommand):
         history.require_no_other_log(identity)
         ends = bus.end_offsets()
         reports = Reports(self.stderr.write)
-        with LogCopy(len(ends), keep_documents=True) as copy:
+        rejected = RejectedRecord.all_of_them()
+        with LogCopy(len(ends), keep_documents=True, rejected=rejected) as copy:
             copy.add(bus, bus.begin_offsets(), ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
 from messaging.bus.logcopy import LogCopy
+from messaging.eventstore.models import RejectedRecord
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
@@ -53,7 +54,8 @@ class Command(DatabaseCommand):
         for partition, offset in begin.items():
             if offset:
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
-        with LogCopy(len(ends)) as copy:
+        rejected = RejectedRecord.all_of_them()
+        with LogCopy(len(ends), rejected=rejected) as copy:
             copy.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             yield from copy.odd

@@ -1,0 +1,54 @@
+"""Records of the log that an operator declared invalid: nobody takes them for events.
+
+Both databases remember them, because neither side may ask the other one's.
+"""
+
+from collections.abc import Collection, Sequence
+
+from django.db import models
+
+from messaging.bus.base import Record
+from messaging.bus.proof import digest_of
+
+Rejected = Collection[tuple[int, int, str]]  # partition, offset, digest of the record
+
+
+class Rejection(models.Model):
+    """One record, by its place and its content: in a new log other records have its place."""
+
+    partition = models.IntegerField()
+    offset = models.BigIntegerField()
+    event_id = models.UUIDField()
+    digest = models.CharField(max_length=32)
+    rejected_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partition", "offset", "digest"], name="%(app_label)s_one_rejection"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} offset {self.offset} event {self.event_id}"
+
+    @classmethod
+    def all_of_them(cls) -> Rejected:
+        """Few, at any time."""
+        rows = cls._default_manager.values_list("partition", "offset", "digest")
+        return frozenset(rows)
+
+
+def is_rejected(record: Record, rejected: Rejected) -> bool:
+    return any(
+        (record.partition, record.offset) == (partition, offset) and digest_of(record) == digest
+        for partition, offset, digest in rejected
+    )
+
+
+def without(records: Sequence[Record], rejected: Rejected) -> Sequence[Record]:
+    """The records that nobody rejected."""
+    if not rejected:
+        return records
+    return [record for record in records if not is_rejected(record, rejected)]

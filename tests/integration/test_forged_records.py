@@ -1,0 +1,249 @@
+"""Records that no relay wrote: they are told, and one command leads out of every state."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from threading import Thread
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connections
+
+from commands_app.commands import EditMessage, LikePost, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.bus.base import Message, partition_of
+from messaging.contracts.posts import MessageUpdated, PostLiked
+from messaging.eventstore import history, outbox, relay
+from messaging.eventstore.models import Acknowledged, Event
+from messaging.exceptions import Loss
+from messaging.message import Context
+from messaging.models import OperatorAction
+from messaging.projections.models import Checkpoint, DeadLetter
+from queries_app.projections import posts
+from tests.integration.test_restore_events import wipe_store
+from tests.support.consuming import consume_all
+from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.rebuilding import rebuild
+from tests.support.records import publish, record_of
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+ALICE, BOB = Context(actor="alice"), Context(actor="bob")
+
+
+def a_post(likes: int = 1) -> UUID:
+    post_id = mediator.send(NewPost(message="genuine"), ALICE).stream_id
+    for number in range(likes):
+        mediator.send(LikePost(post_id=post_id), Context(actor=f"person{number}"))
+    return post_id
+
+
+def forge(post_id: UUID, version: int) -> list[str]:
+    """Publish an event that no relay wrote; returns what names it."""
+    event_id = uuid4()
+    event = MessageUpdated(post_id=post_id, message="forged")
+    publish(record_of(post_id, version, event, event_id=event_id))
+    partition = partition_of(str(post_id), 12)
+    return [str(partition), str(current_bus().end_offsets()[partition] - 1), str(event_id)]
+
+
+def reject(place: list[str]) -> None:
+    done = here("reject-record", *place)
+    assert done.returncode == 0, done.stderr
+
+
+def restarted() -> None:
+    """A relay that takes the lock compares first."""
+    history.require_same_history(current_bus())
+
+
+def verified() -> str:
+    return here("verify", "--patience", "0").stdout
+
+
+def test_rubbish_and_other_types_do_not_stop_a_relay_but_an_unknown_event_does(
+    database: Mode,
+) -> None:
+    post_id = a_post()
+    publish_all()
+    publish(Message(str(post_id), b"rubbish"))
+    other = uuid4()
+    publish(record_of(other, 1, PostLiked(post_id=other, username="x"), stream_type="order"))
+    restarted()
+    unknown = uuid4()
+    place = forge(unknown, 1)
+    with pytest.raises(Loss, match="reject-record " + " ".join(place)):
+        restarted()
+
+
+def test_one_command_leads_out_when_all_refuse_for_the_others_reason(mode: Mode) -> None:
+    post_id = a_post()
+    publish_all()
+    consume_all()
+    place = forge(post_id, 2)
+    assert "Fork" in "".join(consume_all().values())
+    with pytest.raises(Loss, match="restore-events"):
+        restarted()
+    assert "two records of version 2" in here("restore-events").stderr
+    failed = rebuild(posts, "log")
+    assert failed.state == "failed"
+    assert "reject-record " + " ".join(place) in failed.error
+    assert "two histories" in verified()
+
+    reject(place)
+    action = OperatorAction.objects.get(action="reject-record")
+    assert action.detail == "partition {} offset {} event {}".format(*place)
+    restarted()
+    assert "0 events of 0 streams were restored" in here("restore-events").stdout
+    assert consume_all() == {}
+    assert rebuild(posts, "log").state == "done"
+    mediator.send(EditMessage(post_id=post_id, message="behind it"), ALICE)
+    publish_all()
+    assert consume_all() == {}
+    assert assert_read_models_equal_the_fold(3) == 1
+    assert not Checkpoint.objects.exclude(halted="").exists()
+    for one in ("history", "likes"):
+        assert here("rebuild", one).returncode == 0
+    assert verified() == ""
+
+
+def test_a_forged_event_that_readers_see_is_taken_back(database: Mode) -> None:
+    post_id = a_post()
+    publish_all()
+    consume_all()
+    place = forge(post_id, 3)
+    consume_all()
+    with pytest.raises(AssertionError):
+        assert_read_models_equal_the_fold(1)
+    mediator.send(EditMessage(post_id=post_id, message="the genuine third"), ALICE)
+    publish_all()
+    assert "Fork" in "".join(consume_all().values())
+    reject(place)
+    restarted()
+    assert rebuild(posts, "log").state == "done"
+    assert assert_read_models_equal_the_fold(2) == 1
+
+    place = forge(post_id, 4)
+    consume_all()
+    reject(place)
+    assert "Readers have seen version 4" in rebuild(posts, "store").error
+    back = here("rebuild", "posts", "--from", "store", "--accept-going-back")
+    assert back.returncode == 0, back.stderr
+    assert assert_read_models_equal_the_fold(4) == 1
+
+
+def test_a_forged_event_leaves_the_dead_letters(database: Mode) -> None:
+    post_id = a_post()
+    publish_all()
+    consume_all()
+    place = forge(post_id, 9)
+    consume_all()
+    assert DeadLetter.objects.get().version == 9
+    reject(place)
+    assert not DeadLetter.objects.exists()
+    for number in range(9):
+        mediator.send(EditMessage(post_id=post_id, message=f"edit {number}"), ALICE)
+    publish_all()
+    assert consume_all() == {}
+    assert assert_read_models_equal_the_fold(1) == 1
+
+
+def test_a_lost_store_is_restored_without_the_forged_event(database: Mode) -> None:
+    post_id = a_post()
+    publish_all()
+    before = list(Event.objects.order_by("version").values_list("event_id", flat=True))
+    place = forge(post_id, 2)
+    wipe_store()
+    assert here("restore-events").returncode == 1
+    reject(place)
+    assert here("restore-events").returncode == 0
+    after = Event.objects.order_by("version").values_list("event_id", flat=True)
+    assert list(after) == before
+
+
+def test_a_genuine_record_and_a_wrong_place_are_not_rejected(database: Mode) -> None:
+    post_id = a_post(likes=0)
+    publish_all()
+    event_id = str(Event.objects.get().event_id)
+    partition = str(partition_of(str(post_id), 12))
+    for place, says in (
+        ([partition, "0", event_id], "it is no forgery"),
+        ([partition, "0", str(uuid4())], f"holds event {event_id}, not"),
+        ([partition, "1", event_id], "holds no record"),
+        (["99", "0", event_id], "holds no record"),
+    ):
+        refused = here("reject-record", *place)
+        assert refused.returncode == 1
+        assert says in refused.stderr
+    assert not OperatorAction.objects.exists()
+
+
+def test_a_genuine_record_at_the_same_place_of_a_new_log_is_not_rejected(database: Mode) -> None:
+    from tests.faults.test_loss_is_loud import make_topic_anew
+
+    post_id = a_post()
+    publish_all()
+    place = forge(post_id, 3)
+    reject(place)
+    make_topic_anew(database)
+    assert here("republish", "--all", "--accept-new-log").returncode == 0
+    mediator.send(EditMessage(post_id=post_id, message="another"), ALICE)
+    publish_all()
+    assert current_bus().end_offsets()[int(place[0])] == 3
+    consume_all()
+    assert assert_read_models_equal_the_fold(1) == 1
+
+
+@contextmanager
+def a_relay_at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(relay, "IDENTITY_EVERY_S", 0.1)
+    stop = Flag()
+
+    def run() -> None:
+        try:
+            relay.Relay(current_bus()).run(stop)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def test_a_relay_at_work_tells_a_record_with_an_older_version_and_another_id(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    post_id = a_post(likes=4)
+    with caplog.at_level(logging.ERROR, "postlog.relay"), a_relay_at_work(monkeypatch):
+        wait_until(lambda: outbox.waiting() == 0, "it is published")
+        place = forge(post_id, 2)
+        wait_until(lambda: " ".join(place) in caplog.text, "it is told")
+        assert f"holds version 2 of stream {post_id}" in caplog.text
+        mediator.send(LikePost(post_id=post_id), BOB)
+        wait_until(lambda: outbox.waiting() == 0, "it goes on publishing")
+    assert caplog.text.count(place[2]) == 2, "once, in its place and in the command"
+
+
+def test_a_record_between_its_own_is_told_at_once(
+    database: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    post_id = a_post(likes=4)
+    publish_all()
+    one = relay.Relay(current_bus())
+    one._compared = history.require_same_history(current_bus())
+    one._publisher = current_bus().publisher()
+    place = forge(post_id, 2)
+    mediator.send(LikePost(post_id=post_id), BOB)
+    while one.publish_next(lambda: True):
+        pass
+    one._publisher.close()
+    assert " ".join(place) in caplog.text
+    assert Acknowledged.objects.get().offset == int(place[1]) + 1
