@@ -1,30 +1,25 @@
 """What pages in a browser need: one's own changes are waited for, and refusals are pages.
 
-The session remembers what its person has just changed (stream, version), so every tab
-shows it, and a page that cannot says so and catches up by itself.
+What a person has just changed is remembered (stream, version), so every tab shows it, and
+a page that cannot says so and catches up by itself.
 """
 
-import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
+from messaging import ownchanges
 from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused
 from messaging.liveness import missing
 from messaging.projections.registry import Projection
-from messaging.projections.waiting import reached, wait_for
+from messaging.projections.waiting import not_reached, wait_for
 from messaging.tokens import Position
 from messaging.transient import is_away
 from messaging.unavailable import unavailable
-
-KEY = "changed"  # in the session: [[stream, version, seconds since 1970], ...]
-KEEP_S = 120  # longer than the read side ever lags while its workers are alive
-MOST = 10
 
 View = Callable[..., HttpResponse]
 
@@ -36,19 +31,18 @@ class Behind(NamedTuple):
 
 
 def remember(request: HttpRequest, changed: Position) -> None:
-    """Let the pages of this session wait until they show this version of the stream."""
-    stream = changed.stream_id.hex
-    others = [entry for entry in _young(request) if entry[0] != stream]
-    request.session[KEY] = [*others, [stream, changed.version, int(time.time())]][-MOST:]
+    """Let this person's pages wait until they show this version of the stream."""
+    if not request.user.is_authenticated and not request.session.session_key:
+        request.session.create()
+    ownchanges.remember(_owner(request), changed)
 
 
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
-    """Wait until the projections show what this session has changed; None if they do."""
-    for stream, version, _ in _young(request):
-        position = Position(UUID(hex=stream), version)
-        for projection in projections:
-            if reached(projection, position):
-                continue
+    """Wait until the projections show what this person has changed; None if they do."""
+    owner = _owner(request)
+    changed = ownchanges.lately(owner) if owner else []
+    for projection in projections:
+        for position in not_reached(projection, changed):
             if start := missing():
                 return Behind(start)  # waiting would be in vain
             try:
@@ -94,6 +88,10 @@ def is_fragment(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def _young(request: HttpRequest) -> list[Any]:
-    oldest = time.time() - KEEP_S
-    return [entry for entry in request.session.get(KEY, []) if entry[2] > oldest]
+def _owner(request: HttpRequest) -> str:
+    """Whose changes: the person's, in all their browsers and over a sign-out; of nobody known,
+    the session's; "" without one."""
+    if request.user.is_authenticated:
+        return f"person:{request.user.pk}"
+    key = request.session.session_key
+    return f"session:{key}" if key else ""

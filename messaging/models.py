@@ -1,4 +1,5 @@
-"""What operators did: kept beside the people who did it, in the write database."""
+"""What operators did, which workers are alive, and what people have just changed: kept in the
+write database, beside the people."""
 
 from django.db import models
 
@@ -29,3 +30,20 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.process}"
+
+
+class OwnChange(models.Model):
+    """The version of a stream that somebody's pages have to show (ownchanges.py)."""
+
+    owner = models.CharField(max_length=100, help_text="A person, or a session of nobody known.")
+    stream_id = models.UUIDField()
+    version = models.IntegerField()
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "stream_id"], name="one_change_a_stream")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner}: {self.stream_id} {self.version}"

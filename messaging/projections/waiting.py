@@ -1,6 +1,7 @@
 """Read your own writes: wait until the read models have reached a version of a stream."""
 
 import time
+from collections.abc import Sequence
 from threading import BoundedSemaphore
 
 from django.conf import settings
@@ -47,3 +48,13 @@ def reached(projection: Projection, position: Position) -> bool:
     """Whether the projection has applied this version of the stream."""
     rows = live(projection, projection.root)
     return rows.filter(stream_id=position.stream_id, version__gte=position.version).exists()
+
+
+def not_reached(projection: Projection, positions: Sequence[Position]) -> list[Position]:
+    """Those of these versions that the projection has not applied. In one statement."""
+    if not positions:
+        return []
+    rows = live(projection, projection.root)
+    streams = [position.stream_id for position in positions]
+    found = dict(rows.filter(stream_id__in=streams).values_list("stream_id", "version"))
+    return [one for one in positions if found.get(one.stream_id, 0) < one.version]

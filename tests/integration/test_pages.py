@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connections
@@ -13,9 +13,8 @@ from knox.models import AuthToken
 from commands_app.commands import AddComment, NewPost
 from messaging import browser, mediator
 from messaging.eventstore.models import Event
-from messaging.message import Context, Result
+from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
-from queries_app import web as pages
 from tests.support.api import person
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -342,7 +341,7 @@ def test_a_feed_costs_few_statements(post_id: UUID) -> None:
     ):
         assert alice.get("/").status_code == 200
     assert len(read) <= 3
-    assert len(written) <= 2, "the session and its person"
+    assert len(written) <= 3, "the session, its person, and what they have just changed"
     with CaptureQueriesContext(connections["default"]) as written:
         assert Client().get("/").status_code == 200
     assert len(written) == 0
@@ -367,19 +366,3 @@ def test_a_page_that_is_behind_says_so_and_names_what_to_start(post_id: UUID) ->
         text = alice.get(address).content.decode()
         assert "not consumed" in text
         assert "is stored, and not shown here yet" not in text
-
-
-def test_a_session_remembers_little_and_not_for_long(
-    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Request:
-        session: dict[str, Any] = {}
-
-    request: Any = Request()
-    for version in range(1, 40):
-        stream = uuid4() if version > 5 else UUID(int=1)
-        browser.remember(request, Result(stream_id=stream, version=version, ids={}, created=False))
-    assert len(request.session[browser.KEY]) == browser.MOST
-    assert browser.behind(request, pages.posts) is not None
-    monkeypatch.setattr(browser, "KEEP_S", -1)
-    assert browser.behind(request, pages.posts) is None

@@ -1,0 +1,115 @@
+"""Pages show what their person has just changed, or say that they do not yet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import F
+from django.test import Client
+
+from accounts.sessions import SessionStore
+from commands_app.commands import NewPost
+from messaging import browser, mediator, ownchanges
+from messaging.message import Context
+from messaging.models import OwnChange
+from messaging.projections.registry import PROJECTIONS
+from messaging.projections.waiting import not_reached
+from messaging.tokens import Position
+from queries_app.projections import posts
+from tests.support.api import person
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.relaying import publish_all
+from tests.support.threads import together
+
+ROUNDS = 15
+NOT_YET = "is stored, and not shown here yet"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here waits for a read side that nobody feeds."""
+    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])
+
+
+def arrive() -> None:
+    publish_all()
+    for projection in PROJECTIONS.values():
+        consume_all(projection)
+
+
+def two_tabs(name: str) -> tuple[Client, Client]:
+    """Of one session."""
+    one, other = Client(), Client()
+    one.force_login(person(name))
+    other.cookies.load({name: morsel.value for name, morsel in one.cookies.items()})
+    return one, other
+
+
+def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -> None:
+    tabs = two_tabs("alice")
+    owner = f"person:{person('alice').pk}"
+    ids = [mediator.send(NewPost(message="a"), Context(actor="alice")).stream_id for _ in tabs]
+    arrive()
+    for number in range(ROUNDS):
+        edits: list[Callable[[], Any]] = [
+            partial(tab.post, f"/posts/{post_id}/edit/", {"text": f"edit {number}"})
+            for tab, post_id in zip(tabs, ids, strict=True)
+        ]
+        assert [answer.status_code for answer in together(*edits)] == [302, 302]
+        late = not_reached(posts, ownchanges.lately(owner))
+        assert {one.stream_id for one in late} == set(ids), f"round {number}"
+        assert all(NOT_YET in tab.get("/").content.decode() for tab in tabs)
+        arrive()
+        shown = tabs[number % 2].get("/").content.decode()
+        assert NOT_YET not in shown
+        assert shown.count(f"edit {number}") == len(ids)
+
+
+def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mode) -> None:
+    stream = uuid4()
+    works = [partial(ownchanges.remember, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
+    assert together(*works) == [None] * 6
+    assert ownchanges.lately("o") == [Position(stream, 9)]
+    assert ownchanges.lately("another") == []
+
+
+def test_changes_are_forgotten_when_they_are_old(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [uuid4(), uuid4()]
+    for stream in streams:
+        ownchanges.remember("o", Position(stream, 1))
+    OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - ownchanges.KEPT)
+    assert ownchanges.lately("o") == [Position(streams[1], 1)]
+    ownchanges.sweep()
+    assert [row.stream_id for row in OwnChange.objects.all()] == streams[1:]
+    OwnChange.objects.update(at=F("at") - timedelta(days=1))
+    monkeypatch.setattr(ownchanges, "SWEEP_EVERY", 1)
+    ownchanges.remember("another", Position(streams[0], 1))
+    assert [row.owner for row in OwnChange.objects.all()] == ["another"]
+
+
+def test_pages_wait_over_a_new_session_too(sqlite: Mode) -> None:
+    alice = Client()
+    alice.force_login(person("alice"))
+    alice.post("/write/", {"text": "not consumed", "form": "f"})
+    alice.post("/accounts/logout/")
+    assert NOT_YET not in alice.get("/").content.decode(), "nobody known waits for nothing"
+    alice.force_login(person("alice"))
+    assert NOT_YET in alice.get("/").content.decode()
+
+
+def test_who_is_not_signed_in_is_known_by_the_session(sqlite: Mode, rf: Any) -> None:
+    request = rf.get("/")
+    request.user, request.session = AnonymousUser(), SessionStore()
+    assert browser.behind(request, posts) is None
+    browser.remember(request, Position(uuid4(), 1))
+    assert request.session.session_key
+    again = rf.get("/")
+    again.user, again.session = AnonymousUser(), SessionStore(request.session.session_key)
+    assert browser.behind(again, posts) is not None
