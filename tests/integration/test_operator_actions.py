@@ -30,7 +30,7 @@ from tests.support.relaying import publish_all
 Act = Callable[[], object]
 
 # The commands that change how things stand, and those that look, send or work.
-OPERATING = {"rebuild", "republish", "deadletters", "restore-events"}
+OPERATING = {"rebuild", "republish", "deadletters", "restore-events", "reject-record"}
 NOT_OPERATING = {"status", "verify", "runconsumer", "runrelay", "sendcommands", "demo", "migrate"}
 
 
@@ -53,10 +53,17 @@ def stored() -> UUID:
 
 
 def shell(*arguments: str) -> Act:
-    """`LETTER` and `STREAM` stand for ids."""
+    """`LETTER`, `STREAM`, `PARTITION`, `OFFSET` and `EVENT` stand for ids."""
 
     def run() -> None:
-        ids = {"STREAM": str(stored()), "LETTER": str(DeadLetter.objects.values_list("pk")[0][0])}
+        parked = DeadLetter.objects.get()
+        ids = {
+            "STREAM": str(stored()),
+            "LETTER": str(parked.pk),
+            "PARTITION": str(parked.partition),
+            "OFFSET": str(parked.offset),
+            "EVENT": str(parked.event_id),
+        }
         here(*(ids.get(one, one) for one in arguments))
 
     return run
@@ -89,6 +96,10 @@ SHELL = f"{getpass.getuser()} (shell)"
 ACTIONS: list[tuple[Act, str, str, str]] = [
     (shell("rebuild", "posts"), SHELL, "rebuild", "posts from the log"),
     (shell("rebuild", "posts", "--from", "store"), SHELL, "rebuild", "posts from the store"),
+    (
+        shell("rebuild", "posts", "--from", "store", "--accept-going-back"),
+        SHELL, "rebuild", "posts from the store, accept going back",
+    ),
     (shell("rebuild", "posts", "--cancel"), SHELL, "cancel a rebuild", "posts"),
     (shell("republish", "STREAM"), SHELL, "republish", "{stream}"),
     (shell("republish", "--all"), SHELL, "republish", "all"),
@@ -96,6 +107,7 @@ ACTIONS: list[tuple[Act, str, str, str]] = [
     (shell("deadletters", "retry", "--all"), SHELL, "retry dead letters", "all"),
     (shell("deadletters", "discard", "LETTER"), SHELL, "discard a dead letter", ""),
     (shell("restore-events"), SHELL, "restore-events", ""),
+    (shell("reject-record", "PARTITION", "OFFSET", "EVENT"), SHELL, "reject-record", ""),
     (restore_read_db, "root", "rebuild", "posts"),
     (button("deadletter_retry", the_letter), "root", "dead letter: retry", ""),
     (button("deadletter_discard", the_letter), "root", "dead letter: discard", ""),

@@ -1,6 +1,5 @@
 """`manage.py rebuild [NAME]`"""
 
-import getpass
 import time
 from threading import Event as Flag
 from typing import Any
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging import sessions
-from messaging.actions import record_from_shell
+from messaging.actions import record_from_shell, shell_user
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
@@ -61,6 +60,7 @@ class Command(DatabaseCommand):
                 raise CommandError(str(error)) from error
 
     def _cancel(self, name: str) -> None:
+        record_from_shell("cancel a rebuild", name)
         rebuild = rebuilds.cancel(name)
         if rebuild is None:
             self.stdout.write(f"{name}: no rebuild is under way.")
@@ -70,12 +70,11 @@ class Command(DatabaseCommand):
 
     def _rebuild(self, name: str, options: dict[str, Any]) -> None:
         source, back = options["source"], options["accept_going_back"]
-        if back:
-            record_from_shell("rebuild", f"{name} from the {source}, accept going back")
+        accepted = ", accept going back" if back else ""
+        record_from_shell("rebuild", f"{name} from the {source}{accepted}")
         rebuild = rebuilds.active(name)
         if rebuild is None:
-            by = f"{getpass.getuser()} (shell)"
-            rebuild = rebuilds.ask(name, source, by, accept_going_back=back)
+            rebuild = rebuilds.ask(name, source, shell_user(), accept_going_back=back)
             self._build(rebuild)
         else:
             self._go_on(rebuild, back=back)
