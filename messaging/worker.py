@@ -142,24 +142,25 @@ def _wait(
     running: list[Part], signals: list[int], stop_all: Callable[[], None], code_if_cut_short: int
 ) -> None:
     """Return when all have ended; end the process if one does not."""
-    stopping_s, last = 0.0, time.monotonic()
+    deadline, last = None, time.monotonic()
     while alive := [part for part in running if part.thread.is_alive()]:
         alive[0].thread.join(TICK_S)  # with a timeout, so that signals reach the main thread
         now = time.monotonic()
         elapsed_s, last = min(now - last, LONGEST_TICK_S), now
         if signals or len(alive) < len(running):
             stop_all()
-            stopping_s += elapsed_s
-            if stopping_s > (GRACE_S if signals else GRACE_AFTER_END_S):
+            grace_s = GRACE_S if signals else GRACE_AFTER_END_S
+            deadline = min(deadline or now + grace_s, now + grace_s)
+            if now > deadline:
                 failed = any(part.error for part in running)
-                _end_process(_late(alive, stopping_s), 1 if failed else code_if_cut_short)
+                _end_process(_late(alive), 1 if failed else code_if_cut_short)
         elif stuck := [part for part in running if part.is_stuck(elapsed_s)]:
             _end_process(_stalled(stuck), 1)
 
 
-def _late(alive: list[Part], seconds: float) -> str:
+def _late(alive: list[Part]) -> str:
     names = ", ".join(part.where() for part in alive if part.thread.is_alive())
-    return f"Stopped without waiting any longer than {seconds:.0f} s for {names}. Nothing is lost."
+    return f"Stopped without waiting any longer for {names}. Nothing is lost."
 
 
 def _stalled(stuck: list[Part]) -> str:

@@ -78,7 +78,7 @@ def test_workers_stop_in_time_though_the_broker_hangs(postgresql: Mode) -> None:
 def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
     postgresql: Mode,
 ) -> None:
-    patience = {"WORKER_STALL_SECONDS": "10"}
+    patience = {"WORKER_STALL_SECONDS": "15"}
     with (
         behind_a_proxy(postgresql) as (proxy, env),
         Worker(env | patience, "runconsumer") as worker,
@@ -87,16 +87,16 @@ def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
         one_post_is_shown()
         proxy.stall()
         assert worker.wait() == 1
-        assert re.search(r"\(\w+/\w+\.py:\d+\) has not moved for 10 s", worker.output())
+        assert re.search(r"\(\w+/\w+\.py:\d+\) has not moved for 15 s", worker.output())
 
 
 def test_a_worker_that_was_frozen_itself_is_not_stuck(postgresql: Mode) -> None:
-    env = {**postgresql.env, "WORKER_STALL_SECONDS": "10"}
+    env = {**postgresql.env, "WORKER_STALL_SECONDS": "15"}
     with Worker(env, "runconsumer") as worker:
         one_post_is_shown()
         begun = time.monotonic()
         worker.freeze()
-        wait_until(lambda: time.monotonic() - begun > 13, "longer than the limit")
+        wait_until(lambda: time.monotonic() - begun > 18, "longer than the limit")
         worker.thaw()
         one_post_is_shown()
         assert worker.stop() == 0

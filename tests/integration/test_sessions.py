@@ -33,8 +33,8 @@ ALICE = Context(actor="alice")
 
 @pytest.fixture
 def impatient(postgresql: Mode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mode]:
-    """Sessions that are ended after a second in an idle transaction."""
-    monkeypatch.setenv("IDLE_TRANSACTION_SECONDS", "1")
+    """Sessions that are ended after two seconds in an idle transaction."""
+    monkeypatch.setenv("IDLE_TRANSACTION_SECONDS", "2")
     with switched(postgresql.env):
         yield postgresql
 
@@ -135,7 +135,7 @@ def test_the_scan_of_all_events_may_pause_for_longer(
         new_post()
     pid = backend("default")
     idle_for = (
-        "SELECT extract(epoch FROM now() - state_change) > 2 FROM pg_stat_activity WHERE pid = %s"
+        "SELECT extract(epoch FROM now() - state_change) > 3 FROM pg_stat_activity WHERE pid = %s"
     )
     with scan.stored_events("post") as events:
         next(events)
