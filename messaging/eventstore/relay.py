@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from django.db import connections
 
 from messaging.bus.base import Bus, Place, Publisher
+from messaging.bus.retention import undisturbed
 from messaging.eventstore import history, outbox
 from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
@@ -143,8 +144,8 @@ class Relay:
     def _comparing(self, compare: Callable[[Bus], T]) -> T:
         try:
             with suppress(OffsetOutOfRange):  # retention took records while it looked
-                return compare(self._bus)
-            return compare(self._bus)
+                return undisturbed(self._bus, compare)
+            return undisturbed(self._bus, compare)
         except Loss:
             self._require_same_log()  # if the topic was recreated meanwhile, it says so
             raise

@@ -1,0 +1,82 @@
+"""A relay that starts while records are being deleted begins at the log's new beginning."""
+
+from threading import Event, Thread
+
+import pytest
+from django.db import connections
+from kafka import KafkaAdminClient, TopicPartition
+
+from commands_app.commands import NewPost
+from messaging import conf, mediator
+from messaging.bus import current_bus
+from messaging.bus.kafka import KafkaBus
+from messaging.bus.retention import undisturbed
+from messaging.eventstore import outbox
+from messaging.eventstore.relay import Relay
+from messaging.exceptions import Loss
+from messaging.message import Context
+from tests.support.modes import Mode
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+class RetentionAtWork(KafkaBus):
+    """Records are deleted right after a question where they begin."""
+
+    def __init__(self, delete_after: int) -> None:
+        super().__init__(conf.kafka())
+        self.asked = 0
+        self._delete_after = delete_after
+
+    def begin_offsets(self) -> dict[int, int]:
+        found = super().begin_offsets()
+        self.asked += 1
+        if self.asked == self._delete_after:
+            delete_all_records(self)
+        return found
+
+
+def delete_all_records(bus: KafkaBus) -> None:
+    client = KafkaAdminClient(bootstrap_servers=conf.kafka().bootstrap_servers)
+    ends = {TopicPartition(bus.topic, p): end for p, end in bus.end_offsets().items()}
+    client.delete_records(ends)
+    client.close()
+
+
+@pytest.mark.parametrize("delete_after", [1, 2, 3])
+def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
+    postgresql: Mode, delete_after: int
+) -> None:
+    """After which question depends on how it looks; it begins at the new beginning."""
+    for number in range(20):
+        mediator.send(NewPost(message=f"{number}"), ALICE)
+    publish_all()
+    mediator.send(NewPost(message="waits"), ALICE)
+    bus = RetentionAtWork(delete_after)
+    relay, stop, errors = Relay(bus), Event(), []
+
+    def run() -> None:
+        try:
+            relay.run(stop)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: errors or outbox.waiting() == 0, "it publishes")
+    finally:
+        stop.set()
+        thread.join(60)
+    assert errors == []
+    bus.close()
+
+
+def test_a_log_that_is_shorter_at_its_end_is_refused_all_the_same(postgresql: Mode) -> None:
+    current_bus().ensure_topic()
+    with pytest.raises(Loss):
+        undisturbed(current_bus(), lambda bus: list(bus.read(0, 5, 7)))
