@@ -331,12 +331,12 @@ class KafkaReader(Reader):
         self._consumer.assign(list(at))
         for partition, offset in at.items():
             self._consumer.seek(partition, offset)
-        self._told = dict(positions)
+        self._reported = dict(positions)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         with bus_errors(self._bus):
             found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
-        return _fetched(self._consumer, found, self._told)
+        return _fetched(self._consumer, found, self._reported)
 
     def pause(self, partition: int) -> None:
         self._consumer.pause(TopicPartition(self._bus.topic, partition))
@@ -349,7 +349,7 @@ class KafkaSubscription(Subscription):
     def __init__(self, bus: KafkaBus, group: str) -> None:
         self._bus = bus
         self._paused: set[int] = set()
-        self._told: dict[int, int] = {}  # the next offset of each partition that was sought
+        self._reported: dict[int, int] = {}  # the next offset of each partition that was sought
         assignor = CooperativeStickyAssignor()
         self._consumer = bus.consumer(
             group_id=group, partition_assignment_strategy=(assignor,), **GROUP
@@ -369,7 +369,7 @@ class KafkaSubscription(Subscription):
             if self._listener.changed:
                 return self._changed()
             if found or not left:
-                fetched = _fetched(self._consumer, found, self._told)
+                fetched = _fetched(self._consumer, found, self._reported)
                 return Polled(self._assignment(), False, *fetched)
 
     def _finish_joining(self) -> None:
@@ -388,7 +388,7 @@ class KafkaSubscription(Subscription):
         self._consumer.pause(*self._consumer.assignment())
         assignment = self._assignment()
         self._paused &= assignment  # a partition that comes back later is not paused
-        self._told.clear()
+        self._reported.clear()
         return Polled(assignment, True, {}, {})
 
     def _assignment(self) -> frozenset[int]:
@@ -400,7 +400,7 @@ class KafkaSubscription(Subscription):
     def seek(self, partition: int, offset: int) -> None:
         at = self._at(partition)
         self._consumer.seek(at, offset)
-        self._told[partition] = offset
+        self._reported[partition] = offset
         if partition not in self._paused:
             self._consumer.resume(at)
 
@@ -465,22 +465,22 @@ def bus_errors(bus: KafkaBus) -> Iterator[None]:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
 
 
-def _fetched(consumer: Any, found: Any, told: dict[int, int]) -> Fetched:
-    """What a poll gave, counted from the offsets told last, which are moved on.
+def _fetched(consumer: Any, found: Any, reported: dict[int, int]) -> Fetched:
+    """What a poll gave, counted from the offsets reported last, which are moved on.
 
     The client reads on from its position without a break and moves it over control records
     and what compaction removed. So what it did not return on the way holds no record.
     """
-    records = {at.partition: _records(part, told[at.partition]) for at, part in found.items()}
+    records = {at.partition: _records(part, reported[at.partition]) for at, part in found.items()}
     for partition, part in records.items():
-        told[partition] = part[-1].offset + 1
+        reported[partition] = part[-1].offset + 1
     passed = {}
     for at, state in consumer._subscription.assignment.items():
-        offset = told.get(at.partition)
+        offset = reported.get(at.partition)
         if offset is None or at.partition in records or state.position is None:
             continue
         if state.position.offset > offset:
-            passed[at.partition] = told[at.partition] = state.position.offset
+            passed[at.partition] = reported[at.partition] = state.position.offset
     return Fetched(records, passed)
 
 

@@ -62,14 +62,14 @@ def require_same_history(bus: Bus) -> dict[int, int]:
 
 
 def contradictions(bus: Bus, ranges: Mapping[int, tuple[int, int]]) -> Iterator[str]:
-    """Records in these ranges of the log that are events of this store's stream types, and that
-    the store does not have. What cannot be read, and other types, are nothing of ours;
-    consumers park or pass over them."""
+    """Yield a message for each record in these ranges of the log that is an event of one of this
+    store's stream types and is not in the store. Records that cannot be read or are of other
+    types are none of its business; consumers park or skip them."""
     rejected = RejectedRecord.all_of_them()
     for records in bus.read_ranges(ranges):
         for record in without(records, rejected):
-            if (told := _contradiction(record)) is not None:
-                yield told
+            if (contradiction := _contradiction(record)) is not None:
+                yield contradiction
 
 
 def _contradiction(record: Record) -> str | None:

@@ -61,8 +61,8 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
 
 
 def remove(pending: Sequence[Pending], places: Sequence[Place]) -> None:
-    """Forget these: the log has acknowledged them at these places, the last of which each
-    partition has to hold from now on."""
+    """Delete these rows, which the log has acknowledged, and keep the last place of each
+    partition, in one transaction."""
     connection = connections[DATABASE]
     native = connection.features.has_native_uuid_field
     last = {

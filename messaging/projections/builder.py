@@ -177,7 +177,7 @@ class Builder:
         why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
         raise WouldGoBack(
             f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
-            f"version {version} of it. Nobody was led over to it.{why} If the later versions are "
+            f"version {version} of it. Readers stay where they are.{why} If the later versions are "
             "lost for good, because the event store was put back to an earlier copy, run "
             f"`manage.py rebuild {self._projection.name} --from store --accept-going-back`."
         )

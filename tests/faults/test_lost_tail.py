@@ -173,6 +173,6 @@ def test_a_consumer_that_was_frozen_meanwhile_applies_nothing(database: Mode) ->
 
 
 def asleep(seconds: float) -> None:
-    """How long the consumer was away is what it goes by."""
+    """The consumer judges by how long it was away."""
     until = time.monotonic() + seconds
     wait_until(lambda: time.monotonic() > until, "it is away for long enough")

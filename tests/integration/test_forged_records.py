@@ -1,4 +1,4 @@
-"""Records that no relay wrote: they are told, and one command leads out of every state."""
+"""Records that no relay wrote are reported, and one command leads out of every state."""
 
 import logging
 from collections.abc import Iterator
@@ -218,21 +218,21 @@ def a_relay_at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         thread.join(30)
 
 
-def test_a_relay_at_work_tells_a_record_with_an_older_version_and_another_id(
+def test_a_relay_at_work_reports_a_record_with_an_older_version_and_another_id(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_id = a_post(likes=4)
     with caplog.at_level(logging.ERROR, "postlog.relay"), a_relay_at_work(monkeypatch):
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         place = forge(post_id, 2)
-        wait_until(lambda: " ".join(place) in caplog.text, "it is told")
+        wait_until(lambda: " ".join(place) in caplog.text, "it is reported")
         assert f"holds version 2 of stream {post_id}" in caplog.text
         mediator.send(LikePost(post_id=post_id), BOB)
-        wait_until(lambda: outbox.waiting() == 0, "it goes on publishing")
+        wait_until(lambda: outbox.waiting() == 0, "it still publishes")
     assert caplog.text.count(place[2]) == 2, "once, in its place and in the command"
 
 
-def test_a_record_between_its_own_is_told_at_once(
+def test_a_record_between_its_own_is_reported_at_once(
     database: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_id = a_post(likes=4)
