@@ -1,8 +1,8 @@
 """The SQL of the event store: few statements, the same on PostgreSQL and SQLite.
 
-On PostgreSQL what follows each other is sent in one round trip (psycopg2 speaks the
-simple query protocol), and each connection keeps the plans: planning would be half of
-the cost. SQLite takes one statement at a time, without a round trip.
+On PostgreSQL what follows each other is sent in one round trip (psycopg 2 and 3 put the
+values into the text themselves, as Django has it), and each connection keeps the plans:
+planning would be half of the cost. SQLite takes one statement at a time, without a round trip.
 """
 
 import re
@@ -139,7 +139,7 @@ class Snapshot(NamedTuple):
     state: str
 
 
-# By connection of psycopg2: the statements that it has planned.
+# By connection of the client: the statements that it has planned.
 _planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
