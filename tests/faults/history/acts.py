@@ -400,6 +400,7 @@ def publish_in_a_transaction(stack: Stack, chance: random.Random) -> None:
     """Somebody's tool repeats a record: its transaction leaves a control record behind it."""
     from tests.faults.history.topic import repeat_in_a_transaction
 
+    wait_until(lambda: sum(stack.ends().values()), "there are records", 60)
     stack.control_records += 1
     repeat_in_a_transaction(stack.kafka_servers, stack.topic)
 

@@ -29,6 +29,7 @@ from tests.support.waiting import wait_until
 
 NAMES = {"WRITE_DATABASE_URL": "write", "READ_DATABASE_URL": "read"}
 STAFF = "operator"
+WEB_THREADS = "4"  # fewer than there are writers: one hot post could take them all
 RESTART_S = 1.0  # a supervisor waits as long before it starts again what ended
 START_S = 180
 
@@ -371,7 +372,13 @@ class PostgresStack(Stack):
 
 
 def base_env() -> dict[str, str]:
-    return {"DEBUG": "on", "API_RATE": "0", "KAFKA_BOOTSTRAP_SERVERS": "", "ENV_FILE": ""}
+    return {
+        "DEBUG": "on",
+        "API_RATE": "0",
+        "KAFKA_BOOTSTRAP_SERVERS": "",
+        "ENV_FILE": "",
+        "WEB_THREADS": WEB_THREADS,
+    }
 
 
 def commands() -> dict[str, list[str]]:
@@ -379,7 +386,7 @@ def commands() -> dict[str, list[str]]:
     found = {}
     for line in (ROOT / "Procfile").read_text().splitlines():
         name, _, command = line.partition(": ")
-        found[name] = shlex.split(command.replace("${WEB_THREADS:-8}", "8"))
+        found[name] = shlex.split(command.replace("${WEB_THREADS:-8}", WEB_THREADS))
     return found
 
 

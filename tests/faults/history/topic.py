@@ -23,7 +23,7 @@ def repeat_in_a_transaction(servers: str, topic: str) -> None:
     """Publish the first record of some partition again, in a transaction."""
     record = _a_record(servers, topic)
     if record is None:
-        return
+        raise TimeoutError(f"{topic} holds no record to repeat")
     producer = KafkaProducer(
         bootstrap_servers=servers, transactional_id="history", request_timeout_ms=10_000
     )
@@ -39,6 +39,6 @@ def _a_record(servers, topic):  # type: ignore[no-untyped-def]
         partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(partitions)
         consumer.seek_to_beginning()
-        for records in consumer.poll(timeout_ms=5_000, max_records=1).values():
+        for records in consumer.poll(timeout_ms=30_000, max_records=1).values():
             return records[0]
     return None
