@@ -2,6 +2,7 @@
 
 import re
 import time
+from threading import Barrier, BrokenBarrierError
 from threading import Event as Flag
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -18,7 +19,10 @@ FORM = {"Content_Type": "application/x-www-form-urlencoded", "Accept": "text/htm
 
 
 class Tab:
-    def __init__(self, client: Client, session: str, recorder: Recorder) -> None:
+    """Sends at the same moment as the other tabs, as far as they come along."""
+
+    def __init__(self, client: Client, session: str, together: Barrier, recorder: Recorder) -> None:
+        self._together = together
         self._client = client
         self._recorder = recorder
         csrf = uuid4().hex
@@ -35,6 +39,10 @@ class Tab:
         self._client.close()
 
     def _write_and_look(self, text: str) -> None:
+        try:
+            self._together.wait(1)
+        except BrokenBarrierError:  # another one still waits for its answer
+            self._together.reset()
         body = urlencode({"text": text, "form": uuid4().hex})
         answer = self._get("POST", "/write/", body)
         found = POST.search(answer.headers.get("location", "")) if answer else None

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
+from threading import Barrier, Thread
 from threading import Event as Flag
-from threading import Thread
 
 from tests.faults.history import checker, deploy, directed  # noqa: F401  # their acts
 from tests.faults.history.acts import ACTS, Entry, schedule
@@ -89,9 +89,10 @@ class Run:
 
         paused = Flag()
         self.stack.pauses.append(paused)
+        together = Barrier(TABS)
         for number in range(TABS):
             client = Client(f"tab {number}", ports)
-            tab = Tab(client, self.stack.sessions[PERSON], self._recorder)
+            tab = Tab(client, self.stack.sessions[PERSON], together, self._recorder)
             self._thread(lambda tab=tab: tab.run(self._stop, paused))  # type: ignore[misc]
 
     def _act(self, seconds: float) -> None:
