@@ -161,6 +161,8 @@ def test_a_process_that_takes_no_answer_is_ended_too(impatient: Mode) -> None:
     frozen.cursor().execute(f"BEGIN; {held}; SELECT repeat('x', 100000000)")
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"
     wait_until(lambda: seen(blocked), "PostgreSQL waits for it")
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '20s'")  # a failure must not hang
     mediator.send(LikePost(post_id=post_id), ALICE)
     frozen.close()
     assert Stream.objects.get(pk=post_id).version == 2
