@@ -25,6 +25,7 @@ from tests.support.waiting import wait_until
 from tests.support.web import Web
 
 ALICE = Context(actor="alice")
+THREADS = 2  # of a web server
 
 
 def names(mode: Mode) -> list[str]:
@@ -57,7 +58,10 @@ def published_and_shown() -> bool:
 
 
 def test_a_database_that_is_read_only_for_a_while_is_waited_for(postgresql: Mode) -> None:
-    with Worker(postgresql.env, "runconsumer") as worker, Web(postgresql.env, threads=2) as web:
+    with (
+        Worker(postgresql.env, "runconsumer") as worker,
+        Web(postgresql.env, threads=THREADS) as web,
+    ):
         assert web.send("new-post", message="before").status == 201
         wait_until(published_and_shown, "the post is shown", 60)
         wait_until(lambda: web.get("/health/ready").status == 200, "all is ready", 60)
@@ -76,12 +80,14 @@ def test_a_database_that_is_read_only_for_a_while_is_waited_for(postgresql: Mode
             )
             wait_until(lambda: "read-only" in worker.output(), "the worker says why it waits")
         drop_connections()
-        for _ in range(6):
-            assert web.send("new-post", message="afterwards").status == 201
+        # Each thread may hold a session from meanwhile, and drops it when it finds that out.
+        afterwards = [web.send("new-post", message="afterwards").status for _ in range(12)]
+        assert set(afterwards) <= {201, 503}
+        assert afterwards.count(503) <= THREADS
         wait_until(published_and_shown, "all is level", 60)
         wait_until(lambda: web.get("/health/ready").status == 200, "all is ready", 60)
         assert worker.stop() == 0
-    assert Event.objects.count() == 7
+    assert Event.objects.count() == 1 + afterwards.count(201)
     assert not DeadLetter.objects.exists()
     assert_the_log_tells_the_store()
 
