@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from threading import Event as Flag
+from types import MappingProxyType
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
@@ -27,10 +28,16 @@ log = logging.getLogger("postlog.liveness")
 
 
 class Heart:
-    """Beats for the roles of one process. `roles` says of each whether it is at work now."""
+    """Beats for the roles of one process. `roles` says of each whether it is at work now, and
+    `errors`, where it can tell, why it cannot work; empty if it can."""
 
-    def __init__(self, roles: Mapping[str, Callable[[], bool]]) -> None:
+    def __init__(
+        self,
+        roles: Mapping[str, Callable[[], bool]],
+        errors: Mapping[str, Callable[[], str]] = MappingProxyType({}),
+    ) -> None:
         self._roles = roles
+        self._errors = errors
         self._process = f"{socket.gethostname()[:100]} {os.getpid()}"
         self._last: dict[str, bool] = {}
 
@@ -58,11 +65,13 @@ class Heart:
         for role, is_at_work in self._roles.items():
             at_work = is_at_work()
             changed = {"since": now} if self._last.get(role) is not at_work else {}
+            error = self._errors[role]() if role in self._errors else ""
+            beat = {"at_work": at_work, "beat_at": now, "error": error}
             Heartbeat.objects.update_or_create(
                 role=role,
                 process=self._process,
-                defaults={"at_work": at_work, "beat_at": now, **changed},
-                create_defaults={"at_work": at_work, "beat_at": now, "since": now},
+                defaults={**beat, **changed},
+                create_defaults={**beat, "since": now},
             )
             self._last[role] = at_work
         Heartbeat.objects.filter(beat_at__lt=now - FORGOTTEN_AFTER).delete()

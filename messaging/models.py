@@ -24,6 +24,9 @@ class Heartbeat(models.Model):
     at_work = models.BooleanField(help_text="Not only standing by.")
     since = models.DateTimeField(help_text="That it is at work, or stands by.")
     beat_at = models.DateTimeField()
+    error = models.TextField(
+        blank=True, default="", db_default="", help_text="Why it cannot work now; it tries again."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["role", "process"], name="one_beat_a_role")]

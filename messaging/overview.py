@@ -59,7 +59,13 @@ def _log_now() -> dict[str, Any]:
 
 def _worker(one: Heartbeat) -> dict[str, Any]:
     age = (utc_now() - one.since).total_seconds()
-    return {"role": one.role, "process": one.process, "at_work": one.at_work, "for_s": round(age)}
+    return {
+        "role": one.role,
+        "process": one.process,
+        "at_work": one.at_work,
+        "for_s": round(age),
+        "error": one.error,
+    }
 
 
 def projection_now(

@@ -10,6 +10,8 @@ from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy, Unreach
 
 AWAY = (BusError, ReadOnlyDatabase, StreamBusy, Unreachable, OperationalError, InterfaceError)
 
+LONGEST_PAUSE_S = 10.0
+
 READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during a failover
 # SQLSTATE: read-only, idle_in_transaction_session_timeout, transaction_timeout, lock_timeout.
 AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
@@ -49,6 +51,11 @@ def reason(error: BaseException) -> str:
         return ASK_ON_THE_PRIMARY
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def pause_s(failures: int) -> float:
+    """How long to wait after so many failures in a row."""
+    return min(LONGEST_PAUSE_S, 0.1 * float(2 ** min(failures, 10)))
 
 
 def drop_connections() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
+from django.utils.log import log_response
 from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
@@ -15,7 +16,7 @@ from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
 from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, StreamBusy
-from messaging.transient import READ_ONLY, drop_connections, is_away, sqlstate
+from messaging.transient import READ_ONLY, drop_connections, is_away, reason, sqlstate
 
 API_PREFIX = "/api/"
 
@@ -54,6 +55,22 @@ class Handler(ExceptionHandler):
             drop_connections()
             return Unavailable("unavailable", _why(exc))
         return super().convert_known_exceptions(exc)
+
+    def report_exception(self, exc: APIException, response: Response) -> None:
+        """A 503 that is meant is one line: a traceback for each request hides what matters."""
+        request = self.context["request"]
+        if not isinstance(exc, Unavailable) or request is None:
+            super().report_exception(exc, response)
+            return
+        log_response(
+            "%s: %s: %s",
+            response.reason_phrase,
+            request.path,
+            reason(self.exc),
+            response=response,
+            request=request._request,
+            level="warning",
+        )
 
     def get_response(self, exc: APIException, data: dict[str, Any]) -> Response:
         response: Response = super().get_response(exc, data)

@@ -20,7 +20,7 @@ from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import Loss, OffsetOutOfRange
 from messaging.leadership import Wait, leadership
-from messaging.transient import is_away, reason, require_writable
+from messaging.transient import is_away, pause_s, reason, require_writable
 
 T = TypeVar("T")
 
@@ -30,7 +30,6 @@ BATCH = 1_000
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
 STANDBY_POLL_S = 1.0
 IDENTITY_EVERY_S = 10.0
-LONGEST_BACKOFF_S = 10.0
 
 
 class Sent(NamedTuple):
@@ -69,7 +68,7 @@ class Relay:
                     if not is_away(error):
                         raise
                     failures += 1
-                    pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
+                    pause = pause_s(failures)
                     log.warning("relay: %s. Trying again in %.1f s.", reason(error), pause)
                     connections[DATABASE].close()
                     stop.wait(pause)

@@ -16,14 +16,13 @@ from messaging.projections.registry import Projection
 from messaging.projections.retrying import Retries
 from messaging.projections.rowstore import DATABASE
 from messaging.projections.stalls import LevelCheck
-from messaging.transient import is_away, reason
+from messaging.transient import is_away, pause_s, reason
 
 log = logging.getLogger("postlog.consumer")
 
 BATCH = 1_000  # records in one transaction
 IDENTITY_EVERY_S = 10.0
 ASLEEP_AFTER_S = 2.0  # without a step: the process was frozen, or worked on a long batch
-LONGEST_BACKOFF_S = 10.0
 
 
 class Consumer:
@@ -32,7 +31,7 @@ class Consumer:
     def __init__(self, projection: Projection, bus: Bus) -> None:
         self._projection = projection
         self._bus = bus
-        self._name = projection.name
+        self.name = projection.name
         self._group = f"postlog.{projection.name}"
         self._delivery = LogDelivery(projection, 0)
         self._positions: dict[int, int] = {}  # partition -> the next offset
@@ -41,6 +40,7 @@ class Consumer:
         self._level = LevelCheck(projection.name, bus)
         self._identity_checked = 0.0
         self._stepped = 0.0
+        self.last_error = ""  # empty: what it wrote last was committed
 
     def run(self, stop: Flag) -> None:
         """Consume until `stop` is set; the batch at hand is finished first.
@@ -56,28 +56,31 @@ class Consumer:
                 subscription = self._bus.subscribe(self._group)
                 try:
                     while not stop.is_set():
-                        self._step(subscription)
-                        failures = 0
+                        # That it can read is no sign that it can write again.
+                        if self._step(subscription):
+                            failures, self.last_error = 0, ""
                 finally:
                     subscription.close()
             except Exception as error:
                 if not (isinstance(error, LostPartition) or is_away(error)):
                     raise
                 failures += 1
-                pause = min(LONGEST_BACKOFF_S, 0.1 * 2**failures)
-                log.warning("%s: %s. Trying again in %.1f s.", self._name, reason(error), pause)
+                pause = pause_s(failures)
+                self.last_error = reason(error)
+                log.warning("%s: %s. Trying again in %.1f s.", self.name, self.last_error, pause)
                 connections[DATABASE].close()
                 stop.wait(pause)
 
     def _start(self) -> None:
-        self._use(checkpoints.begin(self._name, self._bus.identity()))
+        self._use(checkpoints.begin(self.name, self._bus.identity()))
         self._identity_checked = time.monotonic()
 
     def _use(self, live_generation: int) -> None:
         if live_generation != self._delivery.generation:
             self._delivery = LogDelivery(self._projection, live_generation)
 
-    def _step(self, subscription: Subscription) -> None:
+    def _step(self, subscription: Subscription) -> bool:
+        """Consume one batch; whether something was written."""
         try:
             polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
         except OffsetOutOfRange:
@@ -86,24 +89,25 @@ class Consumer:
             raise
         if polled.changed or (self._is_due() and self._is_superseded()):
             self._seek(subscription, polled.assignment)  # what was polled comes again
-            return
+            return False
         self._gaps.report(self._delivery.generation)
         self._retries.look(self._delivery.generation, self._positions)
-        self._level.confirm(self._delivery.generation, self._positions)
+        confirmed = self._level.confirm(self._delivery.generation, self._positions)
         if not polled.records and not polled.passed:
-            return
+            return confirmed
         require_dense(polled.records, self._positions)
         try:
             self._pass_over(polled.passed)
             halted = self._delivery.take(polled.records) if polled.records else {}
         except LostPartition as error:
-            log.info("%s: another consumer was first, or a rebuild. %s", self._name, error)
+            log.info("%s: another consumer was first, or a rebuild. %s", self.name, error)
             self._seek(subscription, polled.assignment)
-            return
+            return False
         for partition, records in polled.records.items():
             self._positions[partition] = records[-1].offset + 1
         for partition in halted:
             subscription.pause(partition)
+        return True
 
     def _pass_over(self, passed: Mapping[int, int]) -> None:
         if passed:
@@ -116,7 +120,7 @@ class Consumer:
         Raises `LostPartition` if one has no checkpoint: left unsought it would stay paused,
         and nobody would notice. The retry makes the checkpoint, as every start does.
         """
-        generation, offsets = checkpoints.live_offsets(self._name)
+        generation, offsets = checkpoints.live_offsets(self.name)
         if missing := sorted(assignment - offsets.keys()):
             raise LostPartition(
                 f"partitions {missing} have no checkpoint in generation {generation}"
@@ -128,7 +132,7 @@ class Consumer:
             subscription.seek(partition, offset)
         self._retries.assigned()
         self._require_same_log(assignment)
-        log.info("%s: partitions %s", self._name, sorted(assignment) or "none")
+        log.info("%s: partitions %s", self.name, sorted(assignment) or "none")
 
     def _is_due(self) -> bool:
         """From time to time, and after a freeze: meanwhile the log can have lost its tail and
@@ -143,7 +147,7 @@ class Consumer:
         Raises `Loss` if the topic was recreated, or does not hold what was read of it: whoever
         reads a topic does not notice that.
         """
-        live = checkpoints.require_live_identity(self._name, self._bus.identity())
+        live = checkpoints.require_live_identity(self.name, self._bus.identity())
         self._identity_checked = time.monotonic()
         if live != self._delivery.generation:
             return True
@@ -154,8 +158,17 @@ class Consumer:
     def _require_same_log(self, partitions: Iterable[int]) -> None:
         try:
             generation = self._delivery.generation
-            checkpoints.require_same_log(self._name, generation, self._bus, partitions)
+            checkpoints.require_same_log(self.name, generation, self._bus, partitions)
         except Loss:
             # If the topic was recreated meanwhile, that is what there is to say.
-            checkpoints.require_live_identity(self._name, self._bus.identity())
+            checkpoints.require_live_identity(self.name, self._bus.identity())
             raise
+
+
+def last_errors(consumers: Iterable[Consumer]) -> str:
+    """Of those that cannot work now; each error once, after the projections that it stops."""
+    stopped: dict[str, list[str]] = {}
+    for one in consumers:
+        if one.last_error:
+            stopped.setdefault(one.last_error, []).append(one.name)
+    return "; ".join(f"{', '.join(names)}: {error}" for error, names in stopped.items())

@@ -38,17 +38,20 @@ class LevelCheck:
         self._bus = bus
         self._checked = time.monotonic()
 
-    def confirm(self, generation: int, positions: Mapping[int, int]) -> None:
-        """`positions`: the next offset that the consumer takes, of each of its partitions.
+    def confirm(self, generation: int, positions: Mapping[int, int]) -> bool:
+        """Whether any was confirmed, which is a write. `positions`: the next offset that the
+        consumer takes, of each of its partitions.
 
         The broker is asked where they end. That the client found nothing is no proof: it finds
         nothing in a partition that it forgot to read either.
         """
         if time.monotonic() - self._checked < CONFIRM_EVERY_S:
-            return
+            return False
         ends = self._bus.end_offsets()
         level = [partition for partition, at in positions.items() if ends.get(partition) == at]
-        Checkpoint.objects.filter(
+        rows = Checkpoint.objects.filter(
             projection=self._projection, generation=generation, partition__in=level
-        ).update(checked_at=Now())
+        )
+        confirmed = rows.update(checked_at=Now())
         self._checked = time.monotonic()
+        return confirmed > 0

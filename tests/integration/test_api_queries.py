@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -173,6 +174,31 @@ def test_bad_parameters_are_refused(database: Mode, path: str, code: str, attr: 
 def test_a_forged_token_in_the_header_is_400(sqlite: Mode, token: str) -> None:
     answer = Api().ask("find-all-posts", headers={"Consistency-Token": token})
     assert (answer.status_code, errors(answer)) == (400, [("invalid_token", "consistency_token")])
+
+
+def only_line(caplog: pytest.LogCaptureFixture) -> str:
+    """What the one request has logged."""
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert record.exc_info is None, "no traceback"
+    caplog.clear()
+    return record.getMessage()
+
+
+def test_a_503_that_is_meant_is_one_line_in_the_log(
+    sqlite: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    Api().ask("find-all-posts", consistency_token=tokens.mint(UUID(some_id()), 1))
+    assert "/api/v1/queries/find-all-posts/: " in (line := only_line(caplog))
+    assert "version 1" in line
+    before = {alias: connections.settings[alias] for alias in connections}
+    use({alias: {**config, "NAME": "/nowhere/at/all"} for alias, config in before.items()})
+    try:
+        Api().ask("find-all-posts")
+        assert "/api/v1/queries/find-all-posts/: " in only_line(caplog)
+        assert Api().client.get("/most-liked/").status_code == 503
+        assert only_line(caplog) == "Service Unavailable: /most-liked/"
+    finally:
+        use(before)
 
 
 def test_a_token_that_the_read_side_does_not_reach_is_503(sqlite: Mode) -> None:

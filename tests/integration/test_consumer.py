@@ -1,22 +1,32 @@
 """The consumer's hold on its partitions: what it seeks, and when it seeks again."""
 
+import json
 import logging
+import re
 from uuid import UUID
 
 import pytest
+from django.db import connections
 
 from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import partition_of
+from messaging.console import standing
+from messaging.liveness import Heart
 from messaging.message import Context
 from messaging.overview import projection_now
 from messaging.projections import checkpoints, consumer
+from messaging.projections.consumer import Consumer, last_errors
 from messaging.projections.live import live_root
 from messaging.projections.models import Checkpoint
+from messaging.projections.registry import PROJECTIONS
+from messaging.transient import pause_s
 from queries_app.projections import posts
+from tests.integration.test_admin import signed_in
 from tests.support.consuming import Running, shared
 from tests.support.modes import Mode
+from tests.support.processes import here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
@@ -109,3 +119,68 @@ def test_a_seek_never_passes_over_a_partition_without_a_checkpoint(database: Mod
     Checkpoint.objects.filter(partition=3).delete()
     generation, offsets = checkpoints.live_offsets("posts")
     assert (generation, sorted(offsets)) == (1, [p for p in range(12) if p != 3])
+
+
+# --- a read database that refuses writes ------------------------------------------------------
+
+DISK_FULL = """
+CREATE FUNCTION disk_full() RETURNS trigger AS $$
+BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END
+$$ LANGUAGE plpgsql;
+CREATE TRIGGER disk_full BEFORE UPDATE ON projections_checkpoint
+FOR EACH ROW EXECUTE FUNCTION disk_full();
+"""
+
+
+def read_database(sql: str) -> None:
+    with connections["read"].cursor() as cursor:
+        cursor.execute(sql)
+
+
+def test_the_pauses_grow_while_it_can_read_but_not_write(
+    postgresql: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    (post_id,) = new_posts(1)
+    with Running() as only:
+        wait_until(is_level, "it consumes")
+        read_database(DISK_FULL)
+        mediator.send(EditMessage(post_id=post_id, message="while the disk is full"), ALICE)
+        publish_all()
+        wait_until(lambda: len(pauses(caplog)) >= 4, "it tries again, and again", 60)
+        assert "No space left on device" in only.last_error
+        assert pauses(caplog)[:4] == [0.2, 0.4, 0.8, 1.6]
+        read_database("DROP TRIGGER disk_full ON projections_checkpoint")
+        wait_until(lambda: shown(post_id) == 2, "it writes again", 60)
+        wait_until(lambda: only.last_error == "", "and says nothing more")
+    assert only.error is None
+
+
+def pauses(caplog: pytest.LogCaptureFixture) -> list[float]:
+    found = re.findall(r"Trying again in ([\d.]+) s", caplog.text)
+    return [float(seconds) for seconds in found]
+
+
+def test_pauses_stay_finite_however_often_it_fails() -> None:
+    assert pause_s(1) == 0.2
+    assert pause_s(100_000) == 10.0
+
+
+def test_status_and_console_say_why_a_consumer_cannot_work(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FRESH_S", 0)
+    consumers = [Consumer(one, current_bus()) for one in PROJECTIONS.values()]
+    heart = Heart({"consumer": lambda: True}, {"consumer": lambda: last_errors(consumers)})
+    for one in consumers[:2]:
+        one.last_error = "disk full"
+    heart._beat()
+    told = f"{consumers[0].name}, {consumers[1].name}: disk full"
+    assert told in here("status").stdout
+    assert json.loads(here("status", "--json").stdout)["workers"][0]["error"] == told
+    client = signed_in(is_superuser=True)
+    assert told in client.get("/admin/console/").content.decode()
+    for one in consumers:
+        one.last_error = ""
+    heart._beat()
+    assert "disk full" not in here("status").stdout
+    assert "tries again" not in client.get("/admin/console/").content.decode()

@@ -47,6 +47,10 @@ class Running:
         finally:
             connections.close_all()
 
+    @property
+    def last_error(self) -> str:
+        return self._consumer.last_error
+
     def owned(self) -> set[int]:
         """The partitions that it has sought."""
         return set(self._consumer._positions)

@@ -12,7 +12,7 @@ from messaging.eventstore.relay import Relay
 from messaging.exceptions import Pooled
 from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
-from messaging.projections.consumer import Consumer
+from messaging.projections.consumer import Consumer, last_errors
 from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
 from messaging.stallwatch import StallWatch
@@ -31,17 +31,16 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        parts: dict[str, Work] = {
-            f"projection {name}": Consumer(projection, current_bus()).run
-            for name, projection in PROJECTIONS.items()
-        }
+        consumers = [Consumer(projection, current_bus()) for projection in PROJECTIONS.values()]
+        parts: dict[str, Work] = {f"projection {one.name}": one.run for one in consumers}
         parts["stalls"] = StallWatch().run
         parts["rebuilds"] = Rebuilder(current_bus()).run
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_at_work
-        parts["heartbeat"] = Heart(roles).run
+        errors = {"consumer": lambda: last_errors(consumers)}
+        parts["heartbeat"] = Heart(roles, errors).run
         parts["hazards"] = HazardWatch(current_bus()).run
         try:
             sessions.require_that_they_last()

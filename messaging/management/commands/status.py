@@ -48,6 +48,9 @@ class Command(DatabaseCommand):
             self.stdout.write(
                 f"{worker['role']} {worker['process']}: {what} for {worker['for_s']:,} s"
             )
+            if worker["error"]:
+                error = f"  it cannot work now, and tries again: {worker['error']}"
+                self.stdout.write(self.style.ERROR(error))
         for command in missing():
             self.stdout.write(self.style.WARNING(f"Nobody is at it: start `{command}`."))
 
