@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from messaging.bus.base import (
+    BATCH_BYTES,
     Bus,
     Fetched,
     Identity,
@@ -25,7 +26,7 @@ from messaging.bus.base import (
     Subscription,
     partition_of,
 )
-from messaging.bus.models import Log, LogMember, LogPartition, LogRecord
+from messaging.bus.models import Log, LogMember, LogPartition, LogRecord, records_up_to
 from messaging.dbvalues import SecondsNow
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 from messaging.transient import is_away
@@ -100,14 +101,11 @@ class EmbeddedBus(Bus):
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return EmbeddedReader(self, positions)
 
-    def records(self, partition: int, start: int, count: int) -> list[Record]:
-        """Up to `count` records from `start` on. Raises `OffsetOutOfRange` if there is none."""
+    def records(self, partition: int, start: int, count: int, size: int) -> list[Record]:
+        """Up to `count` records from `start` on, of about `size` bytes. Raises `OffsetOutOfRange`
+        if there is none."""
         with bus_errors():
-            rows = (
-                LogRecord.objects.filter(topic=self.topic, partition=partition, offset__gte=start)
-                .order_by("offset")
-                .values_list("offset", "key", "value")[:count]
-            )
+            rows = records_up_to(self.topic, partition, start, count, size)
             found = [Record(partition, o, _bytes(k), _bytes(v)) for o, k, v in rows]
         if not found or found[0].offset != start:
             raise self.out_of_range(partition, start)
@@ -187,15 +185,17 @@ class EmbeddedReader(Reader):
         """What is there now."""
         ends = self._bus.end_offsets()
         found: dict[int, list[Record]] = {}
+        left = BATCH_BYTES
         self._turn += 1  # else a busy partition would keep the ones after it waiting
         for partition in _from_turn(sorted(self.positions), self._turn):
             position, end = self.positions[partition], ends.get(partition, 0)
-            if partition in self.paused or position == end or max_records <= 0:
+            if partition in self.paused or position == end or max_records <= 0 or left <= 0:
                 continue
             if position > end:
                 raise self._bus.out_of_range(partition, position)
-            found[partition] = self._bus.records(partition, position, max_records)
+            found[partition] = self._bus.records(partition, position, max_records, left)
             max_records -= len(found[partition])
+            left -= sum(len(record.value or b"") for record in found[partition])
             self.positions[partition] = found[partition][-1].offset + 1
         return found
 

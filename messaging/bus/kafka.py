@@ -27,6 +27,7 @@ from kafka.net.compat import KafkaNetClient
 
 from messaging.bus.base import (
     Bus,
+    CountByBytes,
     Fetched,
     Identity,
     Message,
@@ -332,10 +333,13 @@ class KafkaReader(Reader):
         for partition, offset in at.items():
             self._consumer.seek(partition, offset)
         self._reported = dict(positions)
+        self._count = CountByBytes()
 
     def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
+        most = self._count.count(max_records)
         with bus_errors(self._bus):
-            found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            found = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=most)
+        self._count.came(_sizes(found))
         return _fetched(self._consumer, found, self._reported)
 
     def pause(self, partition: int) -> None:
@@ -350,6 +354,7 @@ class KafkaSubscription(Subscription):
         self._bus = bus
         self._paused: set[int] = set()
         self._reported: dict[int, int] = {}  # the next offset of each partition that was sought
+        self._count = CountByBytes()
         assignor = CooperativeStickyAssignor()
         self._consumer = bus.consumer(
             group_id=group, partition_assignment_strategy=(assignor,), **GROUP
@@ -363,8 +368,10 @@ class KafkaSubscription(Subscription):
             left = max(0.0, deadline - time.monotonic())
             with bus_errors(self._bus):
                 found = self._consumer.poll(
-                    timeout_ms=int(min(left, WAIT_S) * 1000), max_records=max_records
+                    timeout_ms=int(min(left, WAIT_S) * 1000),
+                    max_records=self._count.count(max_records),
                 )
+            self._count.came(_sizes(found))
             self._finish_joining()
             if self._listener.changed:
                 return self._changed()
@@ -463,6 +470,10 @@ def bus_errors(bus: KafkaBus) -> Iterator[None]:
         raise Loss(f"The log was cut off behind what was read: {error}") from error
     except (KafkaError, OSError) as error:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
+
+
+def _sizes(found: Any) -> list[int]:
+    return [len(record.value or b"") for part in found.values() for record in part]
 
 
 def _fetched(consumer: Any, found: Any, reported: dict[int, int]) -> Fetched:

@@ -1,6 +1,10 @@
 """The embedded log: the tables that stand in for Kafka on one machine."""
 
+from typing import Any
+
 from django.db import models
+from django.db.models import F, Sum, Window
+from django.db.models.functions import Coalesce, Length
 
 
 class Log(models.Model):
@@ -44,6 +48,19 @@ class LogRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+def records_up_to(topic: str, partition: int, start: int, count: int, size: int) -> Any:
+    """(offset, key, value) from `start` on: up to `count` records, and up to `size` bytes with the
+    record that reaches them."""
+    length = Coalesce(Length("value"), 0)
+    # Offsets are dense, so a range of them bounds what is measured.
+    rows = LogRecord.objects.filter(
+        topic=topic, partition=partition, offset__gte=start, offset__lt=start + count
+    )
+    before = Window(Sum(length), order_by=F("offset").asc()) - length
+    wanted = rows.alias(before=before).filter(before__lt=size)
+    return wanted.order_by("offset").values_list("offset", "key", "value")
 
 
 class LogMember(models.Model):

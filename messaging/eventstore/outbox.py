@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
-from messaging.bus.base import Message, Place
+from messaging.bus.base import BATCH_BYTES, Message, Place
 from messaging.eventstore.models import Outbox
 from messaging.eventstore.statements import DATABASE
 
@@ -17,13 +17,21 @@ from messaging.eventstore.statements import DATABASE
 # in the outbox, so nothing is skipped.
 # The positions first, by themselves: the statistics of a table that is empty most of the
 # time would lead to plans that read all of it when many events wait.
+# Up to {size} bytes, with the event that reaches them. PostgreSQL measures without reading.
 READ = """
-SELECT o.position, e.data, {event_id}, {stream_id}, e.stream_type, e.version, e.type,
-  e.recorded_at, e.actor, {command_id}, {correlation_id}, {causation_id}, e.traceparent
-FROM (SELECT o.position FROM eventstore_outbox o
-      WHERE {wanted} ORDER BY o.position LIMIT {limit}) AS o
-JOIN eventstore_event e ON e.position = o.position
-ORDER BY o.position
+SELECT position, data, event_id, stream_id, stream_type, version, type, recorded_at, actor,
+  command_id, correlation_id, causation_id, traceparent
+FROM (
+  SELECT o.position, e.data, {event_id} AS event_id, {stream_id} AS stream_id, e.stream_type,
+    e.version, e.type, e.recorded_at, e.actor, {command_id} AS command_id,
+    {correlation_id} AS correlation_id, {causation_id} AS causation_id, e.traceparent,
+    SUM({length}) OVER (ORDER BY o.position) - {length} AS bytes_before
+  FROM (SELECT o.position FROM eventstore_outbox o
+        WHERE {wanted} ORDER BY o.position LIMIT {limit}) AS o
+  JOIN eventstore_event e ON e.position = o.position
+) AS b
+WHERE bytes_before < {size}
+ORDER BY position
 """
 # Nobody waits for the disk: if a crash takes this back, the events are published again.
 REMOVE = """
@@ -45,7 +53,8 @@ class Pending(NamedTuple):
 
 
 def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
-    """The oldest events that wait, in the order in which they are to be published.
+    """The oldest events that wait, in the order in which they are to be published: up to
+    `limit`, of up to `BATCH_BYTES`.
 
     `without` are positions that are on their way already.
     """
@@ -55,7 +64,9 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     ids = {name: f"e.{name}::text" if native else _dashed(f"e.{name}") for name in IDS}
     wanted, values = _not_in(connection, without)
     with connection.cursor() as cursor:
-        cursor.execute(READ.format(wanted=wanted, limit=limit, **ids), values)
+        length = "octet_length(e.data)" if native else "LENGTH(CAST(e.data AS BLOB))"
+        sql = READ.format(wanted=wanted, limit=limit, length=length, size=BATCH_BYTES, **ids)
+        cursor.execute(sql, values)
         rows = cursor.fetchall()
     return [_pending(row) for row in rows]
 

@@ -9,11 +9,13 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from messaging import codec
+from messaging.bus.base import CountByBytes
 from messaging.dbvalues import db_uuid
 from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
-READ = 2_000  # rows at once
+READ = 2_000  # rows at once, at most
+DATA = 4  # the column's place
 # Of whoever reads, between two fetches: rows are written meanwhile. It holds no lock.
 LONGEST_PAUSE_S = 600
 BEGINNING = (UUID(int=0), 0)
@@ -85,15 +87,18 @@ def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
 
 
 def _rows(stream_type: str, cursor: Any) -> Iterator[Stored]:
-    rows = cursor.fetchmany(READ)  # at once: it is what takes the snapshot on SQLite
+    # At once: it is what takes the snapshot on SQLite. Few, because nobody knows how large.
+    rows = cursor.fetchmany(CountByBytes().count(READ))
     return _all(stream_type, cursor, rows)
 
 
 def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[Stored]:
+    count = CountByBytes()
     while rows:
         for row in rows:
             yield _stored(stream_type, row)
-        rows = cursor.fetchmany(READ)
+        count.came([len(row[DATA]) for row in rows])
+        rows = cursor.fetchmany(count.count(READ))
 
 
 def _stored(stream_type: str, row: Sequence[Any]) -> Stored:

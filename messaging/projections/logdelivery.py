@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 
-from messaging.bus.base import Record
+from messaging.bus.base import Record, in_batches
 from messaging.bus.proof import proof_of
 from messaging.bus.rejected import without
 from messaging.exceptions import Loss
@@ -35,8 +35,12 @@ class LogDelivery(Delivery[Record]):
         self._alongside = alongside
 
     def take(self, records: Mapping[int, Sequence[Record]]) -> Halted:
-        """Deliver what a poll gave."""
-        return self.deliver(flat(records))
+        """Deliver what a poll gave: in one transaction, or several if it is large."""
+        halted: Halted = {}
+        for part in in_batches(flat(records)):
+            if rest := self.without(halted, part):
+                halted |= self.deliver(rest)
+        return halted
 
     def pass_over(self, moves: Mapping[int, tuple[int, int]]) -> None:
         """Move the checkpoints, from and to these offsets, over offsets that hold no record.

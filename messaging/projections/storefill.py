@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from messaging import codec, conf
-from messaging.bus.base import Record, partition_of
+from messaging.bus.base import BATCH_BYTES, Record, partition_of
 from messaging.codec import Recorded
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, Stored, stored_events
@@ -133,14 +133,16 @@ def note_progress(change: Change, items: Sequence[Stored]) -> None:
 
 
 def chunks(events: Iterator[Stored]) -> Iterator[list[Stored]]:
-    """Whole streams, unless one is very long."""
+    """Whole streams, unless one is very long or large."""
     chunk: list[Stored] = []
+    size = 0
     for one in events:
-        if len(chunk) >= CHUNK and (
-            one.envelope.stream_id != chunk[-1].envelope.stream_id or len(chunk) >= LARGEST_CHUNK
-        ):
+        ends = len(chunk) >= CHUNK or size >= BATCH_BYTES
+        long = len(chunk) >= LARGEST_CHUNK or size >= 2 * BATCH_BYTES
+        if ends and (long or one.envelope.stream_id != chunk[-1].envelope.stream_id):
             yield chunk
-            chunk = []
+            chunk, size = [], 0
         chunk.append(one)
+        size += len(one.data)  # characters: counting bytes would encode all of it
     if chunk:
         yield chunk

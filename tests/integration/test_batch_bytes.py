@@ -1,0 +1,134 @@
+"""Batches end at 8 MB as well as at a count: large posts do not take a process's memory."""
+
+from uuid import UUID, uuid4
+
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from commands_app.commands import NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.bus.base import BATCH_BYTES, CountByBytes, Message, Record, in_batches
+from messaging.contracts.posts import PostCreated
+from messaging.eventstore import outbox
+from messaging.eventstore.scan import Stored
+from messaging.message import Context, Envelope, utc_now
+from messaging.projections import storefill
+from queries_app.models import Post
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.records import publish, record_of
+from tests.support.waiting import wait_until
+
+TEXT = "\U0001f44d" * 10_000  # the longest post: 40 kB
+MOST = BATCH_BYTES + 200_000  # it ends with the record that reaches it; envelopes come on top
+
+
+def size_of(values: list[bytes]) -> int:
+    return sum(map(len, values))
+
+
+def test_the_relay_reads_batches_of_so_many_bytes(database: Mode) -> None:
+    for _ in range(250):
+        mediator.send(NewPost(message=TEXT), Context(actor="alice"))
+    first = outbox.oldest(1_000)
+    assert BATCH_BYTES <= size_of([one.message.value for one in first]) <= MOST
+    rest = outbox.oldest(1_000, without=[one.position for one in first])
+    positions = [one.position for one in [*first, *rest]]
+    assert positions == sorted(positions)
+    assert len(set(positions)) == len(positions) == 250
+    assert len(outbox.oldest(10)) == 10
+
+
+def test_a_poll_gives_so_many_bytes_and_all_come_in_the_end(any_bus: Mode) -> None:
+    publish(*(Message("one key", b"x" * 40_000) for _ in range(500)))
+    subscription = current_bus().subscribe("large")
+    found: list[Record] = []
+
+    def all_came() -> bool:
+        polled = subscription.poll(timeout_s=0.5, max_records=1_000)
+        if polled.changed:
+            for partition in polled.assignment:
+                subscription.seek(partition, 0)
+        records = [record for part in polled.records.values() for record in part]
+        assert size_of([record.value or b"" for record in records]) <= MOST
+        found.extend(records)
+        return len(found) >= 500
+
+    try:
+        wait_until(all_came, "all records", 60)
+    finally:
+        subscription.close()
+    assert [record.offset for record in found] == list(range(500))
+
+
+def test_a_reader_gives_so_many_bytes_and_all_come_in_the_end(any_bus: Mode) -> None:
+    publish(*(Message("one key", b"x" * 40_000) for _ in range(500)))
+    bus = current_bus()
+    (partition,) = [p for p, end in bus.end_offsets().items() if end]
+    parts = list(bus.read(partition, 0, 500))
+    assert max(size_of([record.value or b"" for record in part]) for part in parts) <= MOST
+    assert [record.offset for part in parts for record in part] == list(range(500))
+
+
+def test_small_records_come_by_their_count(any_bus: Mode) -> None:
+    publish(*(Message("one key", b"x") for _ in range(3_000)))
+    bus = current_bus()
+    (partition,) = [p for p, end in bus.end_offsets().items() if end]
+    assert max(map(len, bus.read(partition, 0, 3_000))) > 1_000
+
+
+def test_a_large_poll_is_applied_in_several_transactions(database: Mode) -> None:
+    ids = [uuid4() for _ in range(300)]
+    publish(*(record_of(i, 1, PostCreated(post_id=i, author="alice", message=TEXT)) for i in ids))
+    with CaptureQueriesContext(connections["read"]) as captured:
+        consume_all()
+    moves = [q for q in captured if q["sql"].startswith("\nUPDATE projections_checkpoint")]
+    assert len(moves) == 2
+    assert Post.objects.filter(version=1).count() == 300
+
+
+def stored(stream_id: UUID, version: int) -> Stored:
+    envelope = Envelope(
+        event_id=uuid4(), stream_id=stream_id, stream_type="post", version=version, type="x",
+        recorded_at=utc_now(), actor="a", command_id=uuid4(), correlation_id=uuid4(),
+        causation_id=None, traceparent="",
+    )  # fmt: skip
+    return Stored(envelope, "x" * 100_000)
+
+
+def test_a_rebuild_from_the_store_takes_so_many_bytes_and_whole_streams() -> None:
+    events = [stored(stream, v) for stream in (uuid4() for _ in range(60)) for v in range(1, 5)]
+    chunks = list(storefill.chunks(iter(events)))
+    assert [one for chunk in chunks for one in chunk] == events
+    assert max(len(chunk) for chunk in chunks) * 100_000 <= BATCH_BYTES + 4 * 100_000
+    assert {chunk[-1].envelope.version for chunk in chunks} == {4}
+
+
+def test_a_very_large_stream_is_cut() -> None:
+    stream = uuid4()
+    chunks = list(storefill.chunks(stored(stream, v) for v in range(1, 500)))
+    assert max(len(chunk) for chunk in chunks) * 100_000 <= 2 * BATCH_BYTES + 100_000
+
+
+def test_a_count_follows_the_size_of_what_came_last() -> None:
+    count = CountByBytes()
+    assert count.count(1_000) == 100
+    count.came([300] * 100)
+    assert count.count(1_000) == 1_000
+    count.came([])
+    assert count.count(1_000) == 1_000
+    count.came([1_000_000])
+    assert count.count(1_000) == 8
+    count.came([100_000_000])
+    assert count.count(1_000) == 1
+    count.came([0])
+    assert count.count(1_000) == 1_000
+
+
+def test_batches_keep_the_order_and_lose_nothing() -> None:
+    sizes = [3_000_000, 6_000_000, 1, 9_000_000, 1, None, 2]
+    records = [Record(0, n, b"", s and b"x" * s) for n, s in enumerate(sizes)]  # type: ignore[arg-type]
+    parts = [[record.offset for record in part] for part in in_batches(records)]
+    assert parts == [[0, 1], [2, 3], [4, 5, 6]]
+    assert list(in_batches([])) == []
