@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.models import Q
 
 from messaging.bus.base import (
     BATCH_BYTES,
@@ -267,12 +268,13 @@ class EmbeddedSubscription(Subscription):
         """The members that are alive, this one among them. One short write, no transaction."""
         now = SecondsNow()
         if not LogMember.objects.filter(member=self._member).update(seen_at=now):
-            # Just come, or taken for dead. Sweep out those that were killed.
-            LogMember.objects.filter(
-                group=self._group, seen_at__lt=now - FORGOTTEN_AFTER_S
-            ).delete()
+            # Just come, or taken for dead. Sweep out those that were killed, also before a clock
+            # leapt back: they would hold their partitions until it is where it was.
+            killed = Q(seen_at__lt=now - FORGOTTEN_AFTER_S) | Q(seen_at__gt=now + DEAD_AFTER_S)
+            LogMember.objects.filter(killed, group=self._group).delete()
             LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
-        group = LogMember.objects.filter(group=self._group, seen_at__gt=now - DEAD_AFTER_S)
+        alive = {"seen_at__gt": now - DEAD_AFTER_S, "seen_at__lt": now + DEAD_AFTER_S}
+        group = LogMember.objects.filter(group=self._group, **alive)
         return sorted({*group.values_list("member", flat=True), self._member})
 
 

@@ -1,0 +1,44 @@
+"""Members of the embedded log's groups are alive by the database's clock, which may leap back."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from messaging.bus import current_bus
+from messaging.bus.models import LogMember
+from messaging.message import utc_now
+from tests.support.modes import Mode
+
+
+def test_a_member_from_the_future_holds_no_partition_and_is_swept_out(database: Mode) -> None:
+    bus = current_bus()
+    bus.ensure_topic()
+    ahead = (utc_now() + timedelta(hours=1)).timestamp()
+    killed = [
+        LogMember.objects.create(group=f"{bus.topic}/g", member=uuid4(), seen_at=ahead)
+        for _ in range(2)
+    ]
+    first, second = bus.subscribe("g"), bus.subscribe("g")
+    try:
+        polled = first.poll(timeout_s=1, max_records=1)
+        assert polled.assignment == frozenset(range(12))
+        assert not LogMember.objects.filter(member__in=[one.member for one in killed]).exists()
+        assert second.poll(timeout_s=1, max_records=1).assignment < frozenset(range(12))
+        assert LogMember.objects.count() == 2
+    finally:
+        first.close()
+        second.close()
+
+
+def test_a_member_that_the_leap_left_in_the_future_is_ignored_until_it_beats(
+    database: Mode,
+) -> None:
+    bus = current_bus()
+    bus.ensure_topic()
+    member = bus.subscribe("g")
+    try:
+        member.poll(timeout_s=1, max_records=1)
+        ahead = (utc_now() + timedelta(hours=1)).timestamp()
+        LogMember.objects.create(group=f"{bus.topic}/g", member=uuid4(), seen_at=ahead)
+        assert len(member._beat()) == 1  # type: ignore[attr-defined]
+    finally:
+        member.close()
