@@ -273,8 +273,8 @@ class EmbeddedSubscription(Subscription):
             killed = Q(seen_at__lt=now - FORGOTTEN_AFTER_S) | Q(seen_at__gt=now + DEAD_AFTER_S)
             LogMember.objects.filter(killed, group=self._group).delete()
             LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
-        alive = {"seen_at__gt": now - DEAD_AFTER_S, "seen_at__lt": now + DEAD_AFTER_S}
-        group = LogMember.objects.filter(group=self._group, **alive)
+        alive = (now - DEAD_AFTER_S, now + DEAD_AFTER_S)
+        group = LogMember.objects.filter(group=self._group, seen_at__range=alive)
         return sorted({*group.values_list("member", flat=True), self._member})
 
 
