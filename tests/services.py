@@ -344,6 +344,7 @@ class KafkaCluster:
         for broker in self.brokers.values():
             broker.cluster_id = self.brokers[1].cluster_id
             broker.voters = {node: one.controller_port for node, one in self.brokers.items()}
+            broker.start_s = 240  # several at once
 
     @property
     def bootstrap_servers(self) -> str:

@@ -1,0 +1,115 @@
+"""On three brokers the loss of one, with its disk, loses nothing and stops nobody."""
+
+import gc
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+from kafka import KafkaAdminClient
+
+from commands_app.commands import LikePost, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.eventstore import outbox
+from messaging.message import Context
+from queries_app.models import Post
+from tests.services import KafkaCluster, temporary_folder
+from tests.support.modes import Mode, fresh_mode
+from tests.support.processes import Worker, manage
+from tests.support.topic import assert_the_log_tells_the_store
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+# Four starts of a broker, which take long where several tests run at once.
+pytestmark = [
+    pytest.mark.timeout(900),
+    # The client leaves its sockets open after attempts while a broker was dead.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    found = KafkaCluster(temporary_folder("kafka-cluster"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.wipe()
+
+
+@pytest.fixture
+def three(
+    cluster: KafkaCluster, django_db_blocker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Mode]:
+    monkeypatch.setenv("TEST_KAFKA", cluster.bootstrap_servers)
+    with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
+        yield mode
+    gc.collect()  # those sockets, while their warnings are ignored
+
+
+def partitions(mode: Mode) -> list[dict[str, Any]]:
+    client = KafkaAdminClient(bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"].split(","))
+    try:
+        [topic] = client.describe_topics([mode.env["KAFKA_TOPIC"]])
+        found: list[dict[str, Any]] = topic["partitions"]
+        return found
+    finally:
+        client.close()
+
+
+def all_shown(post_id: UUID, likes: int) -> bool:
+    """Asked of the databases: this process leaves the dead broker alone."""
+    return (
+        outbox.waiting() == 0
+        and Post.objects.get(stream_id=post_id).likes == likes
+        and Post.objects.count() == 1 + likes
+    )
+
+
+def test_a_topic_that_postlog_makes_is_safe(three: Mode) -> None:
+    current_bus().ensure_topic()
+    assert {len(one["replica_nodes"]) for one in partitions(three)} == {3}
+    assert current_bus().hazards() == [], "min.insync.replicas is 2"
+
+
+def test_the_setting_says_how_many_replicas_and_too_few_are_a_hazard(three: Mode) -> None:
+    with override_settings(POSTLOG_KAFKA={**settings.POSTLOG_KAFKA, "replication": 1}):
+        current_bus().ensure_topic()
+        [hazard] = current_bus().hazards()
+        current_bus().close()
+    assert "has 1 replicas on 3 brokers" in hazard
+    assert {len(one["replica_nodes"]) for one in partitions(three)} == {1}
+
+
+def test_a_broker_that_dies_with_its_disk_takes_nothing_with_it(
+    three: Mode, cluster: KafkaCluster
+) -> None:
+    """One after the other, so that in the end no disk of the beginning is left."""
+    post_id = mediator.send(NewPost(message="before"), ALICE).ids["post_id"]
+    with Worker(three.env, "runconsumer") as worker:
+        wait_until(lambda: Post.objects.filter(stream_id=post_id).exists(), "it is shown", 120)
+        current_bus().close()
+        for node, broker in cluster.brokers.items():
+            broker.wipe()
+            mediator.send(LikePost(post_id=post_id), Context(actor=f"fan {node}"))
+            mediator.send(NewPost(message=f"without broker {node}"), ALICE)
+            wait_until(partial(all_shown, post_id, node), f"shown without broker {node}", 180)
+            broker.start()
+            wait_until(
+                lambda: all(len(one["isr_nodes"]) == 3 for one in partitions(three)),
+                f"broker {node} has everything again",
+                180,
+            )
+        assert worker.stop() == 0
+    assert current_bus().hazards() == []
+    assert assert_the_log_tells_the_store() >= 0
+    assert manage(three.env, "verify").returncode == 0
