@@ -75,7 +75,9 @@ def leadership(work: str, database: str) -> Leadership:
 class PostgresLeadership(Leadership):
     def __init__(self, work: str, database: str) -> None:
         self._work, self._database = work, database
-        settings = conf.lock_database() or connections[database].settings_dict
+        elsewhere = conf.lock_database()
+        settings = elsewhere or connections[database].settings_dict
+        self._is_elsewhere = elsewhere is not None
         self._params = {
             **sessions.parameters(settings),
             "application_name": f"postlog {work} lock",
@@ -151,7 +153,7 @@ class PostgresLeadership(Leadership):
         """Locks belong to one database, so two Postlogs on one server do not meet. Nor do they
         where LOCK_DATABASE_URL brings several into one: then the key names the database too."""
         name = f"postlog {self._work}"
-        if conf.lock_database() is not None:
+        if self._is_elsewhere:
             with connections[self._database].cursor() as cursor:
                 cursor.execute(IDENTITY)
                 (identity,) = cursor.fetchone()

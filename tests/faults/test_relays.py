@@ -18,6 +18,7 @@ def test_the_standby_takes_over_from_a_killed_relay(mode: Mode) -> None:
     with Worker(mode.env, "runrelay") as first:
         wait_until(lambda: "at work" in first.output(), "the first relay leads")
         with Worker(mode.env, "runrelay") as second:
+            wait_until(lambda: "standing by" in second.output(), "the second stands by")
             mediator.send(NewPost(message="one"), ALICE)
             wait_until(lambda: outbox.waiting() == 0, "it is published")
             assert "at work" not in second.output()
