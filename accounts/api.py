@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from messaging.api.authentication import BasicAuthentication
 from messaging.api.openapi import errors
+from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -21,6 +22,7 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
     """Sign in with HTTP Basic and get a token for `Authorization: Token ...`."""
 
     authentication_classes = [BasicAuthentication]
+    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
     @extend_schema(
         operation_id="CreateToken",

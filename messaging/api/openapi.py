@@ -52,8 +52,9 @@ COMMAND_PARAMETERS = [
         IF_MATCH,
         str,
         OpenApiParameter.HEADER,
-        description="The ETag of the post as you know it; if it has changed since, 412.",
-        examples=[OpenApiExample("version 7", '"v7"')],
+        # No example: Swagger UI would fill it in, and the first command tried would be a 412.
+        description='The ETag of the post as you know it, such as `"v7"`; if it has changed since, '
+        "412.",
     ),
 ]
 IF_NONE_MATCH = OpenApiParameter(

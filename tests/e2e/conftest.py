@@ -10,7 +10,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.services import free_port
 from tests.support.modes import new_sqlite
@@ -21,6 +21,8 @@ from tests.support.waiting import wait_until
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 PASSWORD = "postlog-demo"
+PATIENCE_S = 40  # with a page: a deadline, far above what it takes on a machine that is busy
+expect.set_options(timeout=PATIENCE_S * 1000)
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = ROOT / "var" / "screenshots"
 MOVING = "document.getAnimations().filter(one => one.playState === 'running').length"
@@ -87,7 +89,7 @@ class Person:
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
         self.may_fail = may_fail
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE_S * 1000)
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from messaging.liveness import DEAD_AFTER
-from tests.e2e.conftest import People, Site
+from tests.e2e.conftest import PATIENCE_S, People, Site
 from tests.support.waiting import wait_until
 
 DEAD_S = DEAD_AFTER.total_seconds()
@@ -43,14 +43,16 @@ def test_a_killed_consumer_is_named_and_the_page_catches_up(
     page.get_by_label("Write a post").fill(text)
     page.get_by_role("button", name="Post", exact=True).click()
     expect(page.get_by_text("Your last change is stored")).to_be_visible()
-    expect(page.get_by_text("manage.py runconsumer")).to_be_visible(timeout=(DEAD_S + 8) * 1000)
+    expect(page.get_by_text("manage.py runconsumer")).to_be_visible(
+        timeout=(DEAD_S + PATIENCE_S) * 1000
+    )
     page = alice.open("/most-liked/")
     expect(page.get_by_text("Your last change is stored")).to_be_visible()
     expect(welcome).to_be_visible()  # what is known is shown
     page = alice.open()
 
     site.start_consumer()
-    expect(page.get_by_text(text)).to_be_visible(timeout=15_000)
+    expect(page.get_by_text(text)).to_be_visible(timeout=PATIENCE_S * 1000)
     expect(page.get_by_text("Your last change is stored")).to_have_count(0)
 
 
@@ -75,7 +77,9 @@ def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: 
     expect(card.get_by_label("Text")).to_have_value("Half written")
     card.get_by_role("link", name="Cancel").click()
     site.start_consumer()
-    expect(page.get_by_text("is stored, and not shown here yet")).to_have_count(0, timeout=15_000)
+    expect(page.get_by_text("is stored, and not shown here yet")).to_have_count(
+        0, timeout=PATIENCE_S * 1000
+    )
 
 
 def test_the_operator_sees_it_on_the_console(site: Site, people: People) -> None:
@@ -84,13 +88,13 @@ def test_the_operator_sees_it_on_the_console(site: Site, people: People) -> None
     consumers = page.locator(".path-steps li", has_text="Consumers")
     expect(consumers).to_contain_text("at work")
     site.consumer.kill()
-    expect(consumers).to_contain_text("none is alive", timeout=(DEAD_S + 8) * 1000)
+    expect(consumers).to_contain_text("none is alive", timeout=(DEAD_S + PATIENCE_S) * 1000)
     expect(page.get_by_text("Nothing reaches readers now")).to_be_visible()
     alice = people("alice")
     alice.open().get_by_label("Write a post").fill("while it is away")
     alice.page.get_by_role("button", name="Post", exact=True).click()
     lag = page.locator("tr", has_text="posts").locator("td").nth(2)
-    expect(lag).to_have_text("1", timeout=15_000)
+    expect(lag).to_have_text("1", timeout=PATIENCE_S * 1000)
     site.start_consumer()
-    expect(consumers).to_contain_text("at work", timeout=15_000)
-    expect(lag).to_have_text("0", timeout=15_000)
+    expect(consumers).to_contain_text("at work", timeout=PATIENCE_S * 1000)
+    expect(lag).to_have_text("0", timeout=PATIENCE_S * 1000)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Response
+from playwright.sync_api import Page, Response, expect
 
 from tests.e2e.conftest import SHOTS, People, Person, settled
 
@@ -86,6 +86,26 @@ def test_a_page_is_looked_at_when_its_transitions_are_over(people: People) -> No
     assert page.evaluate(begin) == ["rgb(0, 0, 0)", "rgb(0, 0, 0)"], "it takes a second"
     colour = settled(page).evaluate("getComputedStyle(document.querySelector('p')).color")
     assert colour == "rgb(255, 255, 255)"
+
+
+def test_the_lags_of_partitions_do_not_run_together(people: People) -> None:
+    page = people("admin").open("/admin/")
+    # In one step, before the next refresh.
+    text, gaps = page.evaluate("""() => {
+        const lags = [...document.querySelector(".lags").querySelectorAll("span")];
+        lags.forEach((one, at) => { one.textContent = `${at}: ${446_482 + at}`; });
+        const boxes = lags.map(one => one.getBoundingClientRect());
+        const gap = (box, before) => [box.left - before.right, box.top - before.top];
+        const gaps = boxes.slice(1).map((box, at) => gap(box, boxes[at]));
+        return [document.querySelector(".lags").innerText, gaps];
+    }""")
+    assert text.split()[:4] == ["0:", "446482", "1:", "446483"]
+    assert all(aside >= 5 or below > 0 for aside, below in gaps)
+
+
+def test_breadcrumbs_name_only_what_is_there(people: People) -> None:
+    page = people("alice").open("/api/v1/auth/token/")
+    expect(page.locator(".breadcrumb li")).to_have_text(["Postlog", "Token"])
 
 
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:
