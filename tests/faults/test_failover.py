@@ -10,6 +10,7 @@ import pytest
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
+from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
@@ -94,13 +95,16 @@ def test_a_database_that_is_read_only_for_a_while_is_waited_for(postgresql: Mode
 
 def test_a_relay_publishes_nothing_that_it_could_not_delete(postgresql: Mode) -> None:
     """Else each of its attempts would put the same events into the log again."""
+    mediator.send(NewPost(message="goes out"), ALICE)
+    with Worker(postgresql.env, "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "it is published", 60)
+        assert relay.stop() == 0
     mediator.send(NewPost(message="waits"), ALICE)
     with read_only(postgresql), Worker(postgresql.env, "runrelay") as relay:
         wait_until(lambda: relay.output().count("Trying again") >= 3, "it has tried for some time")
         assert relay.stop() == 0
     drop_connections()
-    current_bus().ensure_topic()
-    assert sum(current_bus().end_offsets().values()) == 0
+    assert sum(current_bus().end_offsets().values()) == 1
 
 
 @contextmanager
