@@ -10,6 +10,7 @@ from messaging.exceptions import PostlogError
 from messaging.overview import projection_now
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.stalls import STALLED_AFTER_S
+from messaging.transient import drop_connections
 
 LOOK_EVERY_S = 5.0
 
@@ -29,10 +30,14 @@ class StallWatch:
         pause: float = STALLED_AFTER_S
         while not stop.wait(pause):
             pause = LOOK_EVERY_S
-            try:
-                self.look()
-            except (DatabaseError, InterfaceError, PostlogError) as error:
-                log.debug("no look at the lag: %s", error)  # the consumers report it
+            self.try_to_look()
+
+    def try_to_look(self) -> None:
+        try:
+            self.look()
+        except (DatabaseError, InterfaceError, PostlogError) as error:
+            log.debug("no look at the lag: %s", error)  # the consumers report it
+            drop_connections()
 
     def look(self) -> None:
         bus = current_bus()

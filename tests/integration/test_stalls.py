@@ -5,6 +5,7 @@ import logging
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connections
 from django.db.models.functions import Now
 
 from commands_app.commands import EditMessage, NewPost
@@ -22,6 +23,7 @@ from messaging.stallwatch import StallWatch
 from tests.integration.test_admin import signed_in
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
+from tests.support.modes import postgresql as end_sessions
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.relaying import publish_all
@@ -32,7 +34,11 @@ ALICE = Context(actor="alice")
 
 @pytest.fixture
 def partition(database: Mode) -> int:
-    """The one of a post whose second version is published and not consumed."""
+    return a_lagging_post()
+
+
+def a_lagging_post() -> int:
+    """A post whose second version is published and not consumed; its partition."""
     result = mediator.send(NewPost(message="Hi"), ALICE)
     publish_all()
     for projection in PROJECTIONS.values():
@@ -105,6 +111,23 @@ def test_the_log_says_it_once_and_says_when_it_is_over(
         consume_all(projection)
     watch.look()
     assert f"posts: partition {partition} is stalled no longer" in caplog.text
+
+
+def test_the_log_says_it_after_a_database_was_away(
+    postgresql: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    a_lagging_post()
+    watch = StallWatch()
+    watch.look()
+    names = [connections[alias].settings_dict["NAME"] for alias in ("default", "read")]
+    end_sessions(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname IN ('{names[0]}', '{names[1]}')"
+    )
+    watch.try_to_look()
+    nobody_moved_for(20)
+    watch.try_to_look()
+    assert "is stalled" in caplog.text
 
 
 def test_a_checkpoint_beyond_the_end_does_not_hide_another_partitions_lag(partition: int) -> None:
