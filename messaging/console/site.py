@@ -1,5 +1,6 @@
 """Django's admin, with the path from command to reader on its start page."""
 
+from functools import update_wrapper
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -10,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from messaging.browser import is_fragment
 from messaging.console.standing import Standing
 
 SEES_THE_PATH = "projections.view_checkpoint"
@@ -30,6 +32,18 @@ class ConsoleSite(AdminSite):
             path("console/", self.admin_view(self.console), name="console"),
             *super().get_urls(),
         ]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Where a part of a page refreshes itself, an expired session gets a 401: htmx would
+        follow the redirect, and put the sign-in page into the console."""
+        whole = super().admin_view(view, cacheable)
+
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if is_fragment(request) and not self.has_permission(request):
+                return HttpResponse(status=401)
+            return whole(request, *args, **kwargs)
+
+        return update_wrapper(answer, whole)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """By the site's own form, which stops looking at passwords after some wrong ones."""

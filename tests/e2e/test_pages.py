@@ -88,6 +88,36 @@ def test_a_page_is_looked_at_when_its_transitions_are_over(people: People) -> No
     assert colour == "rgb(255, 255, 255)"
 
 
+CONSOLE = {"start page": "/admin/", "rebuilds": "/admin/projections/rebuild/"}
+
+
+@pytest.mark.parametrize("where", CONSOLE.values(), ids=list(CONSOLE))
+def test_a_console_that_cannot_refresh_says_so_and_shows_no_sign_in(
+    people: People, where: str
+) -> None:
+    admin = people("admin")
+    page = admin.open(where)
+    note, refreshes = page.locator("#not-refreshed"), page.locator("[hx-trigger]")
+    expect(refreshes).to_be_visible()
+    admin.context.set_offline(True)
+    expect(note).to_contain_text("The server cannot be reached")
+    expect(refreshes).to_be_visible()
+    admin.context.set_offline(False)
+    expect(note).to_have_count(0)
+    cookies = admin.context.cookies()
+    admin.context.clear_cookies(name="sessionid")
+    expect(note).to_contain_text("Your session has ended")
+    expect(page.get_by_label("Username")).to_have_count(0)
+    expect(refreshes).to_be_visible()
+    nothing_that_axe_finds(page, where, "#not-refreshed")
+    admin.context.add_cookies(cookies)  # signed in again, in another tab
+    expect(note).to_have_count(0)
+    admin.context.clear_cookies(name="sessionid")
+    note.get_by_role("link", name="Sign in again").click()
+    expect(page.get_by_label("Username")).to_be_visible()
+    admin.complaints.clear()  # htmx and the browser tell of the requests that failed
+
+
 def test_the_lags_of_partitions_do_not_run_together(people: People) -> None:
     page = people("admin").open("/admin/")
     # In one step, before the next refresh.
