@@ -1,7 +1,7 @@
 """What a person has changed lately: their pages wait until they show it.
 
 One row a stream, raised by an upsert. A list in the session would be read, changed and saved as a
-whole: of two tabs that save at once, one is forgotten (docs/decisions/0017).
+whole: of two tabs that save at once, one is forgotten (docs/decisions/0023).
 """
 
 import random
