@@ -234,7 +234,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["messaging.api.openapi.say_what_serializers_do_not"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 LOGGING = {

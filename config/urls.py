@@ -5,11 +5,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from accounts.api import TokenView
 from messaging import health
-from messaging.api.docs import RedocView, SwaggerView
+from messaging.api.docs import SwaggerView
 from messaging.api.events import asyncapi, event_schema
 from messaging.api.routes import routes
 from messaging.api.views import NotFoundView
@@ -19,7 +20,7 @@ api = [
     path("auth/token/", TokenView.as_view(), name="token"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SwaggerView.as_view(), name="docs"),
-    path("redoc/", RedocView.as_view(), name="redoc"),
+    path("redoc/", RedirectView.as_view(pattern_name="docs")),
     path("events/", asyncapi, name="events"),
     path("events/<str:name>/", event_schema, name="event"),
 ]

@@ -1,18 +1,11 @@
-"""Swagger UI and ReDoc. Both write styles into the page, so these two pages, and no other, may
-have inline styles; scripts come from this server's files alone here too."""
+"""Swagger UI. It writes styles into the page, so this page, and no other, may have inline
+styles; scripts come from this server's files alone here too."""
 
 from csp.decorators import csp_update
 from django.utils.decorators import method_decorator
-from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
-
-own_styles = method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 
-@own_styles
+@method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")
 class SwaggerView(SpectacularSwaggerSplitView):
-    pass
-
-
-@own_styles
-class RedocView(SpectacularRedocView):
     pass
