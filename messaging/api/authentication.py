@@ -1,12 +1,14 @@
 """DRF's and knox's authentication, for which credentials that no database holds are wrong ones.
 
-As they come, bytes that are not UTF-8 and, on PostgreSQL, NUL characters raise ValueError:
-a 500 for what a client sent. Settings name these classes, so this module must not import
-what reads them (rest_framework.views): that would be a circle.
+As they come, bytes that are not UTF-8 raise ValueError, and on PostgreSQL NUL characters raise
+ValueError (psycopg 2) or DataError (psycopg 3): a 500 for what a client sent. Settings name
+these classes, so this module must not import what reads them (rest_framework.views): that
+would be a circle.
 """
 
 from typing import Any
 
+from django.db import DataError
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.authentication import BasicAuthentication as DRFBasicAuthentication
@@ -22,7 +24,7 @@ class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox com
     def authenticate(self, request: Request) -> Any:
         try:
             return super().authenticate(request)
-        except ValueError:
+        except (ValueError, DataError):
             raise AuthenticationFailed("Invalid token.") from None
 
     def _cleanup_token(self, auth_token: Any) -> bool:
@@ -53,7 +55,7 @@ class BasicAuthentication(DRFBasicAuthentication):
     def authenticate(self, request: Request) -> Any:
         try:
             return super().authenticate(request)
-        except ValueError:
+        except (ValueError, DataError):
             raise AuthenticationFailed("Invalid username/password.") from None
 
     def authenticate_header(self, request: Request) -> str:

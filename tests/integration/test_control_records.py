@@ -72,7 +72,9 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
         assert consumer.stop() == 0
     ends = current_bus().end_offsets()
     with Worker(postgresql.env, "runconsumer") as consumer:
-        wait_until(drained, "a worker starts before a marker", 60)
+        started = "partitions [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"
+        wait_until(lambda: consumer.output().count(started) == 3, "a worker starts", 60)
+        wait_until(drained, "it passes over a marker", 60)
         assert consumer.stop() == 0
     assert current_bus().end_offsets() == ends, "the relay had nothing to publish again"
     for row in Checkpoint.objects.filter(projection="posts"):

@@ -18,6 +18,7 @@ from messaging.eventstore.models import Event, Stream
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
+from messaging.sessions import parameters
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.api import Api, browser, errors
@@ -51,8 +52,7 @@ def backend(alias: str) -> int:
 
 def seen(sql: str, *values: object) -> Any:
     """The first value of a row, seen by a session of its own."""
-    config = connections["default"].get_connection_params()
-    other = psycopg2.connect(**config)
+    other = psycopg2.connect(**parameters(connections["default"].settings_dict))
     try:
         with other.cursor() as cursor:
             cursor.execute(sql, values)
@@ -154,8 +154,9 @@ def test_a_migration_may_compute_for_longer(impatient: Mode) -> None:
 def test_a_process_that_takes_no_answer_is_ended_too(impatient: Mode) -> None:
     """It is not idle: PostgreSQL waits for it to take what it has asked for."""
     post_id = new_post()
-    params = connections["default"].get_connection_params()
-    frozen = psycopg2.connect(**{**params, "async_": 1})
+    config = connections["default"].settings_dict
+    options = config["OPTIONS"]["options"]
+    frozen = psycopg2.connect(**parameters(config), options=options, async_=1)
     wait_until(lambda: frozen.poll() == psycopg2.extensions.POLL_OK, "it is connected")
     held = f"SELECT 1 FROM eventstore_stream WHERE stream_id = '{post_id}' FOR UPDATE"
     frozen.cursor().execute(f"BEGIN; {held}; SELECT repeat('x', 100000000)")
