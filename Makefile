@@ -25,7 +25,8 @@ PSYCOPG3 := .venv/psycopg3
 TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
 	-n 4 --dist worksteal -k "not sqlite and not embedded" tests/integration \
 	--ignore-glob "*/test_api_*" --ignore-glob "*/test_bus_*" --ignore-glob "*/test_pages*" \
-	--ignore-glob "*/test_console*" --ignore-glob "*/test_admin*"
+	--ignore-glob "*/test_console*" --ignore-glob "*/test_admin*" --ignore-glob "*/test_rubbish*" \
+	--ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*"
 
 test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \

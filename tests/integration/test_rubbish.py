@@ -48,6 +48,13 @@ HEADERS = [
     ("Cookie", 'sessionid="\\000\\377"; csrftoken="\\000"; messages="\\000"'),
     ("Cookie", "sessionid=\0; csrftoken=\0; messages=\0"),
 ]
+# Each by itself where the views differ in what they read; elsewhere all at once, but for those
+# that an earlier layer refuses.
+EACH_HEADER = {
+    "/", "/posts/<uuid:post_id>/", "/accounts/login/", "/admin/", "/api/v1/docs/",
+    "/api/v1/commands/like-post/", "/api/v1/queries/find-all-posts/", "/api/v1/auth/token/",
+}  # fmt: skip
+HARMLESS_FIRST = {n: v for n, v in HEADERS if n not in ("Host", "Authorization", "Cookie")}
 BODIES = [
     ("application/json", b'{"text": "\\u0000", "message": "\\ud800", "projection": "\\u0000"}'),
     ("application/json", b"\xff\0"),
@@ -218,6 +225,8 @@ def test_rubbish_in_a_body_is_no_fault(sent: Sent) -> None:
 def test_rubbish_in_a_header_or_cookie_is_no_fault(sent: Sent) -> None:
     for route in UNALIKE:
         sent.begin(route)
-        for name, value in HEADERS:
+        one_by_one = HEADERS if route.template in EACH_HEADER else HEADERS[-5:]
+        for name, value in one_by_one:
             sent("GET", route.path(), headers={name: value})
-        sent("POST", route.path(), headers=dict(HEADERS))
+        for method in ("GET", "POST"):
+            sent(method, route.path(), headers=HARMLESS_FIRST)
