@@ -52,9 +52,10 @@ COMMAND_PARAMETERS = [
         IF_MATCH,
         str,
         OpenApiParameter.HEADER,
-        # No example: Swagger UI would fill it in, and the first command tried would be a 412.
         description='The ETag of the post as you know it, such as `"v7"`; if it has changed since, '
-        "412.",
+        "412. `*` is any version.",
+        # Swagger UI fills the example in: with a version, the first command tried would be a 412.
+        examples=[OpenApiExample("any version", "*")],
     ),
 ]
 IF_NONE_MATCH = OpenApiParameter(

@@ -144,8 +144,10 @@ def test_the_first_commands_tried_in_swagger_work(people: People) -> None:
 
 
 def test_breadcrumbs_name_only_what_is_there(people: People) -> None:
-    page = people("alice").open("/api/v1/auth/token/")
+    alice = people("alice")
+    page = alice.open("/api/v1/auth/token/")
     expect(page.locator(".breadcrumb li")).to_have_text(["Postlog", "Token"])
+    alice.complaints.clear()  # 401: this address takes a password, not a session
 
 
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:

@@ -40,6 +40,7 @@ class Running:
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as make has it
             environment = {**os.environ, **env, name: value, "PORT": str(self.port), "PATH": path}
             os.chdir(ROOT)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             os.execve("/bin/sh", ["sh", "-c", command], environment)
         self.shell = child
         # What they print; pytest shows it after a failure.

@@ -115,7 +115,7 @@ def test_a_check_says_when_the_log_cannot_be_asked(sqlite: Mode) -> None:
     away = {**sqlite.env, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     done = manage({**away, "DEBUG": "off", "SECRET_KEY": "x" * 60}, "check", "--deploy")
     assert "postlog.I001" in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
 
 
 # --- partitions ------------------------------------------------------------------------------
