@@ -16,6 +16,12 @@ from django.core.management import CommandError, call_command
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def environment(env: dict[str, str]) -> dict[str, str]:
+    """This one and `env`, without what is set for browser tests in this process only: `check`
+    refuses it."""
+    return {**os.environ, **env, "DJANGO_ALLOW_ASYNC_UNSAFE": ""}
+
+
 class Worker:
     """`manage.py ...`, or any other command, in the environment of a mode."""
 
@@ -31,7 +37,7 @@ class Worker:
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "manage.py"]), *arguments],
             cwd=folder,
-            env={**os.environ, **env, "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"},
+            env={**environment(env), "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -93,7 +99,7 @@ def manage(env: dict[str, str], *arguments: str, **kwargs: Any) -> subprocess.Co
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**os.environ, **env},
+        env=environment(env),
         capture_output=True,
         text=True,
         timeout=300,

@@ -5,12 +5,15 @@ from uuid import uuid4
 
 from kafka import KafkaProducer
 
+from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from tests.support.modes import Mode
+from tests.support.waiting import wait_until
 
 
 def transaction(mode: Mode, messages: Sequence[Message], *, commit: bool = True) -> None:
-    """Write the messages in one transaction, whose marker takes an offset in each partition."""
+    """Write the messages in one transaction, whose marker takes an offset in each partition.
+    The broker writes the markers after it has answered: returns when they are there."""
     producer = KafkaProducer(
         bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"],
         transactional_id=f"test-{uuid4()}",
@@ -19,14 +22,24 @@ def transaction(mode: Mode, messages: Sequence[Message], *, commit: bool = True)
     try:
         producer.init_transactions()
         producer.begin_transaction()
-        for key, value in messages:
+        sent = [
             producer.send(
                 mode.env["KAFKA_TOPIC"],
                 key=key.encode(),
                 value=value,
                 partition=partition_of(key, 12),
             )
+            for key, value in messages
+        ]
         producer.flush()
         producer.commit_transaction() if commit else producer.abort_transaction()
     finally:
         producer.close()
+    last = {place.partition: place.offset for place in (one.get() for one in sent)}
+    wait_until(lambda: marked(last), "the broker has written the markers")
+
+
+def marked(last: dict[int, int]) -> bool:
+    """Whether something follows the last record of each partition."""
+    ends = current_bus().end_offsets()
+    return all(ends[partition] > offset + 1 for partition, offset in last.items())
