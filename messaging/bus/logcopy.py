@@ -16,11 +16,11 @@ from messaging.exceptions import Unreadable
 SCHEMA = """
 CREATE TABLE record (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
-    document BLOB, PRIMARY KEY (stream, version, event, digest)
+    document BLOB, type TEXT, PRIMARY KEY (stream, version, event, digest)
 ) WITHOUT ROWID
 """
 # Of what is in the log several times, word for word, the first one counts.
-INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 LATE = """
 SELECT stream, version, "partition", "offset" FROM (
     SELECT *, LAG("offset") OVER (PARTITION BY stream ORDER BY version) AS earlier,
@@ -36,6 +36,7 @@ class Logged(NamedTuple):
     digest: bytes
     place: str
     document: bytes | None  # as it stands in the log, if that was to be kept
+    stream_type: str
 
 
 class LogCopy:
@@ -89,8 +90,9 @@ class LogCopy:
         """What the log has of a stream, by version. More than one entry: they contradict."""
         found: dict[int, list[Logged]] = {}
         rows = self._db.execute("SELECT * FROM record WHERE stream = ?", [stream_id.bytes])
-        for _, version, event, digest, partition, offset, document in rows:
-            logged = Logged(UUID(bytes=event), digest, _place(partition, offset), document)
+        for _, version, event, digest, partition, offset, document, stream_type in rows:
+            place = _place(partition, offset)
+            logged = Logged(UUID(bytes=event), digest, place, document, stream_type)
             found.setdefault(version, []).append(logged)
         return found
 
@@ -127,6 +129,7 @@ class LogCopy:
             record.partition,
             record.offset,
             record.value if self._keep else None,
+            envelope.stream_type,
         )
 
 

@@ -62,7 +62,7 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
     """Why the store cannot be completed from this log; nothing if it can."""
     for stream_id in copy.streams():
         logged = copy.of(stream_id)
-        stored = _stored(stream_id)
+        stream_type, stored = _stored(stream_id)
         for version, found in sorted(logged.items()):
             event_id, digest = stored.get(version, (found[0].event_id, found[0].digest))
             if len(found) > 1:
@@ -87,6 +87,23 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
         last = max(logged)
         if missing := [v for v in range(1, last) if v not in logged and v not in stored]:
             yield f"stream {stream_id}: version {missing[0]} is neither in the store nor in the log"
+        yield from _of_another_type(stream_id, stream_type, logged)
+
+
+def _of_another_type(
+    stream_id: UUID, stream_type: str | None, logged: Mapping[int, Sequence[Logged]]
+) -> Iterator[str]:
+    """Records that say that the stream is of another type than the store, or the first of them,
+    has. Appended, they would break the stream for ever."""
+    known = stream_type or logged[min(logged)][0].stream_type
+    for version, found in sorted(logged.items()):
+        for one in found:
+            if one.stream_type != known:
+                yield (
+                    f"stream {stream_id}: it is of type {known!r}, and version {version}, event "
+                    f"{one.event_id} at {one.place}, says {one.stream_type!r}. If no relay of "
+                    "yours wrote that record, declare it invalid: `manage.py reject-record`"
+                )
 
 
 def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = False) -> Restored:
@@ -110,11 +127,13 @@ def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = Fal
     return done
 
 
-def _stored(stream_id: UUID) -> Mapping[int, tuple[UUID, bytes]]:
-    """version -> event id and digest"""
-    return {
-        one.envelope.version: (one.envelope.event_id, digest_of(one.document()))
-        for one in events_of([stream_id])
+def _stored(stream_id: UUID) -> tuple[str | None, Mapping[int, tuple[UUID, bytes]]]:
+    """The stream's type, if the store has it, and version -> event id and digest."""
+    events = {one.envelope.version: one for one in events_of([stream_id])}
+    stream_type = next((one.envelope.stream_type for one in events.values()), None)
+    return stream_type, {
+        version: (one.envelope.event_id, digest_of(one.document()))
+        for version, one in events.items()
     }
 
 

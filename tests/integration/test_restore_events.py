@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import codec, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message
+from messaging.bus.base import Message, partition_of
 from messaging.contracts.posts import PostCreated, PostLiked
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event, LogIdentity, Outbox, Receipt, Snapshot, Stream
@@ -187,6 +187,23 @@ def test_what_reads_otherwise_in_the_store_is_refused_and_named(database: Mode) 
     forged = PostCreated(post_id=post_id, author="alice", message="forged")
     publish(record_of(post_id, 1, forged, event_id=Event.objects.get().event_id))
     assert "reads otherwise in the store" in refused(database)
+
+
+def test_a_record_of_another_stream_type_is_refused_and_named(database: Mode) -> None:
+    """Appended, it would break the stream for ever."""
+    post_id = mediator.send(NewPost(message="mine"), ALICE).stream_id
+    other = record_of(post_id, 2, PostLiked(post_id=post_id, username="x"), stream_type="order")
+    publish(other)
+    envelope, _ = codec.decode_envelope(other.value)
+    says = f"stream {post_id}: it is of type 'post', and version 2, event {envelope.event_id}"
+    assert says in refused(database)
+    publish_all()
+    wipe_store()
+    assert says in refused(database), "the first record tells the type then"
+    partition = str(partition_of(str(post_id), 12))
+    assert here("reject-record", partition, "0", str(envelope.event_id)).returncode == 0
+    assert here("restore-events").returncode == 0
+    assert list(Event.objects.values_list("stream_type", "version")) == [("post", 1)]
 
 
 def test_receipts_come_back_whatever_version_the_senders_id_has(database: Mode) -> None:
