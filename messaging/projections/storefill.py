@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from messaging import codec, conf
@@ -20,7 +20,6 @@ from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
 from messaging.projections.rowstore import DATABASE
 from messaging.projections.session import Session
-from messaging.transient import is_away
 
 CHUNK = 4_000  # events in one transaction, and what is missing to the end of the last stream
 LARGEST_CHUNK = 4 * CHUNK  # but then it is cut within the stream
@@ -108,8 +107,7 @@ class StoreFill:
                     session.apply(recorded)
             session.write(fresh=not goes_on)
         except Exception as error:
-            if isinstance(error, DatabaseError) or is_away(error):
-                raise
+            # Of a server that is away too: it is asked once more then, and parks nothing.
             raise BadChunk from error
 
 

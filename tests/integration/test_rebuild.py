@@ -5,16 +5,16 @@ from threading import Thread
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Record
 from messaging.contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
-from messaging.exceptions import LostPartition
+from messaging.exceptions import BusError, LostPartition, StreamBusy
 from messaging.message import Context
-from messaging.projections import checkpoints, rebuilds, storefill
+from messaging.projections import checkpoints, rebuilder, rebuilds, storefill
 from messaging.projections.live import live
 from messaging.projections.logdelivery import LogDelivery
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
@@ -305,6 +305,27 @@ def test_a_rebuild_with_mended_code_brings_what_was_parked(database: Mode, sourc
         posts.appliers[PostLiked] = sound
     assert DeadLetter.objects.filter(generation=1, projection="posts").exists()
     assert rebuild(posts, source).state == "done"
+    assert_equals_the_fold(posts, 2)
+    assert not DeadLetter.objects.exists()
+
+
+@SOURCES
+def test_a_server_that_is_away_is_no_fault_of_an_event(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    all_consumed()
+    monkeypatch.setattr(rebuilder, "BACKOFF_S", 0)
+    sound = posts.appliers[PostLiked]
+    failures = iter([BusError("away"), InterfaceError("away"), StreamBusy("away")])
+
+    def asks_a_server(*args: object) -> None:
+        for error in failures:
+            raise error
+        sound.apply(*args)
+
+    monkeypatch.setitem(posts.appliers, PostLiked, Applier(asks_a_server, sound.rows))
+    assert rebuild(posts, source).state == "done"
+    assert not list(failures), "all of them were raised"
     assert_equals_the_fold(posts, 2)
     assert not DeadLetter.objects.exists()
 
