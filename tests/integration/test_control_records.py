@@ -13,7 +13,7 @@ from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
 from messaging.message import Context
 from messaging.overview import overview
-from messaging.projections import checkpoints
+from messaging.projections import checkpoints, following
 from messaging.projections.models import Checkpoint
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
@@ -85,6 +85,38 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
         assert_read_models_equal_the_fold(built.generation)
     verified = manage(postgresql.env, "verify")
     assert (verified.returncode, verified.stdout) == (0, "")
+
+
+def test_a_builder_reads_on_behind_a_marker_that_it_has_passed_over(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "PATIENCE_S", 5)
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    bus = current_bus()
+    generation = checkpoints.begin("posts", bus.identity())
+    noted: list[int] = []
+    with following.Follower(posts, generation, bus, noted.append) as follower:
+        for message in ("b", "c"):
+            transaction(postgresql, copies())
+            follower.read_to(bus.end_offsets(), lambda: None)
+            mediator.send(EditMessage(post_id=post_id, message=message), ALICE)
+            publish_all()
+            follower.read_to(bus.end_offsets(), lambda: None)
+    ends = bus.end_offsets()
+    assert checkpoints.offsets("posts", generation, ends) == ends
+    assert assert_read_models_equal_the_fold(generation) == 1
+
+
+def test_a_partition_without_records_is_not_passed_over(any_bus: Mode) -> None:
+    """Its checkpoint would look as if a consumer had moved it."""
+    bus = current_bus()
+    bus.ensure_topic()
+    reader = bus.reader({0: 0})
+    try:
+        assert [reader.poll(timeout_s=0.1, max_records=1) for _ in range(3)] == [({}, {})] * 3
+    finally:
+        reader.close()
 
 
 def test_a_store_is_restored_from_a_log_with_transactions(postgresql: Mode) -> None:

@@ -8,18 +8,19 @@ from threading import Thread
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, partition_of
+from messaging.bus.base import Message, Place, partition_of
 from messaging.contracts.posts import MessageUpdated, PostLiked
 from messaging.eventstore import history, outbox, relay
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import Loss
 from messaging.message import Context
 from messaging.models import OperatorAction
+from messaging.projections import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
@@ -27,7 +28,7 @@ from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import here
-from tests.support.rebuilding import rebuild
+from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
@@ -152,6 +153,85 @@ def test_a_forged_event_leaves_the_dead_letters(database: Mode) -> None:
     assert assert_read_models_equal_the_fold(1) == 1
 
 
+def test_of_the_dead_letters_only_that_of_the_rejected_record_goes(database: Mode) -> None:
+    publish_all()
+    place = forge(uuid4(), 9)
+    consume_all()
+    letter = DeadLetter.objects.get()
+    checkpoints.begin("history", current_bus().identity())
+
+    def beside(**changes: object) -> int:
+        fields = {field.name: getattr(letter, field.name) for field in letter._meta.fields}
+        return DeadLetter.objects.create(**(fields | {"id": None} | changes)).pk
+
+    left = {
+        beside(projection="history", event_id=uuid4()),  # from the same place of an earlier log
+        beside(generation=letter.generation + 1),  # which is gone already
+    }
+    reject(place)
+    assert set(DeadLetter.objects.values_list("pk", flat=True)) == left
+
+
+def test_a_letter_is_not_taken_from_whoever_applies_it(postgresql: Mode) -> None:
+    publish_all()
+    place = forge(uuid4(), 9)
+    consume_all()
+    at_work = Thread(target=reject_in_a_thread, args=(place,))
+    with transaction.atomic(using="read"):
+        checkpoints.hold("posts", 1, [int(place[0])])
+        at_work.start()
+        wait_until(lambda: not at_work.is_alive() or waits_for_a_lock(), "it comes to the letter")
+        assert waits_for_a_lock()
+        assert DeadLetter.objects.exists()
+    at_work.join(60)
+    assert not DeadLetter.objects.exists()
+
+
+def reject_in_a_thread(place: list[str]) -> None:
+    try:
+        reject(place)
+    finally:
+        connections.close_all()
+
+
+def waits_for_a_lock() -> bool:
+    """Any session of the read database."""
+    name = connections["read"].settings_dict["NAME"]
+    with connections["default"].cursor() as cursor:  # a transaction sees them as they were once
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'",
+            [name],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def test_accepting_to_go_back_holds_for_a_rebuild_that_goes_on(database: Mode) -> None:
+    """But not for one from the other source, which may have what this one lacks."""
+    post_id = a_post()
+    publish_all()
+    consume_all()
+    place = forge(post_id, 3)
+    consume_all()
+    reject(place)
+    stop = Flag()
+    with at_step("filling", stop.set):
+        assert rebuild(posts, "store", stop).state != "failed"
+    refused = here("rebuild", "posts", "--from", "log", "--accept-going-back")
+    assert refused.returncode == 1
+    assert "under way already: generation 2, from the store" in refused.stderr
+    back = here("rebuild", "posts", "--from", "store", "--accept-going-back")
+    assert back.returncode == 0, back.stderr
+    assert "Going on with what was interrupted" in back.stdout
+    action = OperatorAction.objects.filter(action="rebuild").latest("id")
+    assert action.detail == "posts from the store, accept going back"
+    assert assert_read_models_equal_the_fold(2) == 1
+
+
+def test_cancelling_accepts_nothing(sqlite: Mode) -> None:
+    assert here("rebuild", "posts", "--cancel", "--accept-going-back").returncode == 2
+    assert not OperatorAction.objects.exists()
+
+
 def test_a_lost_store_is_restored_without_the_forged_event(database: Mode) -> None:
     post_id = a_post()
     publish_all()
@@ -196,6 +276,24 @@ def test_a_genuine_record_at_the_same_place_of_a_new_log_is_not_rejected(databas
     assert current_bus().end_offsets()[int(place[0])] == 3
     consume_all()
     assert assert_read_models_equal_the_fold(1) == 1
+
+
+def test_all_behind_the_last_acknowledged_record_and_the_last_ones_are_compared(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id = a_post()
+    publish_all()
+    place = forge(post_id, 9)
+    mediator.send(LikePost(post_id=post_id), ALICE)
+    publish(*[one.message for one in outbox.oldest(10)])  # by a relay that was killed then
+    monkeypatch.setattr(history, "TAIL", 1)
+    with pytest.raises(Loss, match=place[2]):
+        restarted()
+    publish_all()
+    restarted()
+    monkeypatch.setattr(history, "TAIL", 100)
+    with pytest.raises(Loss, match=place[2]):
+        restarted()
 
 
 @contextmanager
@@ -247,3 +345,26 @@ def test_a_record_between_its_own_is_reported_at_once(
     one._publisher.close()
     assert " ".join(place) in caplog.text
     assert Acknowledged.objects.get().offset == int(place[1]) + 1
+
+
+def test_each_of_several_records_between_its_own_is_reported(
+    database: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    post_id = a_post()
+    publish_all()
+    one = relay.Relay(current_bus())
+    one._compared = history.require_same_history(current_bus())
+    places, forged = [], []
+    for version in (1, 2):
+        forged.append(forge(post_id, version))
+        mediator.send(EditMessage(post_id=post_id, message=f"edit {version}"), ALICE)
+        publish_all()
+        places.append(Place(int(forged[-1][0]), int(forged[-1][1]) + 1))
+    one._look_between(places)
+    one._look_between([Place(places[-1].partition, -1)])  # the broker had it already
+    mediator.send(LikePost(post_id=post_id), BOB)
+    publish_all()
+    one._look_between([Place(places[-1].partition, places[-1].offset + 1)])
+    for place in forged:
+        assert " ".join(place) in caplog.text
+        assert caplog.text.count(place[2]) == 2, "once, in its place and in the command"

@@ -12,6 +12,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Place
 from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
+from messaging.eventstore.models import Acknowledged
 from messaging.eventstore.relay import Relay
 from messaging.eventstore.unit import UnitOfWork, in_one_transaction
 from messaging.message import Context, Result
@@ -71,3 +72,22 @@ def test_a_relay_that_lost_its_lock_deletes_nothing(database: Mode) -> None:
     relay._publisher.close()
     assert sum(bus.end_offsets().values()) == 1, "it is acknowledged"
     assert outbox.waiting() == 1, "but the next relay's to delete"
+
+
+def test_the_last_place_that_the_broker_named_is_remembered(database: Mode) -> None:
+    """A broker that has a record already acknowledges it without an offset: -1."""
+    for number in range(4):
+        mediator.send(NewPost(message=f"{number}"), ALICE)
+    first, second, third, fourth = outbox.oldest(10)
+
+    def remembered() -> list[tuple[int, int, str]]:
+        rows = Acknowledged.objects.values_list("partition", "offset", "event_id")
+        return [(partition, offset, str(event_id)) for partition, offset, event_id in rows]
+
+    outbox.remove([first], [Place(5, 0)])
+    assert remembered() == [(5, 0, first.event_id)]
+    outbox.remove([second, third], [Place(5, 1), Place(5, -1)])
+    assert remembered() == [(5, 1, second.event_id)]
+    outbox.remove([fourth], [Place(5, -1)])
+    assert remembered() == [(5, 1, second.event_id)]
+    assert outbox.waiting() == 0

@@ -94,6 +94,31 @@ def test_changes_are_forgotten_when_they_are_old(
     assert [row.owner for row in OwnChange.objects.all()] == ["another"]
 
 
+def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
+    """Also one that leaves the version as it was."""
+    stream = uuid4()
+    for version in (3, 3, 4):
+        ownchanges.remember("o", Position(stream, version))
+        assert ownchanges.lately("o") == [Position(stream, version)]
+        OwnChange.objects.update(at=F("at") - ownchanges.KEPT)
+        assert ownchanges.lately("o") == []
+    ownchanges.remember("o", Position(stream, 2))
+    assert ownchanges.lately("o") == [], "an answer that comes late is no new change"
+
+
+def test_a_page_looks_at_the_newest_changes(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownchanges, "MOST", 2)
+    newest, oldest, middle = (Position(uuid4(), 1) for _ in range(3))
+    for age, position in enumerate((newest, middle, oldest)):
+        ownchanges.remember("o", position)
+        OwnChange.objects.filter(stream_id=position.stream_id).update(
+            at=F("at") - timedelta(seconds=30 * age)
+        )
+    assert ownchanges.lately("o") == [newest, middle]
+
+
 def test_pages_wait_over_a_new_session_too(sqlite: Mode) -> None:
     alice = Client()
     alice.force_login(person("alice"))

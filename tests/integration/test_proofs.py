@@ -7,19 +7,24 @@ import pytest
 from django.db import connections
 
 from commands_app.commands import EditMessage, NewPost
-from messaging import mediator
+from messaging import conf, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, partition_of
+from messaging.bus.base import Message, Record, partition_of
+from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.models import LogRecord
 from messaging.eventstore import history, outbox, relay
 from messaging.eventstore.models import Acknowledged, Event
-from messaging.exceptions import Loss, LostTail
+from messaging.exceptions import Loss, LostPartition, LostTail
 from messaging.message import Context
-from messaging.projections import checkpoints
+from messaging.projections import checkpoints, consumer, rebuilds
+from messaging.projections.logdelivery import LogDelivery
 from messaging.projections.models import Checkpoint
+from messaging.projections.rebuilder import Rebuilder
+from messaging.projections.rebuilds import TakenAway
+from queries_app.models import Post
 from queries_app.projections import posts
 from tests.integration.test_bus_contract import lose_records_before
-from tests.support.consuming import consume_all
+from tests.support.consuming import Running, consume_all, shared
 from tests.support.losing import a_post_in_each_partition, lose_tail
 from tests.support.modes import Mode
 from tests.support.processes import here
@@ -113,7 +118,66 @@ def test_a_checkpoint_without_a_proof_is_accepted_once(database: Mode) -> None:
         checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
 
 
-def test_a_builder_that_resumes_compares_too(database: Mode) -> None:
+def test_a_proof_that_is_made_up_for_replaces_no_newer_one(database: Mode) -> None:
+    """The checkpoint was without one, and is moved by another consumer meanwhile."""
+
+    class Overtaken(EmbeddedBus):
+        def begin_offsets(self) -> dict[int, int]:
+            Checkpoint.objects.filter(offset=1).update(offset=2, proof="1 event newer")
+            return super().begin_offsets()
+
+    a_post_in_each_partition()
+    publish_all()
+    consume_all()
+    Checkpoint.objects.update(proof="")
+    bus = Overtaken(conf.kafka().topic, 12)
+    checkpoints.require_same_log("posts", 1, bus, EVERY)
+    assert {proof_of(partition) for partition in EVERY} == {"1 event newer"}
+
+
+def test_offsets_without_a_record_leave_the_proof_as_it_is(database: Mode) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    consume_all()
+    before = proof_of(3)
+    LogDelivery(posts, 1).pass_over({3: (1, 2)})
+    row = Checkpoint.objects.get(projection="posts", partition=3)
+    assert (row.offset, row.proof) == (2, before)
+    with pytest.raises(LostPartition):
+        LogDelivery(posts, 1).pass_over({3: (1, 2)})
+
+    def taken_away(count: int) -> None:
+        raise TakenAway
+
+    with pytest.raises(TakenAway):
+        LogDelivery(posts, 1, alongside=taken_away).pass_over({3: (2, 3)})
+    assert checkpoints.offsets("posts", 1, [3]) == {3: 2}, "a builder whose time is over"
+
+
+def test_partitions_that_a_rebalance_brings_are_compared_before_they_are_read(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in ("IDENTITY_EVERY_S", "ASLEEP_AFTER_S"):
+        monkeypatch.setattr(consumer, seconds, 3_600)  # nothing but the rebalance has it compare
+    with Running() as stays, Running() as leaves:
+        wait_until(lambda: shared(stays, leaves), "they share the partitions", 60)
+        known = a_post_in_each_partition()
+        publish_all()
+        wait_until(lambda: Post.objects.count() == len(known), "both consume")
+        LogRecord.objects.filter(partition__in=leaves.owned()).update(value=b"another")
+        leaves.stop()
+        a_post_in_each_partition()
+        publish_all()
+        wait_until(lambda: stays.error, "it sees that the log is another")
+        assert isinstance(stays.error, LostTail)
+        seen = Post.objects.exclude(stream_id__in=known).values_list("stream_id", flat=True)
+        assert not {partition_of(str(one), 12) for one in seen} & leaves.owned()
+
+
+@pytest.mark.parametrize(
+    ("step", "state"), [("filling", "filling"), ("all streams are built", "catching up")]
+)
+def test_a_builder_that_resumes_compares_too(database: Mode, step: str, state: str) -> None:
     a_post_in_each_partition()
     publish_all()
     stop = Flag()
@@ -123,8 +187,8 @@ def test_a_builder_that_resumes_compares_too(database: Mode) -> None:
         publish_all()
         stop.set()
 
-    with at_step("all streams are built", publish_more_and_stop):
-        assert rebuild(posts, "store", stop).state == "catching up"
+    with at_step(step, publish_more_and_stop):
+        assert rebuild(posts, "store", stop).state == state
     lose_tail(dict.fromkeys(EVERY, 0))
     a_post_in_each_partition(3)
     publish_all()
@@ -142,6 +206,28 @@ def test_a_hole_in_the_embedded_log_is_a_loss(database: Mode) -> None:
     LogRecord.objects.filter(partition=partition, offset=2).delete()
     with pytest.raises(Loss, match="between offsets 0 and 3"):
         list(current_bus().read(partition, 0, 4))
+
+
+def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
+    class Lossy(EmbeddedBus):
+        def records(self, partition: int, start: int, count: int, size: int) -> list[Record]:
+            found = super().records(partition, start, count, size)
+            return found[:1] + found[2:]
+
+    a_post_in_each_partition(3)
+    publish_all()
+    bus = Lossy(conf.kafka().topic, 12)
+    running = Running()
+    running._consumer = consumer.Consumer(posts, bus)
+    with running:
+        wait_until(lambda: running.error or Post.objects.exists(), "it has read the log")
+    assert "Records are missing" in str(running.error)
+    assert not Post.objects.exists()
+    built = rebuilds.ask("posts", "log", "test")
+    Rebuilder(bus).build(built, Flag())
+    built.refresh_from_db()
+    assert built.state == "failed"
+    assert "Records are missing" in built.error
 
 
 def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> None:

@@ -77,10 +77,13 @@ class Command(DatabaseCommand):
             rebuild = rebuilds.ask(name, source, shell_user(), accept_going_back=back)
             self._build(rebuild)
         else:
-            self._go_on(rebuild, back=back)
+            self._go_on(rebuild, source, back=back)
         self._tell_end(rebuild)
 
-    def _go_on(self, rebuild: Rebuild, *, back: bool) -> None:
+    def _go_on(self, rebuild: Rebuild, source: str, *, back: bool) -> None:
+        if back and rebuild.source != source:
+            # What the one source lacks for good, the other may have.
+            raise rebuilds.UnderWay(rebuild)
         lock = builders_lock(rebuild.projection)
         held = lock.held()
         lock.release()
