@@ -17,11 +17,14 @@ GRACE_S = 5
 
 
 class Guard:
-    """The writer's end."""
+    """The writer's end. `grace_s`: for those that end in order."""
+
+    def __init__(self, grace_s: float = GRACE_S) -> None:
+        self._grace_s = grace_s
 
     def __enter__(self) -> "Guard":
         self._process = subprocess.Popen(
-            [sys.executable, "-I", __file__],
+            [sys.executable, "-I", __file__, str(self._grace_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # a closed terminal does not reach it
@@ -70,7 +73,7 @@ def main() -> None:
     for leader in groups:
         with suppress(ProcessLookupError):
             os.kill(leader, signal.SIGTERM)  # it ends those that it has started
-    deadline = time.monotonic() + GRACE_S
+    deadline = time.monotonic() + float(sys.argv[1])
     while any(signal_group(leader, 0) for leader in groups) and time.monotonic() < deadline:
         time.sleep(0.05)
     for leader in groups:

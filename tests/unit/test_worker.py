@@ -1,0 +1,119 @@
+"""Which parts of a worker are stuck, and with which code a process ends that cannot wait."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from messaging.worker import LONG_STEP_S, Part, Stop, take_time
+from tests.support.processes import ROOT
+from tests.support.waiting import wait_until
+
+TOO_LONG_S = 10_000.0  # beyond every limit
+
+HANGS = """
+import os, threading
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+from messaging import worker
+worker.GRACE_S = worker.GRACE_AFTER_END_S = 0.0
+
+def hang(stop):
+    print("it hangs", flush=True)
+    threading.Event().wait()
+
+def fail(stop):
+    raise ValueError("no")
+
+worker.run_until_stopped({parts}, {code})
+"""
+
+
+@pytest.fixture
+def hanging() -> Iterator[Part]:
+    """A part that does not look at its flag."""
+    release = threading.Event()
+
+    def work(stop: threading.Event) -> None:
+        release.wait()
+
+    part = Part("p", work, lambda: None)
+    part.thread.start()
+    yield part
+    release.set()
+    part.thread.join()
+
+
+def is_stuck(part: Part) -> bool:
+    """When it has not moved since now for longer than any limit."""
+    part.is_stuck(0)
+    return part.is_stuck(TOO_LONG_S)
+
+
+def test_a_part_that_looks_at_its_flag_no_more_is_stuck(hanging: Part) -> None:
+    assert is_stuck(hanging)
+
+
+def test_a_part_that_has_ended_is_not_stuck() -> None:
+    part = Part("p", lambda _: None, lambda: None)
+    part.thread.start()
+    part.thread.join()
+    assert not is_stuck(part)
+
+
+def test_a_part_that_waits_by_its_flag_is_not_stuck_for_however_long() -> None:
+    def work(stop: threading.Event) -> None:
+        stop.wait()
+
+    part = Part("p", work, lambda: None)
+    part.thread.start()
+    wait_until(lambda: part.stop.is_awaited, "it waits")
+    assert not is_stuck(part)
+    part.stop.set()
+    part.thread.join()
+
+
+@pytest.mark.parametrize("look", [Stop.is_set, lambda stop: stop.wait(0)], ids=["is_set", "wait"])
+def test_a_part_that_looks_has_moved_and_can_be_stuck_afterwards(
+    hanging: Part, look: Callable[[Stop], bool]
+) -> None:
+    assert is_stuck(hanging)
+    look(hanging.stop)
+    assert not hanging.is_stuck(TOO_LONG_S)
+    assert hanging.is_stuck(TOO_LONG_S)
+
+
+def test_a_step_that_was_announced_may_take_longer_until_the_next_look(hanging: Part) -> None:
+    take_time(hanging.stop)
+    assert not hanging.is_stuck(LONG_STEP_S)
+    assert hanging.is_stuck(1)
+    hanging.stop.is_set()
+    hanging.is_stuck(0)
+    assert hanging.is_stuck(LONG_STEP_S)
+
+
+@pytest.mark.parametrize(
+    ("parts", "code", "expected"),
+    [
+        ('{"one": hang}', "", 0),
+        ('{"one": hang}', "code_if_cut_short=1", 1),
+        ('{"one": hang, "other": fail}', "", 1),
+    ],
+    ids=["asked", "what-it-had-to-do-is-not-done", "failed"],
+)
+def test_the_code_of_a_process_that_ends_without_a_part_that_hangs(
+    parts: str, code: str, expected: int
+) -> None:
+    program = HANGS.replace("{parts}", parts).replace("{code}", code)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"it hangs\n"
+        if "fail" not in parts:
+            process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == expected
+    assert b"Stopped without waiting any longer for one" in errors
