@@ -48,7 +48,6 @@ class Stop(threading.Event):
         return super().is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        self._look()
         self.is_awaited = True  # for however long: nothing can be stuck here
         try:
             return super().wait(timeout)

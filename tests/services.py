@@ -205,6 +205,7 @@ class PgBouncer(Server):
     """A pooler before a PostgreSQL. Not a Python package: Debian's, where it is installed."""
 
     name = "PgBouncer"
+    POOL = 5  # sessions for a database
     stop_signal = signal.SIGINT
     CONFIG = """
 [databases]
@@ -217,7 +218,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = {folder}/users
 pool_mode = {mode}
-default_pool_size = 5
+default_pool_size = {pool}
 max_client_conn = 500
 """
 
@@ -233,7 +234,11 @@ max_client_conn = 500
     def prepare(self) -> None:
         (self.folder / "users").write_text('"postgres" ""\n')
         config = self.CONFIG.format(
-            server=self._server, port=self.port, folder=self.folder, mode=self._mode
+            server=self._server,
+            port=self.port,
+            folder=self.folder,
+            mode=self._mode,
+            pool=self.POOL,
         )
         (self.folder / "pgbouncer.ini").write_text(config)
 

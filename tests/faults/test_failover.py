@@ -12,6 +12,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
+from messaging.health import Looker
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.transient import drop_connections
@@ -168,6 +169,10 @@ def test_a_web_process_reads_from_a_replica(sqlite: Mode) -> None:
                 shown = web.get(f"/api/v1/queries/find-all-posts/?consistency_token={token}")
                 assert shown.json()["results"][0]["message"] == f"post {number}"
             wait_until(lambda: web.get("/health/ready").status == 200, "a replica is ready")
+            with switched(reading):
+                assert "database read" not in Looker()._failing()
+            with switched(env | {"WRITE_DATABASE_URL": replica.url("default")}):
+                assert Looker()._failing()["database default"] == "read-only"
             refused = manage(reading, "rebuild", "posts")
             assert refused.returncode == 1
             assert "Ask on the primary" in refused.stderr

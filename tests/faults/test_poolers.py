@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 
 from messaging import checks
 from messaging.exceptions import Pooled
 from messaging.leadership import leadership
+from messaging.sessions import answer
 from tests.services import PgBouncer, temporary_folder
 from tests.support.modes import ALIASES, Mode, switched
+from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
 from tests.support.threads import together
 from tests.support.waiting import wait_until
@@ -68,6 +71,21 @@ def test_commands_relay_consumer_and_rebuild_work_behind_a_pooler(
         leaders = sum("relay: at work" in worker.output() for worker in (one, other))
         assert leaders == 1, "a lock has one holder"
         assert (one.stop(), other.stop()) == (0, 0)
+
+
+def test_migrate_leaves_nothing_in_the_sessions_of_a_pooler(
+    postgresql: Mode, right: dict[str, str]
+) -> None:
+    name = urlsplit(postgresql.env["WRITE_DATABASE_URL"]).path[1:]
+    on_the_server(f"ALTER DATABASE \"{name}\" SET idle_in_transaction_session_timeout = '90s'")
+    assert manage(right, "migrate", "--verbosity", "0").returncode == 0
+    # Each in a transaction, so that they meet all of the pooler's sessions.
+    clients = [psycopg2.connect(right["WRITE_DATABASE_URL"]) for _ in range(PgBouncer.POOL)]
+    shown = [answer(one, "SHOW idle_in_transaction_session_timeout") for one in clients]
+    assert len({answer(one, "SELECT pg_backend_pid()") for one in clients}) == PgBouncer.POOL
+    for one in clients:
+        one.close()
+    assert set(shown) == {"90s"}
 
 
 def _standing(env: dict[str, str]) -> tuple[int, ...]:

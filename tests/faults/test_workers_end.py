@@ -4,20 +4,23 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.eventstore import outbox
 from messaging.message import Context
+from messaging.sessions import answer, execute
 from queries_app.models import Post
 from tests.services import KafkaServer, temporary_folder
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.proxy import Proxy
+from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -57,6 +60,22 @@ def test_a_worker_stops_in_time_though_postgresql_hangs(postgresql: Mode, comman
         wait_until(proxy.holds_back, "it waits for an answer")
         assert seconds_to_stop(worker) < 5
         assert "Stopped without waiting" in worker.output()
+
+
+def test_a_rebuild_that_is_stopped_while_postgresql_hangs_is_not_done(postgresql: Mode) -> None:
+    """Who asked for it must not take it for done."""
+    mediator.send(NewPost(message="Hi"), ALICE)
+    publish_all()
+    url = postgresql.env["READ_DATABASE_URL"]
+    with closing(psycopg2.connect(url)) as holder, closing(psycopg2.connect(url)) as looker:
+        execute(holder, "LOCK TABLE queries_app_post IN EXCLUSIVE MODE")
+        looker.autocommit = True
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waiting += " AND datname = current_database()"
+        with Worker(postgresql.env, "rebuild", "posts") as rebuild:
+            wait_until(lambda: answer(looker, waiting), "it waits for its rows", 60)
+            assert rebuild.stop() == 1
+            assert "Stopped without waiting" in rebuild.output()
 
 
 def test_workers_stop_in_time_though_the_broker_hangs(postgresql: Mode) -> None:

@@ -201,6 +201,17 @@ def test_a_503_that_is_meant_is_one_line_in_the_log(
         use(before)
 
 
+def test_a_fault_of_the_server_is_logged_with_its_traceback(
+    sqlite: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("no")
+
+    with connections["read"].execute_wrapper(fail):
+        assert Api().ask("find-all-posts").status_code == 500
+    assert [one.exc_info for one in caplog.records if one.exc_info]
+
+
 def test_a_token_that_the_read_side_does_not_reach_is_503(sqlite: Mode) -> None:
     token = tokens.mint(UUID(some_id()), 1)
     for answer in (

@@ -29,6 +29,30 @@ def test_a_member_from_the_future_holds_no_partition_and_is_swept_out(database: 
         second.close()
 
 
+def test_members_that_were_killed_are_swept_out_by_the_next_one_of_their_group(
+    database: Mode,
+) -> None:
+    bus = current_bus()
+    bus.ensure_topic()
+    now = utc_now().timestamp()
+
+    def killed(group: str, seconds_ago: float) -> LogMember:
+        group = f"{bus.topic}/{group}"
+        return LogMember.objects.create(group=group, member=uuid4(), seen_at=now - seconds_ago)
+
+    left = [killed("g", 30), killed("other", 3_600), killed("other", 0), killed("other", -3_600)]
+    swept = killed("g", 3_600)
+    member = bus.subscribe("g")
+    try:
+        assert member.poll(timeout_s=1, max_records=1).assignment == frozenset(range(12))
+        ids = set(LogMember.objects.values_list("member", flat=True))
+        assert ids >= {one.member for one in left}, "one of 30 s ago may only be frozen"
+        assert swept.member not in ids
+        assert len(ids) == len(left) + 1
+    finally:
+        member.close()
+
+
 def test_a_member_that_the_leap_left_in_the_future_is_ignored_until_it_beats(
     database: Mode,
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.db.models.functions import Now
 from django.test import Client
 
@@ -85,8 +86,46 @@ def test_it_looks_again_by_itself(database: Mode, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(health, "LOOK_EVERY_S", 0.1)
     current_bus().ensure_topic()
     assert "relay" in ready().json()["failing"]
+    looker = health._looking._looker
     leading()
     wait_until(lambda: probe().status_code == 200, "it is ready without being started again")
+    assert health._looking._looker is looker
+
+
+def test_the_request_that_begins_the_looking_waits_for_a_result(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FIRST_LOOK_S", 30)
+    leading()
+    assert probe().status_code == 200
+
+
+def test_a_looker_of_before_a_fork_is_replaced(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FIRST_LOOK_S", 30)
+    leading()
+    monkeypatch.setattr(health._looking, "_looker", health.Looker())  # its thread does not run
+    assert probe().status_code == 200
+
+
+def test_what_is_being_asked_is_known_meanwhile(sqlite: Mode) -> None:
+    looker = health.Looker()
+    assert looker._ask("bus", lambda: looker.asking) == "bus"
+
+
+def test_migrations_are_read_once_and_again_after_a_fault(database: Mode) -> None:
+    def fail() -> str:
+        raise OSError("no")
+
+    current_bus().ensure_topic()
+    looker = health.Looker()
+    assert "database read" not in looker._failing()
+    with connections["read"].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'queries_app'")
+    assert "database read" not in looker._failing(), "that would be expensive"
+    assert looker._ask("bus", fail) == "OSError"
+    assert "migrations to apply: manage.py migrate" in looker._failing()["database read"]
 
 
 def test_partitions_that_nobody_reads_are_not_ready(database: Mode) -> None:

@@ -108,6 +108,18 @@ def test_actions_without_a_text_lead_to_the_sign_in_and_to_a_page_that_is_there(
         client = Client()
         client.force_login(person("alice"))
         assert client.get(back).status_code == 200
+    blank = Client().post("/write/", {"text": " \n", "form": "f1"})
+    assert (blank.status_code, blank["Location"]) == (302, "/accounts/login/?next=/write/")
+
+
+def test_an_expired_form_without_a_text_offers_none(
+    addresses: dict[str, tuple[str, str]],
+) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(person("alice"))
+    answer = strict.post(f"{addresses['comment'][1]}like/", {"csrfmiddlewaretoken": "old"})
+    assert answer.status_code == 403
+    assert "<textarea" not in answer.content.decode()
 
 
 def test_more_than_any_text_may_be_is_not_carried(addresses: dict[str, tuple[str, str]]) -> None:

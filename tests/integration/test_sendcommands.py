@@ -13,8 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from messaging.eventstore.models import Event, Receipt, Stream
+from messaging.management.commands import sendcommands
 from messaging.people import People
 from tests.support.modes import Mode
+from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import manage
 from tests.support.threads import together
 
@@ -219,6 +221,42 @@ def test_the_exit_code_says_what_happened(sqlite: Mode, file: Path) -> None:
     done = manage(sqlite.env, "sendcommands", str(file))
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert f"{len(BAD)} refused" in done.stdout
+
+
+@pytest.fixture
+def one_line(postgresql: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sendcommands, "AGAIN_AFTER_S", 0)
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"command": "NewPost", "actor": "alice", "message": "Hi"}))
+    return str(path)
+
+
+def test_a_line_that_met_a_read_only_session_is_sent_again_on_a_new_one(one_line: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    errors = io.StringIO()
+    call_command("sendcommands", one_line, stdout=io.StringIO(), stderr=errors)
+    assert errors.getvalue().count("Line 1: ") == errors.getvalue().count("Trying again") == 1
+    assert Event.objects.count() == 1
+
+
+def test_a_database_that_stays_read_only_ends_it_with_what_to_do(
+    one_line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sendcommands, "AWAY_FOR_S", 0)
+    name = connection.settings_dict["NAME"]
+    on_the_server(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    connection.close()
+    with pytest.raises(CommandError, match=r"Ask on the primary .* 0 lines were sent\. Send the"):
+        send(one_line)
+
+
+def test_what_is_refused_is_not_sent_again(sqlite: Mode, tmp_path: Path) -> None:
+    path = tmp_path / "refused.jsonl"
+    path.write_bytes(BAD[0][0])
+    errors = io.StringIO()
+    call_command("sendcommands", str(path), stdout=io.StringIO(), stderr=errors)
+    assert errors.getvalue() == ""
 
 
 def test_a_damaged_archive_says_how_far_it_came(sqlite: Mode, file: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Sessions on PostgreSQL: what they may hold for how long, and how a lost one is told."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -19,12 +21,13 @@ from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
 from messaging.sessions import parameters
+from messaging.transient import write_fault
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.api import Api, browser, errors
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode, switched
-from tests.support.processes import here
+from tests.support.processes import ROOT, environment, here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
@@ -94,6 +97,29 @@ def test_only_web_processes_limit_their_waits_for_locks(postgresql: Mode) -> Non
     with switched(postgresql.env):
         limit_waits_for_locks(connections.settings, settings.LOCK_TIMEOUT_SECONDS)
         assert limit() == "5s"
+
+
+def test_the_web_server_limits_its_waits_for_locks(postgresql: Mode) -> None:
+    program = (
+        "import config.wsgi; from django.db import connections; "
+        "cursor = connections['default'].cursor(); cursor.execute('SHOW lock_timeout'); "
+        "print(cursor.fetchone()[0])"
+    )
+    env = environment({**postgresql.env, "LOCK_TIMEOUT_SECONDS": "7"})
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.stdout == "7s\n", done.stderr
+
+
+@pytest.mark.parametrize("alias", ["default", "read"])
+def test_a_primary_that_is_read_only_is_a_fault_and_its_session_is_dropped(
+    postgresql: Mode, alias: str
+) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    assert write_fault(alias, replica_will_do=True) == "read-only"
+    assert write_fault(alias, replica_will_do=True) == "", "a new session takes writes"
 
 
 def idle_until_it_is_ended(statement: str) -> Callable[..., Any]:

@@ -51,13 +51,27 @@ def test_a_renamed_field_was_there_from_the_beginning(monkeypatch: pytest.Monkey
     from django.db.migrations.operations import CreateModel, RenameField
 
     operations: list[Any] = [
+        RenameField("post", "id", "key"),  # of a model that has gone since
         CreateModel("Post", [("id", models.AutoField()), ("text", models.TextField())]),
         RenameField("post", "text", "message"),
         RenameField("other", "message", "body"),
+        RenameField("post", "later", "pinned"),
     ]
     monkeypatch.setattr(columns, "_operations", {"queries_app": operations}.__getitem__)
     assert columns._first_fields.__wrapped__("queries_app", "post") == {"id", "message"}
     assert columns._first_fields.__wrapped__("queries_app", "unknown") is None
+
+
+def test_a_model_without_a_migration_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_first_fields", columns._first_fields.__wrapped__)
+    monkeypatch.setattr(columns, "_operations", {"queries_app": []}.__getitem__)
+    assert found() == []
+
+
+def test_the_migrations_of_other_apps_do_not_count() -> None:
+    """Those that an app's own depend on come before them in the plan."""
+    assert columns._first_fields("admin", "logentry")
+    assert columns._first_fields("admin", "contenttype") is None
 
 
 def test_other_columns_events_versions_or_upcasters_are_other_code() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.processes import Worker, manage
 
+NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
+
 
 @pytest.mark.parametrize(
     "wrong",
@@ -19,9 +21,13 @@ from tests.support.processes import Worker, manage
             "READ_DATABASE_URL": "mysql://localhost/x",
             "DEBUG": "maybe",
             "ENV_FILE": "nowhere.env",
+            "LOCK_DATABASE_URL": "nonsense",
         },
-        {"KAFKA_PARTITIONS": "0", "DEBUG": "off"},
-        {"READ_DATABASE_URL": "sqlite:///var/write.sqlite3"},
+        {"KAFKA_PARTITIONS": "0", "DEBUG": "off", "POOLED": "on"},
+        {
+            "READ_DATABASE_URL": "sqlite:///var/write.sqlite3",
+            "LOCK_DATABASE_URL": "sqlite:///var/write.sqlite3",
+        },
     ],
     ids=["many", "some", "one"],
 )
@@ -32,7 +38,7 @@ def test_a_wrong_setting_is_named_by_a_check(wrong: dict[str, str]) -> None:
     errors = [line for line in done.stderr.splitlines() if "(postlog.E" in line]
     assert len(errors) == len(wrong) == done.stderr.count("HINT")
     for name, value in wrong.items():
-        named = "SECRET_KEY" if (name, value) == ("DEBUG", "off") else name
+        named = NEEDS.get((name, value), name)
         assert any(named in line for line in errors), named
 
 
