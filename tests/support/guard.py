@@ -43,7 +43,11 @@ class Guard:
 
     def watch_this_process(self) -> None:
         """Called in a new process that leads its group, before it executes its program."""
-        self._write(f"+{os.getpid()}")
+        self.watch(os.getpid())
+
+    def watch(self, pid: int) -> None:
+        """Of the leader of a process group."""
+        self._write(f"+{pid}")
 
     def forget(self, pid: int) -> None:
         """It has ended, and its id may soon be another's."""

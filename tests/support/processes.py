@@ -6,12 +6,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from django.core.management import CommandError, call_command
+
+from tests.support.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +23,12 @@ def environment(env: dict[str, str]) -> dict[str, str]:
     """This one and `env`, without what is set for browser tests in this process only: `check`
     refuses it."""
     return {**os.environ, **env, "DJANGO_ALLOW_ASYNC_UNSAFE": ""}
+
+
+@cache
+def guard() -> Guard:
+    """Ends what this process has left behind when it is gone, also when it was killed."""
+    return Guard().__enter__()
 
 
 class Worker:
@@ -43,6 +52,7 @@ class Worker:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        guard().watch(self.process.pid)
 
     def __enter__(self) -> "Worker":
         return self
@@ -73,6 +83,7 @@ class Worker:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        guard().forget(self.process.pid)
 
     def freeze(self) -> None:
         os.killpg(self.process.pid, signal.SIGSTOP)
