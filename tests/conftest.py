@@ -15,10 +15,18 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
 from tests.support.modes import ALIASES, Mode, fresh_mode
 from tests.support.processes import ROOT
+
+# A busy machine makes no example wrong.
+hypothesis_settings.register_profile(
+    "postlog", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("postlog")
 
 UNIT_TESTS = ROOT / "tests" / "unit"
 

@@ -66,7 +66,7 @@ class Site:
         return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its processes do not idle beside the tests that follow
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     found = Site(tmp_path_factory.mktemp("site"))
     yield found
