@@ -17,7 +17,6 @@ log = logging.getLogger("postlog.log")
 
 LOOK_EVERY_S = 600.0
 RETRY_S = 10.0
-TICK_S = 1.0
 RECENT_S = 60.0
 SAFE_REPLICAS = 3
 UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what others do
@@ -96,12 +95,8 @@ class HazardWatch:
 
     def run(self, stop: Flag) -> None:
         """Returns when `stop` is set."""
-        due = time.monotonic()
         while not stop.is_set():
-            if time.monotonic() >= due:
-                pause = self._every_s if self._look() else min(RETRY_S, self._every_s)
-                due = time.monotonic() + pause
-            stop.wait(min(TICK_S, self._every_s))  # a part that waits for longer counts as stuck
+            stop.wait(self._every_s if self._look() else RETRY_S)
 
     def _look(self) -> bool:
         try:

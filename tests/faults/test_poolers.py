@@ -110,11 +110,12 @@ def test_pooled_without_a_database_for_locks_is_refused(pooled: dict[str, str]) 
     assert "LOCK_DATABASE_URL" in refused.stderr
 
 
+@pytest.mark.parametrize("command", ["runrelay", "runconsumer", "rebuild"])
 def test_a_database_for_locks_that_is_behind_the_pooler_is_refused(
-    right: dict[str, str], pooled: dict[str, str]
+    right: dict[str, str], pooled: dict[str, str], command: str
 ) -> None:
     wrong = {**right, "LOCK_DATABASE_URL": pooled["WRITE_DATABASE_URL"]}
-    refused = manage(wrong, "runrelay")
+    refused = manage(wrong, command)
     assert refused.returncode == 1
     assert "LOCK_DATABASE_URL leads to a pooler" in refused.stderr
 

@@ -38,6 +38,13 @@ def test_a_plan_that_a_pooler_took_away_is_named_as_that(postgresql: Mode) -> No
         mediator.send(NewPost(message="Hi"), Context(actor="alice"))
 
 
+def test_a_plan_that_a_pooler_brought_from_elsewhere_is_named_as_that(postgresql: Mode) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("PREPARE postlog_begin AS SELECT 1")
+    with pytest.raises(Pooled, match="POOLED=on"):
+        mediator.send(NewPost(message="Hi"), Context(actor="alice"))
+
+
 def test_what_copy_refuses_is_an_error_of_django(postgresql: Mode) -> None:
     with pytest.raises(DataError):
         copy_text(connections["default"], "COPY eventstore_outbox FROM STDIN", "no number\n")

@@ -15,9 +15,10 @@ from kafka.admin import ConfigResource
 
 from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
-from messaging.bus import current_bus
+from messaging.bus import current_bus, hazards
+from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.hazards import HazardWatch
-from messaging.exceptions import Loss
+from messaging.exceptions import BusError, Loss
 from messaging.message import Context
 from messaging.overview import overview
 from queries_app.models import Post
@@ -109,6 +110,35 @@ def test_hazards_are_asked_for_again_and_again(
         finally:
             stop.set()
             thread.join(30)
+
+
+class AwayAtFirst(EmbeddedBus):
+    """A log that refuses, does not answer, and then tells of a hazard."""
+
+    def __init__(self) -> None:
+        super().__init__("topic", 12)
+        self.errors: list[Exception] = [Loss("no topic"), BusError("nobody answers")]
+
+    def hazards(self) -> list[str]:
+        if self.errors:
+            raise self.errors.pop()
+        return ["It can lose history."]
+
+
+def test_a_log_that_is_away_is_asked_again_soon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hazards, "RETRY_S", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=HazardWatch(AwayAtFirst()).run, args=(stop,))
+    with caplog.at_level(logging.WARNING, "postlog.log"):
+        thread.start()
+        try:
+            wait_until(lambda: "It can lose history." in caplog.text, "it is logged")
+        finally:
+            stop.set()
+            thread.join(30)
+    assert not thread.is_alive(), "it stops at once, however long it would wait"
 
 
 def test_a_check_says_when_the_log_cannot_be_asked(sqlite: Mode) -> None:

@@ -10,10 +10,11 @@ import psycopg2
 import pytest
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
+from django.test import override_settings
 
 from commands_app.commands import LikePost, NewPost
 from config.env import database_of, limit_waits_for_locks
-from messaging import mediator
+from messaging import checks, mediator, sessions
 from messaging.contracts.posts import PostLiked
 from messaging.eventstore import scan
 from messaging.eventstore.models import Event, Stream
@@ -26,7 +27,7 @@ from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.api import Api, browser, errors
 from tests.support.consuming import consume_all
-from tests.support.modes import Mode, switched
+from tests.support.modes import Mode, switched, use
 from tests.support.processes import ROOT, environment, here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
@@ -120,6 +121,23 @@ def test_a_primary_that_is_read_only_is_a_fault_and_its_session_is_dropped(
         cursor.execute("SET default_transaction_read_only = on")
     assert write_fault(alias, replica_will_do=True) == "read-only"
     assert write_fault(alias, replica_will_do=True) == "", "a new session takes writes"
+
+
+def test_a_server_that_is_away_is_no_pooler(postgresql: Mode) -> None:
+    """Whoever needs it waits for it."""
+    before = {alias: connections.settings[alias] for alias in connections}
+    use({alias: {**config, "PORT": "1"} for alias, config in before.items()})
+    try:
+        sessions.require_that_they_last()
+        assert checks.sessions_last(databases=["default", "read"]) == []
+    finally:
+        use(before)
+
+
+def test_a_database_for_locks_is_not_asked_where_no_lock_is_taken_in_it(sqlite: Mode) -> None:
+    away = database_of("postgresql://me@127.0.0.1:1/name")
+    with override_settings(POSTLOG_LOCK_DATABASE=away):
+        assert list(sessions.faults()) == []
 
 
 def idle_until_it_is_ended(statement: str) -> Callable[..., Any]:
