@@ -71,6 +71,26 @@ def test_a_reader_gives_so_many_bytes_and_all_come_in_the_end(any_bus: Mode) -> 
     assert [record.offset for part in parts for record in part] == list(range(500))
 
 
+def test_all_partitions_together_give_so_many_bytes(any_bus: Mode) -> None:
+    publish(*(Message(f"key {number}", b"x" * 80_000) for number in range(200)))
+    bus = current_bus()
+    reader = bus.reader(dict.fromkeys(bus.end_offsets(), 0))
+    found: list[Record] = []
+
+    def all_came() -> bool:
+        polled = reader.poll(timeout_s=0.5, max_records=1_000)
+        records = [record for part in polled.records.values() for record in part]
+        assert size_of([record.value or b"" for record in records]) <= MOST
+        found.extend(records)
+        return len(found) >= 200
+
+    try:
+        wait_until(all_came, "all records", 60)
+    finally:
+        reader.close()
+    assert len({(record.partition, record.offset) for record in found}) == len(found) == 200
+
+
 def test_small_records_come_by_their_count(any_bus: Mode) -> None:
     publish(*(Message("one key", b"x") for _ in range(3_000)))
     bus = current_bus()
