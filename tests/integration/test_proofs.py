@@ -2,6 +2,7 @@
 
 from threading import Event as Flag
 from threading import Thread
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -11,7 +12,7 @@ from messaging import conf, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Record, partition_of
 from messaging.bus.embedded import EmbeddedBus
-from messaging.bus.models import LogRecord
+from messaging.bus.models import Log, LogRecord
 from messaging.eventstore import history, outbox, relay
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import Loss, LostPartition, LostTail
@@ -228,6 +229,25 @@ def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
     built.refresh_from_db()
     assert built.state == "failed"
     assert "Records are missing" in built.error
+
+
+def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
+    database: Mode,
+) -> None:
+    """Another night, with other commands."""
+    a_post_in_each_partition()
+    publish_all()
+    consume_all()
+    bus = current_bus()
+    history.require_same_log(bus.identity())
+    at_work = consumer.Consumer(posts, bus)
+    at_work._start()
+    Log.objects.update(identity=uuid4())
+    lose_tail(dict.fromkeys(EVERY, 0))
+    with pytest.raises(Loss, match="made anew"):
+        at_work._require_same_log(EVERY)
+    with pytest.raises(Loss, match="made anew"):
+        relay.Relay(bus)._comparing(history.require_acknowledged)
 
 
 def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> None:
