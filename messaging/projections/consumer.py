@@ -35,6 +35,7 @@ class Consumer:
         self._group = f"postlog.{projection.name}"
         self._delivery = LogDelivery(projection, 0)
         self._positions: dict[int, int] = {}  # partition -> the next offset
+        self._halted: set[int] = set()  # partitions, since the last seek
         self._gaps = GapReport(projection.name)
         self._retries = Retries(projection)
         self._level = LevelCheck(projection.name, bus)
@@ -107,12 +108,16 @@ class Consumer:
             self._positions[partition] = records[-1].offset + 1
         for partition in halted:
             subscription.pause(partition)
+        self._halted |= halted.keys()
         return True
 
     def _pass_over(self, passed: Mapping[int, int]) -> None:
-        if passed:
-            self._delivery.pass_over({p: (self._positions[p], to) for p, to in passed.items()})
-            self._positions |= passed
+        # The client passes over what it had fetched behind the record that halted a partition.
+        # That checkpoint stays where it is, before the record.
+        moved = {p: to for p, to in passed.items() if p not in self._halted}
+        if moved:
+            self._delivery.pass_over({p: (self._positions[p], to) for p, to in moved.items()})
+            self._positions |= moved
 
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
         """Seek every assigned partition in the live generation.
@@ -127,6 +132,7 @@ class Consumer:
             )
         self._use(generation)
         self._positions = {partition: offsets[partition] for partition in assignment}
+        self._halted.clear()
         for partition, offset in self._positions.items():
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)

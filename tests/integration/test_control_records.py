@@ -1,26 +1,33 @@
 """Offsets that hold no record, because Kafka's transactions put their markers there, stop
 nothing; a record that is missing does."""
 
+from uuid import UUID, uuid4
+
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import codec, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, partition_of
+from messaging.bus.base import Message, Polled, partition_of
+from messaging.bus.kafka import KafkaSubscription
+from messaging.contracts.posts import MessageUpdated
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
 from messaging.message import Context
-from messaging.overview import overview
-from messaging.projections import checkpoints, following
+from messaging.overview import overview, projection_now
+from messaging.projections import checkpoints, consumer, following
+from messaging.projections.live import live_root
 from messaging.projections.models import Checkpoint
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
+from tests.support.consuming import Running, consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import rebuild, some_posts
+from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
 from tests.support.transactions import transaction
 from tests.support.waiting import wait_until
@@ -154,3 +161,49 @@ def test_a_record_deleted_behind_a_marker_still_halts(postgresql: Mode) -> None:
     at = checkpoints.offsets("posts", 1, [partition])[partition]
     with pytest.raises(OffsetOutOfRange):
         list(current_bus().read(partition, at, 5))
+
+
+def test_a_partition_that_is_halted_before_a_marker_stays_halted(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One poll halts it, and a later one passes over the marker, which came with the same fetch."""
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    consume_all()
+    repeats = copies()
+    publish(record_of(post_id, 1, MessageUpdated(post_id=post_id, message="forged")))
+    transaction(postgresql, repeats, commit=False)
+    partition = partition_of(str(post_id), 12)
+    polls: list[Polled] = []
+    poll = KafkaSubscription.poll
+
+    def watched(self: KafkaSubscription, *, timeout_s: float, max_records: int) -> Polled:
+        polls.append(poll(self, timeout_s=timeout_s, max_records=max_records))
+        return polls[-1]
+
+    monkeypatch.setattr(KafkaSubscription, "poll", watched)
+    monkeypatch.setattr(consumer, "IDENTITY_EVERY_S", 0.2)
+    with Running() as running:
+        wait_until(lambda: any(partition in one.passed for one in polls), "it meets the marker")
+        after = len(polls) + 3  # in which it would have sought, and halted again
+        wait_until(lambda: len(polls) >= after, "it goes on polling")
+        other = mediator.send(NewPost(post_id=elsewhere(partition), message="b"), ALICE).stream_id
+        publish_all()
+        wait_until(lambda: live_root(posts, other), "other partitions are consumed")
+        assert caplog.text.count(f"partition {partition} is halted") == 1
+        row = Checkpoint.objects.get(projection="posts", partition=partition)
+        assert (row.offset, row.halted[:5]) == (1, "Fork:"), "it stands before the fork"
+        assert rebuild(posts, "store").state == "done"
+        transaction(postgresql, copies(), commit=False)
+        wait_until(is_level, "once cured, it passes over markers again")
+    assert running.error is None
+
+
+def is_level() -> bool:
+    return projection_now("posts", current_bus().end_offsets())["lag"] == 0
+
+
+def elsewhere(partition: int) -> UUID:
+    """The id of a stream in another partition."""
+    ids = iter(uuid4, None)
+    return next(one for one in ids if partition_of(str(one), 12) != partition)
