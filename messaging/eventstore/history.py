@@ -49,9 +49,10 @@ def require_same_history(bus: Bus) -> dict[int, int]:
     They do not after the store was put back to an earlier copy of itself: publishing
     would then begin a second history beside the one that consumers know.
     """
+    # The ends first: of a log that is put back meanwhile, the higher ones.
+    firsts, ends = bus.begin_offsets(), bus.end_offsets()
     require_acknowledged(bus)
     known = dict(Acknowledged.objects.values_list("partition", "offset"))
-    firsts, ends = bus.begin_offsets(), bus.end_offsets()
     ranges = {}
     for partition, end in ends.items():
         after = known.get(partition, end) + 1

@@ -38,9 +38,11 @@ REMOVE = """
 BEGIN; SET LOCAL synchronous_commit = off;
 DELETE FROM eventstore_outbox WHERE position = ANY(%s); {acknowledge}; COMMIT
 """
+# Only upwards: a relay that was frozen after it looked at its lock knows less than the next one.
 ACKNOWLEDGE = """
 INSERT INTO eventstore_acknowledged ("partition", "offset", event_id) VALUES {marks}
 ON CONFLICT ("partition") DO UPDATE SET "offset" = excluded."offset", event_id = excluded.event_id
+WHERE excluded."offset" > eventstore_acknowledged."offset"
 """
 IDS = ("event_id", "stream_id", "command_id", "correlation_id", "causation_id")
 RECORDED_AT = 3  # its place after the first four columns

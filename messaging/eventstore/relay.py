@@ -18,7 +18,7 @@ from messaging.bus.retention import undisturbed
 from messaging.eventstore import history, outbox
 from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import Loss, OffsetOutOfRange
+from messaging.exceptions import Loss, LostTail, OffsetOutOfRange
 from messaging.leadership import Wait, leadership
 from messaging.transient import is_away, pause_s, reason, require_writable
 
@@ -125,9 +125,10 @@ class Relay:
         """Wait for the acknowledgements, and only then delete the rows, if the lock is still
         held: otherwise they are the next relay's, which publishes them once more."""
         if self._on_the_way is not None:
-            places = self._on_the_way.wait()
+            pending, places = self._on_the_way.pending, self._on_the_way.wait()
+            self._require_behind(pending, places)
             if while_held():
-                outbox.remove(self._on_the_way.pending, places)
+                outbox.remove(pending, places)
             self._on_the_way = None
             self._look_between(places)
 
@@ -135,8 +136,10 @@ class Relay:
         """From time to time: is it still the same log, and has anybody else written to it?"""
         self._finish(while_held)  # else its own records would have to be looked up
         self._require_same_log()
+        ends = (
+            self._bus.end_offsets()
+        )  # first: of a log that is put back meanwhile, the higher ones
         self._comparing(history.require_acknowledged)
-        ends = self._bus.end_offsets()
         self._report({p: (self._compared.get(p, end), end) for p, end in ends.items()})
         self._compared |= ends
 
@@ -148,6 +151,20 @@ class Relay:
         except Loss:
             self._require_same_log()  # if the topic was recreated meanwhile, it says so
             raise
+
+    def _require_behind(self, pending: Iterable[Pending], places: Iterable[Place]) -> None:
+        """Raise `LostTail` if a record stands where the log had another one before: it was put
+        back while the publisher waited for it. The outbox and the proofs stay as they are, so
+        that the next start sees it, too."""
+        known = dict(self._compared)
+        for one, (partition, offset) in zip(pending, places, strict=True):
+            if offset < 0:
+                continue  # the broker did not say
+            if offset < known.get(partition, 0):
+                self._require_same_log()  # if the topic was recreated meanwhile, it says so
+                now = f"event {one.event_id}"
+                raise LostTail(partition, offset, "another record", now, "this relay has seen")
+            known[partition] = offset + 1
 
     def _look_between(self, places: Iterable[Place]) -> None:
         """One relay writes at a time, so what stands between its records is somebody else's."""

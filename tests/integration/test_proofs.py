@@ -1,5 +1,6 @@
 """A checkpoint, and the relay, know the last record that they saw: another one there is a loss."""
 
+from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
 from uuid import uuid4
@@ -10,7 +11,7 @@ from django.db import connections
 from commands_app.commands import EditMessage, NewPost
 from messaging import conf, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, Record, partition_of
+from messaging.bus.base import Message, Place, Record, partition_of
 from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.models import Log, LogRecord
 from messaging.eventstore import history, outbox, relay
@@ -31,7 +32,7 @@ from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild, some_posts
 from tests.support.records import publish
-from tests.support.relaying import publish_all
+from tests.support.relaying import a_relay, publish_all, published
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -307,3 +308,108 @@ def test_a_relay_at_work_looks_from_time_to_time(
     thread.join(30)
     (error,) = found  # OffsetOutOfRange, if the tail went while it looked
     assert isinstance(error, Loss)
+
+
+def acknowledged() -> dict[int, Acknowledged]:
+    return {row.partition: row for row in Acknowledged.objects.all()}
+
+
+def places() -> dict[int, tuple[int, object]]:
+    return {partition: (row.offset, row.event_id) for partition, row in acknowledged().items()}
+
+
+def test_a_log_that_is_put_back_under_a_relay_takes_neither_its_proofs_nor_its_outbox(
+    database: Mode,
+) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    ends = current_bus().end_offsets()
+    with a_relay() as one:
+        a_post_in_each_partition(2)
+        published(one)
+        before = places()
+        lose_tail(ends)  # while it waits for the broker
+        a_post_in_each_partition()
+        with pytest.raises(LostTail, match="offset 1 this relay has seen another record") as raised:
+            published(one)
+    assert str(outbox.oldest(1)[0].event_id) in str(raised.value)
+    assert outbox.waiting() == 12, "its events are not in the log that is lost again"
+    assert places() == before
+    with pytest.raises(LostTail):
+        history.require_same_history(current_bus())
+
+
+def test_a_log_that_is_put_back_within_a_batch_is_seen(database: Mode) -> None:
+    a_post_in_each_partition()
+    publish_all()
+    with a_relay() as one:
+        a_post_in_each_partition()
+        waiting = outbox.oldest(3)
+        one._require_behind(waiting, [Place(0, 1), Place(0, -1), Place(0, 2)])
+        with pytest.raises(LostTail, match="partition 0, offset 1 "):
+            one._require_behind(waiting, [Place(0, 1), Place(0, 2), Place(0, 1)])
+        with pytest.raises(LostTail, match="partition 0, offset 0 "):
+            one._require_behind(waiting, [Place(0, 1), Place(0, -1), Place(0, 0)])
+
+
+def test_a_topic_that_was_made_anew_under_a_relay_is_called_that(database: Mode) -> None:
+    a_post_in_each_partition()
+    with a_relay() as one:
+        one._require_same_log()
+        published(one)
+        lose_tail(dict.fromkeys(EVERY, 0))
+        Log.objects.update(identity=uuid4())
+        a_post_in_each_partition()
+        with pytest.raises(Loss, match="not the one that this store has published to"):
+            published(one)
+    assert outbox.waiting() == 12
+
+
+def test_the_proof_of_a_relay_that_was_frozen_replaces_no_later_one(database: Mode) -> None:
+    """It looked at its lock, and deletes the rows when another one has published them, too."""
+    mediator.send(NewPost(message="a"), ALICE)
+    (late,) = outbox.oldest(1)
+    outbox.remove([late], [Place(3, 8)])
+    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 7)])
+    assert (acknowledged()[3].offset, str(acknowledged()[3].event_id)) == (8, late.event_id)
+    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 9)])
+    assert acknowledged()[3].offset == 9
+
+
+@pytest.fixture
+def put_back_behind_the_comparison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """The next comparison finds all in order, and then the log is put back."""
+    require_acknowledged = history.require_acknowledged
+
+    def after(offset: int) -> None:
+        def compare(bus: EmbeddedBus) -> None:
+            require_acknowledged(bus)
+            monkeypatch.setattr(history, "require_acknowledged", require_acknowledged)
+            lose_tail(dict.fromkeys(EVERY, offset))
+
+        monkeypatch.setattr(history, "require_acknowledged", compare)
+
+    return after
+
+
+def test_a_log_that_is_put_back_while_a_relay_at_work_compares_is_seen(
+    database: Mode, put_back_behind_the_comparison: Callable[[int], None]
+) -> None:
+    a_post_in_each_partition(3)
+    with a_relay() as one:
+        published(one)
+        put_back_behind_the_comparison(1)
+        one._look(lambda: True)
+        a_post_in_each_partition(5)
+        with pytest.raises(LostTail):
+            published(one)
+
+
+def test_a_log_that_is_put_back_while_a_relay_starts_is_seen(
+    database: Mode, put_back_behind_the_comparison: Callable[[int], None]
+) -> None:
+    a_post_in_each_partition(3)
+    publish_all()
+    put_back_behind_the_comparison(1)
+    with pytest.raises(Loss):
+        history.require_same_history(current_bus())
