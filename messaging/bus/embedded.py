@@ -39,6 +39,7 @@ HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 FORGOTTEN_AFTER_S = 60.0
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
+ENDS = f'SELECT "partition", next_offset FROM {LogPartition._meta.db_table} WHERE topic = %s'
 
 
 class EmbeddedBus(Bus):
@@ -95,9 +96,9 @@ class EmbeddedBus(Bus):
         return {p: end if firsts[p] is None else firsts[p] or 0 for p, end in ends.items()}
 
     def end_offsets(self) -> dict[int, int]:
-        with bus_errors():
-            rows = LogPartition.objects.filter(topic=self.topic)
-            return dict(rows.values_list("partition", "next_offset"))
+        with bus_errors(), connections[DATABASE].cursor() as cursor:
+            cursor.execute(ENDS, [self.topic])  # 20 times a second: the ORM takes 10 times as long
+            return dict(cursor.fetchall())
 
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return EmbeddedReader(self, positions)
@@ -142,23 +143,18 @@ class EmbeddedPublisher(Publisher):
             self._bus.require_count(partitions)
             ends = {row.partition: row for row in LogPartition.objects.filter(topic=topic)}
             touched: dict[int, LogPartition] = {}
-            records = []
+            places, records = [], []
             for key, value in messages:
                 end = ends[partition_of(key, partitions)]
                 touched[end.partition] = end
-                records.append(
-                    LogRecord(
-                        topic=topic,
-                        partition=end.partition,
-                        offset=end.next_offset,
-                        key=key.encode(),
-                        value=value,
-                    )
-                )
+                place = Place(end.partition, end.next_offset)
+                record = LogRecord(topic=topic, key=key.encode(), value=value, **place._asdict())
+                places.append(place)
+                records.append(record)
                 end.next_offset += 1
             LogRecord.objects.bulk_create(records)
             LogPartition.objects.bulk_update(touched.values(), ["next_offset"])
-        return [Place(record.partition, record.offset) for record in records]
+        return places
 
     def close(self) -> None:
         pass

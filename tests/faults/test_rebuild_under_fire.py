@@ -62,7 +62,7 @@ def write(number: int, board: Board, stop: Flag) -> int:
             result = mediator.send(EditMessage(post_id=post_id, message=text), me)
         board.note(post_id, result.version, text)
         sent += 1
-        stop.wait(0.02)
+        stop.wait(0.1)
     return sent
 
 
