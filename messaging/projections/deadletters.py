@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Q
+
 from messaging.bus.base import Record
 from messaging.message import Envelope
 from messaging.projections.codedigest import digest_of
@@ -26,6 +28,9 @@ class Letter:
 WAITS_FOR_CODE = "waits for newer code"
 # What other code may be able to apply.
 OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison")
+
+# Of sound events, which wait for an earlier one of their stream.
+WAITS_FOR_ANOTHER = ("gap", "behind")
 
 Place = UUID | tuple[int, int]  # an event's id; of what has none, (partition, offset)
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
@@ -82,6 +87,34 @@ def discarded(projection: str) -> frozenset[UUID]:
     """The events that operators gave up: few, at any time."""
     ids = Discarded.objects.filter(projection=projection).values_list("event_id", flat=True)
     return frozenset(ids)
+
+
+def is_ready(projection: str) -> Q:
+    """Letters of this projection that only waited, and whose predecessor has taken effect.
+
+    What releases such a letter also applies it, but not always in one transaction. They stay when
+    the process is killed, or the database goes away, in between.
+    """
+    released = PROJECTIONS[projection].root._default_manager.filter(
+        generation=OuterRef("generation"),
+        stream_id=OuterRef("stream_id"),
+        version=OuterRef("version") - 1,
+    )
+    return Q(Exists(released), code__in=WAITS_FOR_ANOTHER)
+
+
+def is_head() -> Q:
+    """The first letter of each stream, and every one that names no stream.
+
+    Not told by the code: versions that come in the wrong order leave a `behind` before a `gap`.
+    """
+    earlier = DeadLetter.objects.filter(
+        projection=OuterRef("projection"),
+        generation=OuterRef("generation"),
+        stream_id=OuterRef("stream_id"),
+        version__lt=OuterRef("version"),
+    )
+    return Q(~Exists(earlier))
 
 
 def record_of(letter: DeadLetter) -> Record:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from messaging.exceptions import PostlogError
 from messaging.projections import checkpoints
+from messaging.projections.deadletters import WAITS_FOR_ANOTHER, is_ready
 from messaging.projections.delivery import LetterDelivery, reopen
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import PROJECTIONS
@@ -75,7 +76,12 @@ def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
             f"Dead letter {letter.id} only waits behind {first.id}, which is version "
             f"{first.version} of the same stream. Mend or discard that one."
         )
-    if first.code == "gap":
+    if queue.filter(is_ready(letter.projection), id=first.id).exists():
+        raise NotDiscarded(
+            f"Dead letter {letter.id} is sound, and what it waited for has taken effect. Run "
+            f"`manage.py deadletters retry {letter.id}`, or leave it to a running consumer."
+        )
+    if first.code in WAITS_FOR_ANOTHER:
         raise NotDiscarded(
             f"Dead letter {letter.id} is sound: it waits for an earlier version of its stream, "
             f"which has not come. Run `manage.py republish {letter.stream_id}`."

@@ -1,13 +1,16 @@
-"""What other code has parked is tried once with this code: after a deployment, nobody has to."""
+"""Letters that need no operator: what other code parked is tried once with this code, and what
+only waited is applied when its turn has come."""
 
 import logging
 import time
 from collections.abc import Collection
 
+from django.db.models import Q
+
 from messaging.exceptions import Loss
 from messaging.projections import mending
 from messaging.projections.codedigest import digest_of
-from messaging.projections.deadletters import OF_THE_CODE
+from messaging.projections.deadletters import OF_THE_CODE, is_ready
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 
@@ -26,16 +29,18 @@ class Retries:
         self._next_look = 0.0
 
     def look(self, generation: int, partitions: Collection[int]) -> None:
-        """Try the letters of these partitions that this code has not tried yet."""
+        """Try the letters of these partitions that this code has not tried yet, and those whose
+        turn it is."""
         if time.monotonic() < self._next_look:
             return
         code = digest_of(self._projection)
+        untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
         found = DeadLetter.objects.filter(
+            untried | is_ready(self._projection.name),
             projection=self._projection.name,
             generation=generation,
             partition__in=list(partitions),
-            code__in=OF_THE_CODE,
-        ).exclude(tried_by=code)
+        )
         letters = list(found.order_by("id")[:AT_ONCE])
         for letter in mending.one_a_stream(letters):
             self._retry(letter, code)
@@ -53,4 +58,4 @@ class Retries:
             log.error("%s: %s", self._projection.name, error)
             DeadLetter.objects.filter(id=letter.id).update(tried_by=code)
         else:
-            log.info("tried with this code: %s", mending.told(letter, delivery))
+            log.info("retried: %s", mending.told(letter, delivery))

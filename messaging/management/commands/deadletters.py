@@ -9,6 +9,7 @@ from messaging.documents import readable
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.projections import mending
+from messaging.projections.deadletters import is_head
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
@@ -45,7 +46,7 @@ class Command(DatabaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         letters = mending.in_order(options["projection"])
         # What only waits is counted with what it waits for.
-        heads = letters.exclude(code="behind").order_by("id")
+        heads = letters.filter(is_head()).order_by("id")
         for letter in heads[: options["limit"]]:
             stream = f"{letter.stream_id} v{letter.version}" if letter.stream_id else "no stream"
             self.stdout.write(

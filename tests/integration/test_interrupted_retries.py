@@ -1,0 +1,168 @@
+"""Letters that only waited are applied though the process that was to apply them is gone."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import OperationalError
+
+from messaging.contracts.posts import MessageUpdated
+from messaging.projections import delivery, mending
+from messaging.projections.models import DeadLetter, Discarded
+from messaging.projections.registry import Applier
+from messaging.projections.retrying import Retries
+from queries_app.models import Post
+from queries_app.projections import posts
+from tests.integration.test_dead_letters import created, edited, letters, poison, version_of
+from tests.support.consuming import Running, consume_all
+from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.records import publish
+from tests.support.waiting import wait_until
+
+ALL = range(12)
+TOO_LARGE = 2**70  # for any column of either database
+
+
+@contextmanager
+def edits(apply: Callable[[Post, str], None]) -> Iterator[None]:
+    """The projection's function does this with an edit."""
+    sound = posts.appliers[MessageUpdated]
+
+    def applier(post: Post, event: MessageUpdated, rows: Any) -> None:
+        apply(post, event.message)
+
+    posts.appliers[MessageUpdated] = Applier(applier, sound.rows)
+    try:
+        yield
+    finally:
+        posts.appliers[MessageUpdated] = sound
+
+
+def fail(post: Post, message: str) -> None:
+    raise ValueError("a mistake in the code")
+
+
+def interrupted_retry(monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A stream at version 3: its retry committed versions 2 and 3, and went no further."""
+    monkeypatch.setattr(delivery, "LETTERS", 2)
+    post_id = uuid4()
+    with edits(fail):
+        publish(created(post_id), *(edited(post_id, version) for version in range(2, 7)))
+        consume_all()
+
+    def away_at_the_fourth(post: Post, message: str) -> None:
+        if message == "v4":
+            raise OperationalError("the database is away")
+        post.message = message
+
+    with edits(away_at_the_fourth), pytest.raises(OperationalError, match="away"):
+        mending.retry(DeadLetter.objects.get(version=2))
+    assert letters() == [(4, "behind"), (5, "behind"), (6, "behind")]
+    assert version_of(post_id) == 3
+    return post_id
+
+
+def look() -> None:
+    """What a consumer does when it starts, and every so often."""
+    Retries(posts).look(1, ALL)
+
+
+def test_a_consumer_ends_a_retry_that_was_interrupted(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id = interrupted_retry(monkeypatch)
+    publish(edited(post_id, 7))
+    with Running() as consumer:
+        wait_until(lambda: version_of(post_id) == 7, "all that waited is applied")
+    assert (consumer.error, letters()) == (None, [])
+    assert Post.objects.get().message == "v7"
+
+
+def test_what_the_coming_of_a_missing_event_released_is_applied_after_an_interruption(
+    database: Mode,
+) -> None:
+    """The database refuses one of those that it released, so the event takes effect alone; the
+    others were to follow in transactions of their own."""
+    post_id, tried = uuid4(), []
+
+    def refused_and_then_away(post: Post, message: str) -> None:
+        post.message = message
+        if message != "v3":
+            return
+        tried.append(message)
+        if len(tried) == 1:
+            post.likes = TOO_LARGE
+        else:
+            raise OperationalError("the database is away")
+
+    publish(created(post_id), edited(post_id, 3), edited(post_id, 4))
+    consume_all()
+    publish(edited(post_id, 2))
+    with edits(refused_and_then_away), pytest.raises(OperationalError, match="away"):
+        consume_all()
+    assert (version_of(post_id), letters()) == (2, [(3, "gap"), (4, "behind")])
+    look()
+    assert (version_of(post_id), letters()) == (4, [])
+
+
+def test_what_waits_for_an_event_that_failed_or_has_not_come_is_left_alone(
+    database: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="postlog.retrying")
+    bad, gap = uuid4(), uuid4()
+    publish(created(bad), poison(bad, 2), edited(bad, 3))
+    publish(created(gap), edited(gap, 3), edited(gap, 4))
+    consume_all()
+    Post.objects.create(generation=2, stream_id=gap, version=2)  # as far as a rebuild is
+    caplog.clear()
+    look()
+    assert caplog.messages == []
+    assert sorted(letters()) == [(2, "poison"), (3, "behind"), (3, "gap"), (4, "behind")]
+
+
+def test_such_a_letter_is_listed_and_cannot_be_given_up(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id = interrupted_retry(monkeypatch)
+    listed = here("deadletters", "list").stdout
+    assert f"behind  {post_id} v4  (+2 behind)" in listed
+    assert "1 dead letters, 3 with those behind." in listed
+    first = DeadLetter.objects.get(version=4)
+    with pytest.raises(mending.NotDiscarded, match=f"manage.py deadletters retry {first.id}"):
+        mending.discard(first)
+    assert not Discarded.objects.exists()
+    retried = here("deadletters", "retry", str(first.id))
+    assert (retried.returncode, retried.stdout) == (0, f"posts stream {post_id}: 3 applied\n")
+
+
+def test_of_versions_in_the_wrong_order_the_first_stands_for_the_stream(database: Mode) -> None:
+    post_id = uuid4()
+    publish(created(post_id), edited(post_id, 5), edited(post_id, 3))
+    consume_all()
+    assert letters() == [(3, "behind"), (5, "gap")]
+    listed = here("deadletters", "list").stdout
+    assert f"behind  {post_id} v3  (+1 behind)" in listed
+    assert "1 dead letters, 2 with those behind." in listed
+    with pytest.raises(mending.NotDiscarded, match=f"manage.py republish {post_id}"):
+        mending.discard(DeadLetter.objects.get(version=3))
+
+
+def test_a_letter_of_another_projection_or_generation_hides_none(database: Mode) -> None:
+    one = {"stream_id": uuid4(), "code": "poison", "partition": 0}
+    DeadLetter.objects.create(projection="posts", generation=1, version=2, **one)
+    DeadLetter.objects.create(projection="posts", generation=2, version=3, **one)
+    DeadLetter.objects.create(projection="likes", generation=1, version=4, **one)
+    assert "3 dead letters, 3 with those behind." in here("deadletters", "list").stdout
+
+
+def test_a_stream_of_another_partition_is_left_to_its_consumer(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_retry(monkeypatch)
+    partition = DeadLetter.objects.get(version=4).partition
+    Retries(posts).look(1, set(ALL) - {partition})
+    assert letters() == [(4, "behind"), (5, "behind"), (6, "behind")]
