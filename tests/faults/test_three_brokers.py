@@ -90,15 +90,16 @@ def test_the_setting_says_how_many_replicas_and_too_few_are_a_hazard(three: Mode
     assert {len(one["replica_nodes"]) for one in partitions(three)} == {1}
 
 
+# With three, one after the other, no disk of the beginning is left.
+@pytest.mark.parametrize("deaths", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_broker_that_dies_with_its_disk_takes_nothing_with_it(
-    three: Mode, cluster: KafkaCluster
+    three: Mode, cluster: KafkaCluster, deaths: int
 ) -> None:
-    """One after the other, so that in the end no disk of the beginning is left."""
     post_id = mediator.send(NewPost(message="before"), ALICE).ids["post_id"]
     with Worker(three.env, "runconsumer") as worker:
         wait_until(lambda: Post.objects.filter(stream_id=post_id).exists(), "it is shown", 120)
         current_bus().close()
-        for node, broker in cluster.brokers.items():
+        for node, broker in list(cluster.brokers.items())[:deaths]:
             broker.wipe()
             mediator.send(LikePost(post_id=post_id), Context(actor=f"fan {node}"))
             mediator.send(NewPost(message=f"without broker {node}"), ALICE)
