@@ -51,8 +51,9 @@ def test_no_answer_is_undocumented_and_none_a_fault(
     config.write_text(CONFIG.format(token=consistency_token(site, token)))
     signed_in = [] if who is None else ["-H", f"Authorization: Token {token}"]
     program = [str(Path(sys.executable).parent / "st"), "--config-file", str(config), "run"]
-    options = ["--checks", "all", "--mode", "all", "--max-examples", str(EXAMPLES[who]), "--seed", "1",
-               "--no-color", "--suppress-health-check", "all", "--warnings", "off"]  # fmt: skip
+    options = ["--checks", "all", "--mode", "all", "--max-examples", str(EXAMPLES[who]),
+               "--seed", "1", "--no-color", "--suppress-health-check", "all",
+               "--warnings", "off"]  # fmt: skip
     schema = f"{site.url}/api/v1/schema/"
     # It keeps what it finds in the folder that it runs in.
     with Worker({}, *signed_in, *options, schema, program=program, folder=tmp_path) as run:
