@@ -17,6 +17,9 @@ READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during
 AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
 # Connection exceptions; insufficient resources; operator intervention (shutdown, cancelled).
 AWAY_CLASSES = frozenset({"08", "53", "57"})
+# Program limit exceeded, such as an index entry that is too large. The drivers raise what they
+# raise for a lost connection, but the same statement fails each time.
+LIMIT_CLASS = "54"
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
     "(WRITE_DATABASE_URL, READ_DATABASE_URL), or try again"
@@ -25,6 +28,8 @@ ASK_ON_THE_PRIMARY = (
 
 def is_away(error: BaseException | None) -> bool:
     """Whether the bus or a database is away, so that trying again later is right."""
+    if error is None or is_beyond_limits(error):
+        return False
     if isinstance(error, AWAY):
         return True
     if not isinstance(error, DatabaseError):
@@ -34,6 +39,11 @@ def is_away(error: BaseException | None) -> bool:
         # What psycopg2 raises when the connection breaks in the middle of an answer.
         return type(error) is DatabaseError and error.__cause__ is not None
     return state in AWAY_STATES or state[:2] in AWAY_CLASSES
+
+
+def is_beyond_limits(error: BaseException) -> bool:
+    """Whether PostgreSQL can never carry out the statement, because its values are too large."""
+    return (sqlstate(error) or "").startswith(LIMIT_CLASS)
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
 
 from messaging.codec import Recorded
 from messaging.exceptions import CodeAtFault, PostlogError
@@ -15,7 +15,7 @@ from messaging.projections import rowstore
 from messaging.projections.models import ReadModel, RootModel
 from messaging.projections.registry import Applier, Projection
 from messaging.projections.rowstore import Key
-from messaging.transient import sqlstate
+from messaging.transient import is_beyond_limits, sqlstate
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -111,7 +111,9 @@ class Session:
         """
         try:
             self._write(rowstore.insert if fresh else rowstore.upsert)
-        except (DataError, IntegrityError, ValueError, OverflowError) as error:
+        except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
+            if isinstance(error, OperationalError) and not is_beyond_limits(error):
+                raise  # the database is away
             if (column := unknown_column(self._projection.models, error)) is not None:
                 raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
             # psycopg2 says ValueError, by itself, to a string with NUL.

@@ -1,10 +1,13 @@
 """What cannot take effect is parked with its stream; other streams go on."""
 
+import random
+import string
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connections
 
-from messaging.bus.base import Message
+from messaging.bus.base import Message, partition_of
 from messaging.contracts.posts import (
     CommentUpdated,
     MessageUpdated,
@@ -142,3 +145,31 @@ def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(databa
     with pytest.raises(CodeAtFault):
         consume_all()
     assert letters() == []
+
+
+def test_a_row_beyond_a_limit_of_the_database_is_parked_and_its_partition_goes_on(
+    postgresql: Mode,
+) -> None:
+    """PostgreSQL refuses an index entry of more than a third of a page (SQLSTATE 54000). Drivers
+    raise then what they raise for a lost connection, which waiting would cure."""
+    with connections["read"].cursor() as cursor:
+        cursor.execute("CREATE INDEX by_message ON queries_app_post (message)")
+    bad, good = of_one_partition()
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=9_000))
+    publish(
+        created(bad),
+        record_of(bad, 2, MessageUpdated(post_id=bad, message=long)),
+        created(good),
+    )
+    consume_all()
+    publish(edited(bad, 3))
+    consume_all()
+    assert (version_of(bad), version_of(good)) == (1, 1)
+    assert letters() == [(2, "poison"), (3, "behind")]
+    assert "index row" in DeadLetter.objects.get(version=2).reason
+
+
+def of_one_partition() -> tuple[UUID, UUID]:
+    first = uuid4()
+    partition = partition_of(str(first), 12)
+    return first, next(o for o in iter(uuid4, None) if partition_of(str(o), 12) == partition)

@@ -37,6 +37,13 @@ def test_states_that_stay_are_not(driver: type, state: str) -> None:
     assert not is_away(django_error(InternalError, driver(state)))
 
 
+@pytest.mark.parametrize("driver", [FromPsycopg2, FromPsycopg3])
+def test_a_statement_beyond_a_limit_of_the_server_is_not_though_its_class_says_so(
+    driver: type,
+) -> None:
+    assert not is_away(django_error(OperationalError, driver("54000")))
+
+
 def test_a_connection_that_is_lost_is_away() -> None:
     assert is_away(OperationalError("server closed the connection unexpectedly"))
     assert is_away(InterfaceError("connection already closed"))
