@@ -191,7 +191,8 @@ def session_settings() -> str:
 def limit_waits_for_locks(databases: dict[str, Any], seconds: int) -> None:
     """For web processes alone: a request that waits for a lock for longer is refused (503).
 
-    Workers and commands wait, because they have nobody who waits for an answer.
+    Commands wait, because they have nobody who waits for an answer. So do workers, but not for so
+    long that they would count as stuck (messaging/worker.py).
     """
     for config in databases.values():
         if "options" in config["OPTIONS"]:

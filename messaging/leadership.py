@@ -9,14 +9,18 @@ import fcntl
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 from typing import IO, Any
 
 from django.db import connections
 
 from messaging import conf, sessions
-from messaging.exceptions import Pooled, Unreachable
+from messaging.exceptions import Pooled, PostlogError, Unreachable
 
 BEAT_EVERY_S = 2.0
 TRUSTED_FOR_S = 5.0  # after its last beat; well below the server's timeout
@@ -62,6 +66,32 @@ class Wait:
 
     def ends(self) -> None:
         self._since = 0.0
+
+
+@contextmanager
+def kept(held: Callable[[], bool]) -> Iterator[None]:
+    """Keep a lock while this thread waits for one statement that may run for longer than the
+    lock's session lives unheard. A second thread asks meanwhile; this one must not.
+
+    A process that is frozen loses the lock as ever. So does one that cannot ask: whoever asks
+    `held` next, behind the statement, learns it.
+    """
+    ended = Flag()
+
+    def ask() -> None:
+        try:
+            while not ended.wait(BEAT_EVERY_S) and held():
+                pass
+        except PostlogError as error:
+            log.debug("asking for a lock: %s", error)  # whoever asks next reports it
+
+    thread = Thread(target=ask, name="lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def leadership(work: str, database: str) -> Leadership:

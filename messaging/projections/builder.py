@@ -5,7 +5,8 @@ notes how far the rebuild has come, and only if the builder's time is not over.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event as Flag
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from django.db.models.functions import Now
 from messaging.bus.base import Bus
 from messaging.bus.proof import proofs_before
 from messaging.exceptions import BusError, CodeAtFault, Loss, UnknownMessage
+from messaging.leadership import kept
 from messaging.message import utc_now
 from messaging.projections import checkpoints, generations, rebuilds
 from messaging.projections.following import Follower
@@ -88,8 +90,8 @@ class Builder:
         identity = self._bus.identity()
         if self._rebuild.source == Rebuild.Source.STORE:
             state, offsets = State.FILLING, self._bus.end_offsets()
-            take_time(self._stop)
-            total = StoreFill.count(self._projection)
+            with self._long_statement():
+                total = StoreFill.count(self._projection)
         else:
             state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
             total = sum(self._bus.end_offsets().values())
@@ -106,8 +108,8 @@ class Builder:
 
     def _fill(self) -> None:
         """Fold the stored events, stream by stream, from where the last builder stopped."""
-        take_time(self._stop)  # PostgreSQL may sort all of them first
-        StoreFill(self._projection, self._rebuild, self._change).run(self._go_on)
+        fill = StoreFill(self._projection, self._rebuild, self._change)
+        fill.run(self._go_on, self._long_statement)
         self._say("all streams are built")
         self._change(state=State.CATCHING_UP)
 
@@ -130,6 +132,9 @@ class Builder:
         """Lead readers over, in one transaction; False if too much is left to do for that."""
         name, generation = self._projection.name, self._rebuild.generation
         with transaction.atomic(using=DATABASE, durable=True):
+            # First, so that a take-over waits until this has ended. After it, whatever was done
+            # would be rolled back, and builders that take over from each other never end.
+            self._require_mine()
             # The live consumers wait from here on. Readers do not.
             state = ProjectionState.objects.select_for_update().get(name=name)
             live = Checkpoint.objects.select_for_update().filter(
@@ -147,8 +152,8 @@ class Builder:
                 return False
             follower.apply_to(wanted)
             self._say("level with the live generation")
-            take_time(self._stop)
-            self._require_no_way_back(state.live_generation)
+            with self._long_statement():
+                self._require_no_way_back(state.live_generation)
             # So that a consumer of the old generation finds that its time is over.
             live.delete()
             mine = Checkpoint.objects.filter(projection=name, generation=generation)
@@ -203,6 +208,13 @@ class Builder:
             raise Stopped
         if not self._held():
             raise BusError(f"the lock of the rebuild of {self._projection.name} was lost")
+
+    @contextmanager
+    def _long_statement(self) -> Iterator[None]:
+        """Around one that may run for minutes on a large store."""
+        take_time(self._stop)
+        with kept(self._held):
+            yield
 
     def _look(self) -> None:
         self._rebuild.refresh_from_db()

@@ -22,7 +22,7 @@ def _alone(count: int) -> None:
 
 
 class LogDelivery(Delivery[Record]):
-    """Of records of the log. `alongside(count)` joins each transaction."""
+    """Of records of the log. `alongside(count)` begins each transaction, and may refuse it."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class LogDelivery(Delivery[Record]):
         Raises `LostPartition` as `take` does."""
         with transaction.atomic(using=DATABASE):
             steps = {partition: Move(old, new) for partition, (old, new) in moves.items()}
-            checkpoints.advance(self.projection.name, self.generation, steps)
             self._alongside(0)
+            checkpoints.advance(self.projection.name, self.generation, steps)
 
     def decode(self, items: Sequence[Record]) -> list[Decoded]:
         return batch.decode(self.projection, without(items, RejectedRecord.all_of_them()))
@@ -62,8 +62,8 @@ class LogDelivery(Delivery[Record]):
         moves = {
             p: Move(firsts[p], last.offset + 1, str(proof_of(last))) for p, last in lasts.items()
         }
-        checkpoints.advance(self.projection.name, self.generation, moves)
         self._alongside(len(items))
+        checkpoints.advance(self.projection.name, self.generation, moves)
 
     def without(self, halted: Halted, items: Sequence[Record]) -> Sequence[Record]:
         return [record for record in items if record.partition not in halted]

@@ -1,6 +1,7 @@
 """Filling a generation from the event store: each stream is folded once, and written once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from django.db import transaction
@@ -75,8 +76,16 @@ class StoreFill:
     def count(projection: Projection) -> int:
         return Event.objects.filter(stream_type=projection.stream_type).count()
 
-    def run(self, go_on: Callable[[], None]) -> None:
-        with stored_events(self._projection.stream_type, self._after) as events:
+    def run(
+        self,
+        go_on: Callable[[], None],
+        long_statement: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """`go_on` is called between chunks, `long_statement` stands around the query."""
+        with ExitStack() as scan:
+            with long_statement():  # PostgreSQL may sort all events before it gives the first
+                opening = stored_events(self._projection.stream_type, self._after)
+                events = scan.enter_context(opening)
             last = self._after[0]
             for chunk in chunks(events):
                 go_on()

@@ -119,3 +119,17 @@ def test_a_worker_that_was_frozen_itself_is_not_stuck(postgresql: Mode) -> None:
         worker.thaw()
         one_post_is_shown()
         assert worker.stop() == 0
+
+
+def test_a_worker_that_waits_for_a_lock_is_not_stuck(postgresql: Mode) -> None:
+    """While a rebuild switches, which may take long, the live checkpoints are locked."""
+    env = {**postgresql.env, "WORKER_STALL_SECONDS": "15"}
+    url = postgresql.env["READ_DATABASE_URL"]
+    with Worker(env, "runconsumer") as worker:
+        one_post_is_shown()
+        with closing(psycopg2.connect(url)) as switch:
+            execute(switch, "SELECT 1 FROM projections_checkpoint FOR UPDATE")
+            mediator.send(NewPost(message="meanwhile"), ALICE)
+            wait_until(lambda: "lock timeout. Trying again" in worker.output(), "it looks", 60)
+        one_post_is_shown()
+        assert worker.stop() == 0

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
-from threading import Thread
+from threading import Thread, current_thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import psycopg2
@@ -17,7 +18,8 @@ from messaging import leadership as module
 from messaging.bus import current_bus
 from messaging.eventstore import outbox
 from messaging.eventstore.relay import Relay
-from messaging.leadership import Leadership, leadership
+from messaging.exceptions import Unreachable
+from messaging.leadership import Leadership, kept, leadership
 from messaging.projections import rebuilds
 from messaging.projections.rebuilder import Rebuilder, builders_lock
 from tests.services import free_port
@@ -182,3 +184,44 @@ def test_what_django_alone_understands_is_not_handed_to_the_lock(postgresql: Mod
     config["OPTIONS"].update(options)
     with override_settings(POSTLOG_LOCK_DATABASE=config), taken(leadership("relay", "default")):
         pass
+
+
+def test_a_lock_that_is_lost_during_a_long_statement_is_left_to_whoever_asks_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 0.01)
+    asked: list[str] = []
+
+    def lost() -> bool:
+        asked.append("lost")
+        return False
+
+    def away() -> bool:
+        asked.append("away")
+        raise Unreachable("the server is away")
+
+    for held in (lost, away):
+        before = set(enumerate_threads())
+        with kept(held):
+            wait_until(lambda: held.__name__ in asked, "the second thread asks")  # noqa: B023
+            wait_until(lambda: set(enumerate_threads()) <= before, "it ends")  # noqa: B023
+    assert asked == ["lost", "away"]
+
+
+def test_a_lock_is_asked_for_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 0.01)
+    askers: list[Thread] = []
+
+    def held() -> bool:
+        askers.append(current_thread())
+        return True
+
+    def fails() -> None:
+        with kept(held):
+            wait_until(lambda: len(askers) >= 2, "the second thread asks")
+            raise ValueError("of the statement")
+
+    with pytest.raises(ValueError, match="of the statement"):
+        fails()
+    assert len(set(askers)) == 1
+    assert not askers[0].is_alive()

@@ -88,7 +88,7 @@ def test_of_several_servers_the_one_that_takes_writes_is_chosen_by_default() -> 
     assert "target_session_attrs" not in database_of("postgresql://me@db1/name")["OPTIONS"]
 
 
-def test_only_web_processes_limit_their_waits_for_locks(postgresql: Mode) -> None:
+def test_web_processes_limit_their_waits_for_locks(postgresql: Mode) -> None:
     def limit() -> str:
         with connections["read"].cursor() as cursor:
             cursor.execute("SHOW lock_timeout")

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connections
+from django.test import override_settings
 
-from messaging.worker import LONG_STEP_S, Part, Stop, take_time
+from messaging.worker import LONG_STEP_S, Part, Stop, limit_waits_for_locks, take_time
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
@@ -92,6 +94,22 @@ def test_a_step_that_was_announced_may_take_longer_until_the_next_look(hanging: 
     hanging.stop.is_set()
     hanging.is_stuck(0)
     assert hanging.is_stuck(LONG_STEP_S)
+
+
+def test_a_wait_for_a_lock_ends_before_its_part_counts_as_stuck_unless_the_url_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    databases = {
+        "postgresql": {"OPTIONS": {"options": "-c lock_timeout=7s"}},
+        "sqlite": {"OPTIONS": {}},
+    }
+    monkeypatch.setattr(connections, "settings", databases)
+    with override_settings(WORKER_STALL_SECONDS=15):
+        limit_waits_for_locks()
+    assert databases["postgresql"]["OPTIONS"] == {
+        "options": "-c lock_timeout=7500ms -c lock_timeout=7s"  # the last one counts
+    }
+    assert databases["sqlite"]["OPTIONS"] == {}
 
 
 @pytest.mark.parametrize(
