@@ -54,6 +54,7 @@ class LogCopy:
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(SCHEMA)
         self.odd: list[str] = []  # records that are not what the relay writes
+        self.last: dict[int, tuple[int, UUID]] = {}  # each partition's last event, and its offset
         self.read = 0
 
     def __enter__(self) -> "LogCopy":
@@ -120,6 +121,7 @@ class LogCopy:
         key = str(envelope.stream_id)
         if record.partition != partition_of(key, self._partitions):
             self.odd.append(f"{place}: stream {key} belongs to another partition")
+        self.last[record.partition] = (record.offset, envelope.event_id)
         document = codec.encode_record(envelope, bytes(data).decode())
         return (
             envelope.stream_id.bytes,

@@ -1,18 +1,33 @@
 """Is the log the one that this store has published to, and does it say what the store says?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import connections
 
 from messaging import codec
 from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.proof import Proof, require_proofs
 from messaging.bus.rejected import without
-from messaging.eventstore.models import Acknowledged, Event, LogIdentity, RejectedRecord
+from messaging.dbvalues import db_uuid
+from messaging.eventstore import outbox
+from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
 from messaging.eventstore.repository import STREAM_TYPES
-from messaging.exceptions import Loss, Unreadable
+from messaging.eventstore.statements import DATABASE
+from messaging.exceptions import Loss, LostTail, Unreadable
+from messaging.message import Envelope
 
 # The last records of a partition that are compared. The very last would not do: an event
 # can be published before another that was committed earlier.
 TAIL = 100
+AT_ONCE = 400  # records that are looked up in one query
+# VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
+STORED = """
+SELECT e.stream_id, e.version, e.event_id
+FROM (VALUES {marks}) AS v
+JOIN eventstore_event e ON e.stream_id = v.column1 AND e.version = v.column2
+"""
 
 
 def require_same_log(identity: Identity) -> None:
@@ -42,12 +57,24 @@ def require_acknowledged(bus: Bus) -> None:
     require_proofs(bus, proofs, "this store published")
 
 
-def require_same_history(bus: Bus) -> dict[int, int]:
+def note_compared(bus: Bus, last: Mapping[int, tuple[int, UUID]]) -> None:
+    """Take these records, an offset and an event of each partition, for acknowledged: the store
+    has all up to them, and a relay that starts need not compare that once more.
+
+    Nothing is noted if the log has lost its tail, so that the relay says so.
+    """
+    with suppress(LostTail):
+        require_acknowledged(bus)
+        outbox.acknowledge({p: (offset, str(event_id)) for p, (offset, event_id) in last.items()})
+
+
+def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> dict[int, int]:
     """Raise `Loss` unless the log holds what it acknowledged, and all after that, and at least
     the last records of each partition, stand in the store. Returns up to where that is so.
 
     They do not after the store was put back to an earlier copy of itself: publishing
-    would then begin a second history beside the one that consumers know.
+    would then begin a second history beside the one that consumers know. That may be many
+    records; `go_on` is called every few hundred of them and raises what is to end it.
     """
     # The ends first: of a log that is put back meanwhile, the higher ones.
     firsts, ends = bus.begin_offsets(), bus.end_offsets()
@@ -57,36 +84,57 @@ def require_same_history(bus: Bus) -> dict[int, int]:
     for partition, end in ends.items():
         after = known.get(partition, end) + 1
         ranges[partition] = (max(firsts[partition], min(after, end - TAIL)), end)
-    for contradiction in contradictions(bus, ranges):
+    for contradiction in contradictions(bus, ranges, go_on):
         raise Loss(contradiction)
     return ends
 
 
-def contradictions(bus: Bus, ranges: Mapping[int, tuple[int, int]]) -> Iterator[str]:
+def contradictions(
+    bus: Bus, ranges: Mapping[int, tuple[int, int]], go_on: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Yield a message for each record in these ranges of the log that is an event of one of this
     store's stream types and is not in the store. Records that cannot be read or are of other
     types are none of its business; consumers park or skip them."""
     rejected = RejectedRecord.all_of_them()
-    for records in bus.read_ranges(ranges):
-        for record in without(records, rejected):
-            if (contradiction := _contradiction(record)) is not None:
-                yield contradiction
+    for records in bus.read_ranges(ranges, batch=AT_ONCE):
+        events = [pair for one in without(records, rejected) if (pair := _event(one)) is not None]
+        stored = _stored([envelope for _, envelope in events])
+        for record, envelope in events:
+            event_id = stored.get((envelope.stream_id, envelope.version))
+            if event_id != envelope.event_id:
+                yield _contradiction(record, envelope, event_id)
+        go_on()
 
 
-def _contradiction(record: Record) -> str | None:
+def _event(record: Record) -> tuple[Record, Envelope] | None:
     try:
         envelope, _ = codec.decode_envelope(record.value or b"")
     except Unreadable:
         return None
     if STREAM_TYPES and envelope.stream_type not in STREAM_TYPES:
         return None
-    stored = (
-        Event.objects.filter(stream_id=envelope.stream_id, version=envelope.version)
-        .values_list("event_id", flat=True)
-        .first()
-    )
-    if stored == envelope.event_id:
-        return None
+    return record, envelope
+
+
+def _stored(envelopes: Sequence[Envelope]) -> dict[tuple[UUID, int], UUID]:
+    """The ids of the events that the store has at these streams' versions."""
+    if not envelopes:
+        return {}
+    connection = connections[DATABASE]
+    mark = "(%s::uuid, %s)" if connection.features.has_native_uuid_field else "(%s, %s)"
+    sql = STORED.format(marks=", ".join([mark] * len(envelopes)))
+    values = [(db_uuid(connection, one.stream_id), one.version) for one in envelopes]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [value for pair in values for value in pair])
+        rows = cursor.fetchall()
+    return {(_uuid(stream), version): _uuid(event) for stream, version, event in rows}
+
+
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(hex=value)
+
+
+def _contradiction(record: Record, envelope: Envelope, stored: UUID | None) -> str:
     what = "does not have it" if stored is None else f"has event {stored} there"
     return (
         f"The store is behind the topic: partition {record.partition}, offset {record.offset} "

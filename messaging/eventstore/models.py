@@ -95,7 +95,8 @@ class Snapshot(models.Model):
 
 
 class Acknowledged(models.Model):
-    """The last record of a partition that the log has acknowledged to a relay."""
+    """The last record of a partition that the log has acknowledged to a relay, or that
+    `restore-events` found there."""
 
     partition = models.IntegerField(primary_key=True)
     offset = models.BigIntegerField()

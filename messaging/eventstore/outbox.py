@@ -1,6 +1,6 @@
 """The outbox: the events that the log has not acknowledged yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
@@ -77,15 +77,12 @@ def remove(pending: Sequence[Pending], places: Sequence[Place]) -> None:
     """Delete these rows, which the log has acknowledged, and keep the last place of each
     partition, in one transaction."""
     connection = connections[DATABASE]
-    native = connection.features.has_native_uuid_field
     last = {
-        place.partition: (place.offset, one.event_id if native else one.event_id.replace("-", ""))
+        place.partition: (place.offset, one.event_id)
         for one, place in zip(pending, places, strict=True)
         if place.offset >= 0
     }
-    values = [value for partition, known in last.items() for value in (partition, *known)]
-    mark = "(%s, %s, %s::uuid)" if native else "(%s, %s, %s)"
-    acknowledge = ACKNOWLEDGE.format(marks=", ".join([mark] * len(last))) if last else "SELECT 1"
+    acknowledge, values = _acknowledging(connection, last)
     positions = [one.position for one in pending]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -95,6 +92,13 @@ def remove(pending: Sequence[Pending], places: Sequence[Place]) -> None:
             marks = ", ".join(["%s"] * len(positions))
             cursor.execute(f"DELETE FROM eventstore_outbox WHERE position IN ({marks})", positions)
             cursor.execute(acknowledge, values)
+
+
+def acknowledge(last: Mapping[int, tuple[int, str]]) -> None:
+    """Keep these places, an offset and an event of each partition, as `remove` does."""
+    connection = connections[DATABASE]
+    with connection.cursor() as cursor:
+        cursor.execute(*_acknowledging(connection, last))
 
 
 def waiting() -> int:
@@ -108,6 +112,19 @@ def _pending(row: tuple[Any, ...]) -> Pending:
         rest[RECORDED_AT] = rest[RECORDED_AT].replace(tzinfo=UTC)
     document = codec.encode_document(data, event_id, stream_id, *rest)
     return Pending(position, Message(stream_id, document), event_id)
+
+
+def _acknowledging(
+    connection: BaseDatabaseWrapper, last: Mapping[int, tuple[int, str]]
+) -> tuple[str, list[Any]]:
+    if not last:
+        return "SELECT 1", []
+    native = connection.features.has_native_uuid_field
+    mark = "(%s, %s, %s::uuid)" if native else "(%s, %s, %s)"
+    values: list[Any] = []
+    for partition, (offset, event_id) in last.items():
+        values += [partition, offset, event_id if native else event_id.replace("-", "")]
+    return ACKNOWLEDGE.format(marks=", ".join([mark] * len(last))), values
 
 
 def _not_in(connection: BaseDatabaseWrapper, positions: Collection[int]) -> tuple[str, list[Any]]:

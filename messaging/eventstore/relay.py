@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from threading import Event as Flag
 from typing import NamedTuple, TypeVar
 
@@ -32,6 +33,10 @@ STANDBY_POLL_S = 1.0
 IDENTITY_EVERY_S = 10.0
 
 
+class Interrupted(Exception):
+    """The relay is to stop, or its lock is lost, while it compares."""
+
+
 class Sent(NamedTuple):
     """A batch that is on its way to the log."""
 
@@ -49,6 +54,7 @@ class Relay:
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._identity_checked = 0.0
+        self._go_on: Callable[[], None] = lambda: None  # of a comparison that may take long
         self._compared: dict[int, int] = {}  # up to where each partition tells what the store does
 
     def is_at_work(self) -> bool:
@@ -61,7 +67,8 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
-                    self._lead(stop, while_held=self._leadership.held)
+                    with suppress(Interrupted):
+                        self._lead(stop, while_held=self._leadership.held)
                     failures = 0
                     stop.wait(STANDBY_POLL_S)
                 except Exception as error:
@@ -85,7 +92,9 @@ class Relay:
         require_writable(DATABASE)
         self._bus.ensure_topic()
         self._require_same_log()
-        self._compared = self._comparing(history.require_same_history)
+        self._go_on = lambda: _require_going_on(stop, while_held)
+        compare = partial(history.require_same_history, go_on=self._go_on)
+        self._compared = self._comparing(compare)
         log.info("relay: at work")
         self._publisher = self._bus.publisher()
         pause = SHORTEST_POLL_S
@@ -182,9 +191,16 @@ class Relay:
     def _report(self, ranges: Mapping[int, tuple[int, int]]) -> None:
         """Only report: consumers halt the partitions where a foreign record contradicts what they
         know. It stops the next start, when the store may be the one that is wrong."""
-        for contradiction in history.contradictions(self._bus, ranges):
+        for contradiction in history.contradictions(self._bus, ranges, self._go_on):
             log.error("relay: %s", contradiction)
 
     def _require_same_log(self) -> None:
         history.require_same_log(self._bus.identity())
         self._identity_checked = time.monotonic()
+
+
+def _require_going_on(stop: Flag, while_held: Callable[[], bool]) -> None:
+    """Raises `Interrupted`. Looking at both also shows that this thread is not stuck, and that
+    this process still has the lock."""
+    if stop.is_set() or not while_held():
+        raise Interrupted

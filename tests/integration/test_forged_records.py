@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
@@ -368,3 +369,66 @@ def test_each_of_several_records_between_its_own_is_reported(
     for place in forged:
         assert " ".join(place) in caplog.text
         assert caplog.text.count(place[2]) == 2, "once, in its place and in the command"
+
+
+class StopsAtLook(Flag):
+    """Set when it is looked at for the n-th time."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self._left = n
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        if self._left == 0:
+            self.set()
+        return super().is_set()
+
+
+@pytest.fixture
+def compared_one_by_one(database: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay that starts has 50 records to compare, and an event to publish."""
+    post_id = a_post(likes=49)
+    publish_all()
+    mediator.send(EditMessage(post_id=post_id, message="waits"), ALICE)
+    monkeypatch.setattr(history, "AT_ONCE", 1)
+
+
+def test_what_is_compared_is_looked_up_many_at_once(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_post(likes=49)
+    publish_all()
+    publish(Message("key", b"rubbish"))
+    monkeypatch.setattr(history, "AT_ONCE", 20)
+    looks: list[None] = []
+    with CaptureQueriesContext(connections["default"]) as found:
+        history.require_same_history(current_bus(), lambda: looks.append(None))
+    asked = [one for one in found.captured_queries if "eventstore_event " in one["sql"]]
+    assert len(asked) == 3
+    assert len(looks) in (3, 4), "with the rubbish, which may be in a partition of its own"
+
+
+@pytest.mark.usefixtures("compared_one_by_one")
+def test_a_relay_that_has_much_to_compare_stops_when_it_is_told_to() -> None:
+    relay.Relay(current_bus()).run(StopsAtLook(20))
+    assert outbox.waiting() == 1
+
+
+@pytest.mark.usefixtures("compared_one_by_one")
+def test_a_relay_that_loses_its_lock_while_it_compares_does_not_lead() -> None:
+    """And asking for the lock keeps it: PostgreSQL ends a session that is silent for 10 s."""
+    held = [True] * 20 + [False] + [True] * 20
+    one = relay.Relay(current_bus())
+    with pytest.raises(relay.Interrupted):
+        one._lead(StopsAtLook(1_000), lambda: held.pop(0))
+    assert outbox.waiting() == 1
+
+
+@pytest.mark.usefixtures("compared_one_by_one")
+def test_a_relay_that_has_much_to_report_looks_whether_it_is_to_stop() -> None:
+    one = relay.Relay(current_bus())
+    looks: list[None] = []
+    one._go_on = lambda: looks.append(None)
+    one._report({partition: (0, end) for partition, end in current_bus().end_offsets().items()})
+    assert len(looks) == 50

@@ -15,13 +15,23 @@ from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from messaging.contracts.posts import PostCreated, PostLiked
-from messaging.eventstore import outbox
-from messaging.eventstore.models import Event, LogIdentity, Outbox, Receipt, Snapshot, Stream
+from messaging.eventstore import history, outbox
+from messaging.eventstore.models import (
+    Acknowledged,
+    Event,
+    LogIdentity,
+    Outbox,
+    Receipt,
+    Snapshot,
+    Stream,
+)
+from messaging.exceptions import LostTail
 from messaging.message import Context
 from queries_app.projections import posts
 from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.losing import a_post_in_each_partition, lose_tail
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
@@ -139,6 +149,42 @@ def test_an_earlier_copy_is_completed(postgresql: Mode, tmp_path: Path) -> None:
         assert relay.stop() == 0
     consume_all(posts)
     assert_read_models_equal_the_fold()
+
+
+def acknowledged() -> dict[int, tuple[int, UUID]]:
+    return {row.partition: (row.offset, row.event_id) for row in Acknowledged.objects.all()}
+
+
+def test_a_relay_that_starts_then_need_not_compare_all_once_more(mode: Mode) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    publish_all()
+    earlier = Acknowledged.objects.get()
+    mediator.send(EditMessage(post_id=post_id, message="b"), ALICE)
+    mediator.send(NewPost(message="c"), ALICE)
+    publish_all()
+    last = acknowledged()
+    publish(Message(str(post_id), b"rubbish"))
+    Acknowledged.objects.all().delete()
+    Acknowledged.objects.bulk_create([earlier])  # as the copy has it that was put back
+    before = acknowledged()
+    assert here("restore-events", "--dry-run", "--ignore-unreadable").returncode == 0
+    assert acknowledged() == before
+    assert here("restore-events", "--ignore-unreadable").returncode == 0
+    assert acknowledged() == last
+    history.require_same_history(current_bus())
+
+
+def test_it_does_not_hide_that_the_log_has_lost_its_tail(database: Mode) -> None:
+    a_post_in_each_partition(2)
+    publish_all()
+    before = acknowledged()
+    lose_tail(dict.fromkeys(range(12), 1))
+    a_post_in_each_partition(3)
+    publish(*[one.message for one in outbox.oldest(100)])
+    assert here("restore-events").returncode == 0
+    assert acknowledged() == before
+    with pytest.raises(LostTail):
+        history.require_same_history(current_bus())
 
 
 def refused(mode: Mode, *options: str) -> str:

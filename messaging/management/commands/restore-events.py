@@ -68,6 +68,7 @@ class Command(DatabaseCommand):
             done = restore.restore(copy, go_on, dry=options["dry_run"])
         if not options["dry_run"]:
             history.require_same_log(identity)
+            history.note_compared(bus, copy.last)
         self._tell(done, dry=options["dry_run"])
 
     def _refuse(self, reasons: list[str], what: str) -> None:
