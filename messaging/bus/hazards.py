@@ -29,7 +29,9 @@ UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what 
     ),
 }
 IN_SYNC = "min.insync.replicas"
-CONFIGURATION = (*UNSAFE, IN_SYNC)
+LARGEST = "max.message.bytes"
+LARGEST_BATCH = 1024 * 1024 + 12  # bytes: the broker's own default, whatever it is set to
+CONFIGURATION = (*UNSAFE, IN_SYNC, LARGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,12 @@ def _hazards_of(topic: Topic) -> Iterator[str]:
         value = topic.configuration.get(key, safe)
         if value != safe:
             yield f"{what} ({key}={value}). {_cure(topic, key, safe)}"
+    largest = int(topic.configuration.get(LARGEST, LARGEST_BATCH))
+    if largest < LARGEST_BATCH:
+        yield (
+            f"refuses large events that the store takes ({LARGEST}={largest}): such a one, and "
+            f"all behind it, would never be published. {_cure(topic, LARGEST, str(LARGEST_BATCH))}"
+        )
     in_sync = int(topic.configuration.get(IN_SYNC, "1"))
     if topic.replicas >= SAFE_REPLICAS and in_sync < 2:
         yield (

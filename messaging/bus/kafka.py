@@ -39,7 +39,13 @@ from messaging.bus.base import (
     Subscription,
     partition_of,
 )
-from messaging.bus.hazards import CONFIGURATION, SAFE_REPLICAS, Topic, hazards_of
+from messaging.bus.hazards import (
+    CONFIGURATION,
+    LARGEST_BATCH,
+    SAFE_REPLICAS,
+    Topic,
+    hazards_of,
+)
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 
@@ -48,7 +54,6 @@ T = TypeVar("T")
 log = logging.getLogger("postlog.kafka")
 
 HEADERS = [("content-type", b"application/cloudevents+json")]
-LARGEST_BATCH = 1024 * 1024 + 12  # bytes: the broker's own default, whatever it is set to
 # What the broker takes with key, headers and overhead. New events are smaller (bus/base.py);
 # those that an earlier release stored may be up to this.
 LARGEST_EVER = 1024 * 1024 - 1024

@@ -35,6 +35,7 @@ UNSAFE = {
     "retention.bytes": "1000000000",
     "cleanup.policy": "compact",
     "unclean.leader.election.enable": "true",
+    "max.message.bytes": "500000",
 }
 
 

@@ -27,6 +27,7 @@ def topic(configuration: dict[str, str] = SAFE, **values: Any) -> Topic:
         topic(brokers=3, replicas=3, configuration=SAFE | {"min.insync.replicas": "2"}),
         topic(brokers=5, replicas=3, configuration=SAFE | {"min.insync.replicas": "2"}),
         topic(brokers=2, replicas=2),
+        topic(SAFE | {"max.message.bytes": "1048588"}),
     ],
 )
 def test_a_topic_as_postlog_makes_it_has_no_hazard(safe: Topic) -> None:
@@ -45,6 +46,8 @@ def test_a_topic_as_postlog_makes_it_has_no_hazard(safe: Topic) -> None:
         (topic(SAFE | {"cleanup.policy": "compact"}), "is compacted"),
         (topic(SAFE | {"cleanup.policy": "compact,delete"}), "is compacted"),
         (topic(SAFE | {"unclean.leader.election.enable": "true"}), "lets a broker lead"),
+        (topic(SAFE | {"max.message.bytes": "1048587"}), "refuses large events"),
+        (topic(SAFE | {"max.message.bytes": "1"}), "--add-config max.message.bytes=1048588"),
         (topic({}), "Grant DescribeConfigs"),
     ],
 )
