@@ -14,7 +14,9 @@ from messaging import leadership, sessions
 from messaging.bus import current_bus
 from messaging.projections import builder, checkpoints, rebuilds, storefill
 from messaging.projections.builder import Builder
+from messaging.projections.logdelivery import LogDelivery
 from messaging.projections.models import Rebuild
+from messaging.projections.rebuilds import TakenAway
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -131,3 +133,14 @@ def test_a_builder_that_wakes_behind_another_ends_without_an_error(database: Mod
     assert Rebuild.objects.get(id=asked.id).state == "done"
     assert checkpoints.live_generation("posts") == 2
     assert assert_read_models_equal_the_fold(2) == POSTS
+
+
+def test_it_learns_so_too_before_it_passes_over_offsets_without_a_record(sqlite: Mode) -> None:
+    def taken_away(count: int) -> None:
+        raise TakenAway("the rebuild was taken over")
+
+    consumed()
+    delivery = LogDelivery(posts, 1, alongside=taken_away)
+    moved_by_another = {3: (7, 8)}
+    with pytest.raises(TakenAway):
+        delivery.pass_over(moved_by_another)
