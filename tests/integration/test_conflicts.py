@@ -131,8 +131,10 @@ def test_a_form_that_does_not_say_which_text_it_changes_changes_any(
 
 
 def test_a_refused_text_comes_back_with_what_the_form_knew(edited: Edited) -> None:
-    refused = edited.send(" ", fingerprint("first"))
+    too_long = "x" * 10_001
+    refused = edited.send(too_long, fingerprint("first"))
     assert refused.status_code == 422
+    assert f">\n{too_long}</textarea>" in refused.content.decode()
     assert hidden(refused.content.decode())["original"] == str(fingerprint("first"))
     edited.edit("theirs")
     assert edited.send("mine", hidden(refused.content.decode())["original"]).status_code == 412
