@@ -145,9 +145,8 @@ class Relay:
         """From time to time: is it still the same log, and has anybody else written to it?"""
         self._finish(while_held)  # else its own records would have to be looked up
         self._require_same_log()
-        ends = (
-            self._bus.end_offsets()
-        )  # first: of a log that is put back meanwhile, the higher ones
+        # The ends first: of a log that is put back meanwhile, the higher ones.
+        ends = self._bus.end_offsets()
         self._comparing(history.require_acknowledged)
         self._report({p: (self._compared.get(p, end), end) for p, end in ends.items()})
         self._compared |= ends
