@@ -87,7 +87,7 @@ def projection_now(
         halted |= dict.fromkeys(others, "The checkpoint is of another log.")
         lag |= {p: ends[p] for p in others if ends and p in ends}
     ages = {p: (row.now - row.checked_at).total_seconds() for p, row in taken.items()}
-    stalled_now = stalled(lag, {p: age for p, age in ages.items() if p not in halted})
+    stalled_now = stalled(lag, ages, halted)
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
     dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)

@@ -55,8 +55,13 @@ class StallWatch:
         self._known = found
 
 
-def told(partition: int, records: int, seconds: int) -> str:
-    """One stall in one line, with what to do."""
+def told(partition: int, records: int, seconds: int | None) -> str:
+    """One stall in one line, with what to do. `seconds`: None if no consumer has ever begun."""
+    if seconds is None:
+        return (
+            f"partition {partition} is stalled: {records:,} records wait, and no consumer has ever "
+            "begun to take them. Start `manage.py runconsumer`."
+        )
     return (
         f"partition {partition} is stalled: {records:,} records wait, and no consumer has taken "
         f"any for {seconds:,} s. See the log of `manage.py runconsumer`, and restart it."

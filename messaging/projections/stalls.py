@@ -6,7 +6,8 @@ reads it, also when the consumer is dead.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from math import inf
 
 from django.db.models.functions import Now
 
@@ -18,16 +19,19 @@ OUTRUN_AFTER_S = 60  # while others move: a consumer with much to do takes parti
 CONFIRM_EVERY_S = 5.0
 
 
-def stalled(lag: Mapping[int, int], ages: Mapping[int, float]) -> dict[int, int]:
-    """The partitions that are stalled, and for how many seconds.
+def stalled(
+    lag: Mapping[int, int], ages: Mapping[int, float], halted: Container[int] = ()
+) -> dict[int, int | None]:
+    """The partitions that are stalled, and for how many seconds; None: since ever, because no
+    consumer has begun there.
 
-    `lag` in records and `ages` of the checkpoints in seconds, by partition. Those without an
-    age are left out: halted ones, which have a reason of their own.
+    `lag` in records and `ages` of the checkpoints in seconds, by partition. Halted ones are left
+    out: they have a reason of their own.
     """
-    behind = {p: ages[p] for p, records in lag.items() if records > 0 and p in ages}
+    behind = {p: ages.get(p, inf) for p, records in lag.items() if records > 0 and p not in halted}
     moving = any(age <= STALLED_AFTER_S for age in behind.values())
     limit = OUTRUN_AFTER_S if moving else STALLED_AFTER_S
-    return {p: int(age) for p, age in behind.items() if age > limit}
+    return {p: None if age == inf else int(age) for p, age in behind.items() if age > limit}
 
 
 class LevelCheck:

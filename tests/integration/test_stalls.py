@@ -67,6 +67,27 @@ def test_lag_without_movement_is_a_stall(partition: int) -> None:
     assert (now()["state"], now()["stalled"]) == ("live", {})
 
 
+def test_records_are_a_stall_where_no_consumer_ever_began(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream_id = mediator.send(NewPost(message="Hi"), ALICE).stream_id
+    publish_all()
+    partition = partition_of(str(stream_id), 12)
+    found = now()
+    assert (found["state"], found["stalled"]) == ("stalled", {partition: None})
+    assert f"partition {partition} is stalled" in here("status").stdout
+    assert json.loads(here("status", "--json").stdout)["projections"][0]["state"] == "stalled"
+    monkeypatch.setattr(standing, "FRESH_S", 0)
+    page = signed_in(is_superuser=True).get("/admin/console/").content.decode()
+    assert f"Partition {partition} is stalled: no consumer has ever begun." in page
+    StallWatch().look()
+    assert (
+        f"partition {partition} is stalled: 1 records wait, and no consumer has ever" in caplog.text
+    )
+    consume_all()
+    assert now()["state"] == "live"
+
+
 def test_a_halted_partition_is_reported_once(partition: int) -> None:
     checkpoints.halt("posts", 1, partition, 1, "It forked.")
     nobody_moved_for(20)

@@ -26,5 +26,9 @@ def test_idle_partitions_do_not_hide_one_that_is_stalled() -> None:
     assert stalled({0: 9, 1: 0}, {0: LATE, 1: 1}) == {0: LATE}
 
 
-def test_a_partition_without_an_age_is_left_out() -> None:
-    assert stalled({0: 9}, {}) == {}
+def test_records_where_no_consumer_ever_began_are_a_stall() -> None:
+    assert stalled({0: 9, 1: 9, 2: 0}, {1: 1}) == {0: None}
+
+
+def test_a_halted_partition_is_left_out_with_or_without_an_age() -> None:
+    assert stalled({0: 9, 1: 9}, {0: LATE}, {0: "why", 1: "why"}) == {}
