@@ -16,6 +16,7 @@ from django.db import connections
 
 from messaging.bus import current_bus
 from messaging.eventstore import outbox
+from messaging.eventstore.models import Acknowledged
 from messaging.models import OperatorAction
 from messaging.projections import checkpoints
 from messaging.projections.live import live
@@ -150,6 +151,33 @@ def test_a_brokers_disk_that_was_put_back(
         assert assert_read_models_equal_the_fold(checkpoints.live_generation("posts")) == 48
         verified = manage(mode.env, "verify")
         assert (verified.returncode, verified.stdout) == (0, "")
+
+
+def test_a_brokers_disk_that_was_put_back_while_a_relay_waited_for_it(
+    broker: KafkaServer, django_db_blocker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything else, the relay hears a lower offset than it had been told before."""
+    monkeypatch.setenv("TEST_KAFKA", broker.bootstrap_servers)
+    with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
+        a_post_in_each_partition()
+        publish_all()
+        stopped(broker)
+        shutil.copytree(broker.folder / "data", tmp_path / "earlier")
+        broker.start()
+        with Worker(mode.env, "runrelay") as relay:
+            a_post_in_each_partition(2)
+            wait_until(lambda: outbox.waiting() == 0, "all is published", 60)
+            before = list(Acknowledged.objects.order_by("partition").values())
+            stopped(broker)
+            shutil.rmtree(broker.folder / "data")
+            shutil.copytree(tmp_path / "earlier", broker.folder / "data")
+            a_post_in_each_partition()
+            broker.start()
+            assert relay.wait(60) == 1
+            assert "lost its tail" in relay.output()
+        assert outbox.waiting() == 12, "what it could not place stays"
+        assert list(Acknowledged.objects.order_by("partition").values()) == before
+        halted(mode, "runrelay")
 
 
 def test_a_consumer_that_was_frozen_meanwhile_applies_nothing(database: Mode) -> None:
