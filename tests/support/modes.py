@@ -61,7 +61,9 @@ def new_sqlite(folder: Path) -> dict[str, str]:
 
 def new_postgresql(name: str) -> dict[str, str]:
     for alias in ALIASES:
-        postgresql(f'CREATE DATABASE "{name}_{alias}" TEMPLATE "template_{alias}"')
+        postgresql(
+            f'CREATE DATABASE "{name}_{alias}" TEMPLATE "template_{alias}" STRATEGY FILE_COPY'
+        )
     base = os.environ["TEST_POSTGRES"]
     return {env: f"{base}/{name}_{alias}" for alias, env in ALIASES.items()}
 
