@@ -186,14 +186,3 @@ def session_settings() -> str:
         "tcp_user_timeout",
     )
     return " ".join(f"-c {name}={seconds}s" for name in names)
-
-
-def limit_waits_for_locks(databases: dict[str, Any], seconds: int) -> None:
-    """For web processes alone: a request that waits for a lock for longer is refused (503).
-
-    Commands wait, because they have nobody who waits for an answer. So do workers, but not for so
-    long that they would count as stuck (messaging/worker.py).
-    """
-    for config in databases.values():
-        if "options" in config["OPTIONS"]:
-            config["OPTIONS"]["options"] += f" -c lock_timeout={seconds}s"

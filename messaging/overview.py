@@ -14,7 +14,7 @@ from messaging.liveness import alive
 from messaging.message import utc_now
 from messaging.models import Heartbeat
 from messaging.projections import checkpoints, rebuilds
-from messaging.projections.deadletters import WAITS_FOR_CODE
+from messaging.projections.deadletters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
 from messaging.projections.gaps import HEALS_WITHIN
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -88,14 +88,6 @@ def projection_now(
         lag |= {p: ends[p] for p in others if ends and p in ends}
     ages = {p: (row.now - row.checked_at).total_seconds() for p, row in taken.items()}
     stalled_now = stalled(lag, ages, halted)
-    dead = DeadLetter.objects.filter(projection=name, generation=generation)
-    # An event that overtook another is no dead letter yet: mostly the other comes at once.
-    dead = dead.exclude(code__in=("gap", "behind"), parked_at__gt=utc_now() - HEALS_WITHIN)
-    # Nor is what waits for newer code: no hand is needed, a deployment is under way.
-    waits = dead.filter(code=WAITS_FOR_CODE).values("stream_id")
-    waiting = waits.count()
-    if waiting:
-        dead = dead.exclude(stream_id__in=waits)
     rebuild = rebuilds.active(name)
     return {
         "name": name,
@@ -106,9 +98,20 @@ def projection_now(
         "lag_by_partition": lag,
         "halted": halted,
         "stalled": stalled_now,
-        "dead_letters": dead.count(),
-        "waits_for_newer_code": waiting,  # streams
+        **_letters(name, generation),
     }
+
+
+def _letters(name: str, generation: int) -> dict[str, int]:
+    dead = DeadLetter.objects.filter(projection=name, generation=generation)
+    # An event that overtook another is no dead letter yet: mostly the other comes at once.
+    dead = dead.exclude(code__in=WAITS_FOR_ANOTHER, parked_at__gt=utc_now() - HEALS_WITHIN)
+    # Nor is what waits for newer code: no hand is needed, a deployment is under way.
+    waits = dead.filter(code=WAITS_FOR_CODE).values("stream_id")
+    waiting = waits.count()
+    if waiting:
+        dead = dead.exclude(stream_id__in=waits)
+    return {"dead_letters": dead.count(), "waits_for_newer_code": waiting}  # the latter in streams
 
 
 def _state(halted: object, stalled_now: object, rebuild: object) -> str:

@@ -47,6 +47,15 @@ def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     return {**options, **given, "connect_timeout": CONNECT_TIMEOUT_S}
 
 
+def limit_waits_for_locks(seconds: float) -> None:
+    """Let PostgreSQL end a wait for a lock after so long, in every session that this process
+    opens from now on. A `lock_timeout` in the URL wins: of two settings the last one counts."""
+    limit = f"-c lock_timeout={round(seconds * 1000)}ms"
+    for config in connections.settings.values():
+        if "options" in config["OPTIONS"]:
+            config["OPTIONS"]["options"] = f"{limit} {config['OPTIONS']['options']}"
+
+
 @contextmanager
 def reaching(params: dict[str, Any]) -> Iterator[None]:
     """Raise `Unreachable`, with the place, when the server cannot be reached or lets nobody in.

@@ -14,6 +14,8 @@ from typing import NoReturn
 from django.conf import settings
 from django.db import connections
 
+from messaging.sessions import limit_waits_for_locks
+
 log = logging.getLogger("postlog.worker")
 
 Work = Callable[[threading.Event], None]
@@ -124,7 +126,9 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
         for part in running:
             part.stop.set()
 
-    limit_waits_for_locks()
+    # A part's wait for a lock ends before the part counts as stuck: whoever holds the lock, such
+    # as a rebuild that switches, may need long. The part looks at its flag and tries again.
+    limit_waits_for_locks(settings.WORKER_STALL_SECONDS / 2)
     running += [Part(name, work, stop_all) for name, work in parts.items()]
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -136,15 +140,6 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
     for part in running:
         if (error := part.error) is not None:
             raise Failed(f"{part.name}: {type(error).__name__}: {error}") from error
-
-
-def limit_waits_for_locks() -> None:
-    """Let PostgreSQL end a part's wait for a lock before the part counts as stuck: whoever holds
-    the lock, such as a rebuild that switches, may need long. The part looks and tries again."""
-    limit = f"-c lock_timeout={settings.WORKER_STALL_SECONDS * 500}ms"
-    for config in connections.settings.values():
-        if "options" in config["OPTIONS"]:
-            config["OPTIONS"]["options"] = f"{limit} {config['OPTIONS']['options']}"
 
 
 def _wait(

@@ -22,8 +22,8 @@ CONFIRM_EVERY_S = 5.0
 def stalled(
     lag: Mapping[int, int], ages: Mapping[int, float], halted: Container[int] = ()
 ) -> dict[int, int | None]:
-    """The partitions that are stalled, and for how many seconds; None: since ever, because no
-    consumer has begun there.
+    """The partitions that are stalled, and for how many seconds: None where no consumer has
+    ever begun.
 
     `lag` in records and `ages` of the checkpoints in seconds, by partition. Halted ones are left
     out: they have a reason of their own.

@@ -116,7 +116,8 @@ class StoreFill:
                     session.apply(recorded)
             session.write(fresh=not goes_on)
         except Exception as error:
-            # Of a server that is away too: it is asked once more then, and parks nothing.
+            # Also if a server is away. Applying the events one by one then raises that error and
+            # parks nothing.
             raise BadChunk from error
 
 

@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError, connection, connections
 from django.test import override_settings
 
 from commands_app.commands import LikePost, NewPost
-from config.env import database_of, limit_waits_for_locks
+from config.env import database_of
 from messaging import checks, mediator, sessions
 from messaging.contracts.posts import PostLiked
 from messaging.eventstore import scan
@@ -21,7 +21,7 @@ from messaging.eventstore.models import Event, Stream
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
-from messaging.sessions import parameters
+from messaging.sessions import limit_waits_for_locks, parameters
 from messaging.transient import write_fault
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -96,7 +96,7 @@ def test_web_processes_limit_their_waits_for_locks(postgresql: Mode) -> None:
 
     assert limit() == "0"
     with switched(postgresql.env):
-        limit_waits_for_locks(connections.settings, settings.LOCK_TIMEOUT_SECONDS)
+        limit_waits_for_locks(settings.LOCK_TIMEOUT_SECONDS)
         assert limit() == "5s"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connections
-from django.test import override_settings
 
-from messaging.worker import LONG_STEP_S, Part, Stop, limit_waits_for_locks, take_time
+from messaging.sessions import limit_waits_for_locks
+from messaging.worker import LONG_STEP_S, Part, Stop, take_time
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
@@ -96,7 +96,7 @@ def test_a_step_that_was_announced_may_take_longer_until_the_next_look(hanging: 
     assert hanging.is_stuck(LONG_STEP_S)
 
 
-def test_a_wait_for_a_lock_ends_before_its_part_counts_as_stuck_unless_the_url_says_otherwise(
+def test_a_wait_for_a_lock_is_limited_unless_the_url_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     databases = {
@@ -104,8 +104,7 @@ def test_a_wait_for_a_lock_ends_before_its_part_counts_as_stuck_unless_the_url_s
         "sqlite": {"OPTIONS": {}},
     }
     monkeypatch.setattr(connections, "settings", databases)
-    with override_settings(WORKER_STALL_SECONDS=15):
-        limit_waits_for_locks()
+    limit_waits_for_locks(7.5)
     assert databases["postgresql"]["OPTIONS"] == {
         "options": "-c lock_timeout=7500ms -c lock_timeout=7s"  # the last one counts
     }
