@@ -8,12 +8,20 @@ from django.test.utils import CaptureQueriesContext
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.bus.base import BATCH_BYTES, CountByBytes, Message, Record, in_batches
+from messaging.bus.base import (
+    BATCH_BYTES,
+    CountByBytes,
+    Message,
+    Record,
+    in_batches,
+    partition_of,
+)
 from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
 from messaging.eventstore.scan import Stored
 from messaging.message import Context, Envelope, utc_now
 from messaging.projections import storefill
+from messaging.projections.models import Checkpoint
 from queries_app.models import Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -106,6 +114,24 @@ def test_a_large_poll_is_applied_in_several_transactions(database: Mode) -> None
     moves = [q for q in captured if q["sql"].startswith("\nUPDATE projections_checkpoint")]
     assert len(moves) == 2
     assert Post.objects.filter(version=1).count() == 300
+
+
+def test_a_partition_that_halts_early_in_a_large_poll_stays_there(database: Mode) -> None:
+    ids = [uuid4() for _ in range(300 * 12)]
+    first, *behind = [one for one in ids if partition_of(str(one), 12) == 5]
+    other = next(one for one in ids if partition_of(str(one), 12) == 7)
+    texts = {first: "one history", **dict.fromkeys(behind, TEXT), other: "of another partition"}
+    created = [
+        record_of(one, 1, PostCreated(post_id=one, author="alice", message=text))
+        for one, text in texts.items()
+    ]
+    another = PostCreated(post_id=first, author="alice", message="another history")
+    fork = record_of(first, 1, another)
+    publish(created[0], fork, *created[1:])
+    assert size_of([one.value for one in created]) > BATCH_BYTES, "several transactions"
+    assert list(consume_all()) == [5]
+    assert set(Post.objects.values_list("stream_id", flat=True)) == {first, other}
+    assert Checkpoint.objects.get(projection="posts", partition=5).offset == 1
 
 
 def stored(stream_id: UUID, version: int) -> Stored:
