@@ -17,7 +17,7 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@$(BIN)/python manage.py migrate --verbosity 0 2>&1
 	@$(BIN)/python manage.py demo
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
-	@PORT=$(PORT) $(BIN)/python -m tests.support.run
+	@PORT=$(PORT) exec $(BIN)/python -m tests.support.run # so that a signal to make reaches it
 
 # What reaches PostgreSQL by Django, once more with psycopg 3, which Django prefers where it is
 # installed. In a folder of its own, so that all other tests run with psycopg 2.
@@ -43,7 +43,7 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 
 stack: $(BIN)/stamp-run ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
 	@$(BIN)/python -m tests.support.port $(PORT)
-	@PORT=$(PORT) $(BIN)/python -m tests.stack
+	@PORT=$(PORT) exec $(BIN)/python -m tests.stack # so too
 
 stack-clean: ## Delete the data of the stack
 	@$(BIN)/python -m tests.stack --clean

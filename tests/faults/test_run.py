@@ -23,7 +23,7 @@ from tests.support.modes import Mode
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
-RUN = ["-m", "tests.support.run"]
+RUN = [sys.executable, "-m", "tests.support.run"]
 STACK = "from pathlib import Path; from tests.stack import main; main(Path({0!r}), Path({1!r}))"
 
 
@@ -36,7 +36,7 @@ class Running:
         child, terminal = pty.fork()
         if child == 0:
             # As a user's shell: make is a child of it. `:` so that it does not become the runner.
-            command = shlex.join([sys.executable, *arguments]) + "; :"
+            command = shlex.join(arguments) + "; :"
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as make has it
             environment = {**os.environ, **env, name: value, "PORT": str(self.port), "PATH": path}
             os.chdir(ROOT)
@@ -135,12 +135,20 @@ def test_nothing_outlives_the_runner(sqlite: Mode, end: Any) -> None:
         wait_until(lambda: not site.processes(), "all processes have ended", 30)
 
 
+def test_a_signal_to_make_ends_what_it_started_though_there_is_no_terminal(sqlite: Mode) -> None:
+    detached = "import os; os.setsid(); os.execvp('make', ['make', 'run'])"
+    with running(sqlite.env, [sys.executable, "-c", detached]) as site:
+        [make] = {pid for pid in site.of("make run") if parent(pid) == site.shell}
+        os.kill(make, signal.SIGTERM)
+        wait_until(lambda: not site.processes(), "all processes have ended", 30)
+
+
 @pytest.mark.parametrize("end", [close_the_terminal, kill_the_runner])
 def test_nothing_outlives_the_stack_its_servers_included(tmp_path: Path, end: Any) -> None:
     folder = temporary_folder("test-stack")
     try:
         program = STACK.format(str(folder), str(tmp_path / "stack.env"))
-        with running({}, ["-c", program]) as site:
+        with running({}, [sys.executable, "-c", program]) as site:
             assert site.of("kafka.Kafka")
             assert site.of("bin/postgres")
             end(site)

@@ -14,7 +14,7 @@ def own_ctrl_c() -> Iterator[None]:
     make would get Ctrl-C as well, and would end with an error however cleanly all else
     stopped. Ctrl-Z has to go: only this group would stop, and the shell would wait.
     """
-    if not sys.stdin.isatty() or os.tcgetpgrp(0) != os.getpgrp():
+    if not _is_in_foreground():
         yield
         return
     owner = os.getpgrp()
@@ -26,6 +26,13 @@ def own_ctrl_c() -> Iterator[None]:
         yield
     finally:
         _give_terminal_to(owner)
+
+
+def _is_in_foreground() -> bool:
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # it is the terminal of another session: `setsid make run`
+        return False
 
 
 def _give_terminal_to(group: int) -> None:
