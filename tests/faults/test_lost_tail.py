@@ -26,6 +26,7 @@ from queries_app.projections import posts
 from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.services import KafkaServer, temporary_folder
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.freezing import freeze_between_writes
 from tests.support.losing import a_post_in_each_partition, drained, lose_tail
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
@@ -189,7 +190,7 @@ def test_a_consumer_that_was_frozen_meanwhile_applies_nothing(database: Mode) ->
         publish_all()
         wait_until(drained, "all is consumed", 60)
         before = shown()
-        consumer.freeze()
+        freeze_between_writes(consumer)
         lose_tail(ends)
         a_post_in_each_partition(2)
         publish_all()

@@ -20,6 +20,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Bus, Message, Record, Subscription, partition_of
 from messaging.bus.models import Log, LogPartition, LogRecord
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
+from tests.support.freezing import freeze_between_writes
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
@@ -447,7 +448,7 @@ def test_who_was_frozen_hears_of_a_change_and_has_its_share_again(
     (first,) = group.members
     with Worker(mode.env, program=[sys.executable, "-c", SECOND]) as second:
         wait_until(lambda: first.owns(6) and "assigned 6" in second.output(), "shared")
-        second.freeze()
+        freeze_between_writes(second)
         wait_until(lambda: first.owns(PARTITIONS), "the first has all", 20)
         before = second.output().count("assigned 6")
         second.thaw()

@@ -6,11 +6,44 @@ somebody sends SIGCONT; then it goes on as if nothing had been.
 
 import os
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from typing import Any
 
 from django.core.management import execute_from_command_line
+from django.db import connections
 from django.db.backends.signals import connection_created
+
+from tests.support.modes import ALIASES
+from tests.support.processes import Worker
+from tests.support.waiting import wait_until
+
+
+def freeze_between_writes(worker: Worker) -> None:
+    """Freeze it where it holds no lock of a SQLite file: nobody else could write to that one."""
+
+    def is_frozen() -> bool:
+        worker.freeze()
+        wait_until(worker.is_frozen, "it has stopped")
+        if all(can_be_written(alias) for alias in ALIASES):
+            return True
+        worker.thaw()
+        return False
+
+    wait_until(is_frozen, "it is frozen between two writes")
+
+
+def can_be_written(alias: str) -> bool:
+    settings = connections.settings[alias]
+    if "sqlite" not in settings["ENGINE"]:
+        return True
+    with closing(sqlite3.connect(settings["NAME"], timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 def freeze_behind(sql: str, command: list[str]) -> None:
