@@ -17,7 +17,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.eventstore import outbox
 from messaging.message import Context
-from queries_app.models import Post
+from queries_app.models import History, Likes, Post
 from tests.services import KafkaCluster, temporary_folder
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
@@ -67,11 +67,11 @@ def partitions(mode: Mode) -> list[dict[str, Any]]:
 
 
 def all_shown(post_id: UUID, likes: int) -> bool:
-    """Asked of the databases: this process leaves the dead broker alone."""
-    return (
-        outbox.waiting() == 0
-        and Post.objects.get(stream_id=post_id).likes == likes
-        and Post.objects.count() == 1 + likes
+    """By each projection. Asked of the databases: this process leaves the dead broker alone."""
+    return outbox.waiting() == 0 and all(
+        model.objects.get(stream_id=post_id).version == 1 + likes
+        and model.objects.count() == 1 + likes
+        for model in (Post, History, Likes)
     )
 
 
