@@ -19,6 +19,8 @@ from tests.faults.history.facts import (
     Ended,
     Event,
     Facts,
+    Foreign,
+    Forged,
     Page,
     Probe,
     Published,
@@ -29,7 +31,7 @@ from tests.faults.history.rules import RULES
 from tests.support.processes import ROOT
 
 SPACE = UUID(int=7)
-POST, OTHER, COMMENT = (uuid5(SPACE, name) for name in ("post", "other", "comment"))
+POST, OTHER, COMMENT, DRAFT = (uuid5(SPACE, name) for name in ("post", "other", "comment", "draft"))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HISTORY: list[tuple[str, UUID, str, dict[str, Any], dict[str, Any]]] = [
     # command, post, actor, what else it says, what else its event says
@@ -67,7 +69,15 @@ def good() -> Facts:
         found.log.append(
             Published(*place, str(post), post, version, event.event_id, event.type, event.data)
         )
-    found.streams = dict(versions)
+    draft = Event(
+        90, DRAFT, 1, uuid5(SPACE, "draft 1"), "posts.post_created.v1", {}, NOON, "x", SPACE
+    )
+    found.events.append(draft)
+    found.log.append(Published(5, 90, str(DRAFT), DRAFT, 1, draft.event_id, draft.type, {}))
+    found.foreign = [Foreign(DRAFT, 1)]
+    found.forged = [Forged(uuid5(SPACE, "forged"))]
+    found.log.append(Published(5, 91, str(POST), POST, 2, uuid5(SPACE, "forged"), "rubbish", {}))
+    found.streams = {**versions, DRAFT: 1}
     body = {"post_id": str(POST)}
     found.commands += [
         command("like-post", POST, "bob", body, 20, version=5),
@@ -89,7 +99,7 @@ def good() -> Facts:
     ]
     found.tables = fold.expected_tables(
         {stream: list(posts)[-1] for stream, posts in
-         ((s, fold.replay(e)) for s, e in fold.by_stream(found.events).items())}
+         ((s, fold.replay(e)) for s, e in fold.by_stream(found.events).items() if s != DRAFT)}
     )  # fmt: skip
     return found
 
@@ -180,6 +190,10 @@ BAD: dict[str, list[Callable[[Facts], None]]] = {
         changed("events", 1, event_id=uuid5(SPACE, "event 0")),
         changed("events", 4, type="posts.post_created.v1"),
     ],
+    "streams_of_other_domains_are_left_alone": [
+        added("events", lambda found: stored_twice(found)._replace(stream=DRAFT, version=2)),
+        changed("foreign", 0, events=0),  # it had been refused
+    ],
     "recorded_times_never_go_back_within_a_stream": [
         changed("events", 1, recorded_at=NOON - timedelta(seconds=1)),
     ],
@@ -205,8 +219,9 @@ BAD: dict[str, list[Callable[[Facts], None]]] = {
         changed("answers", 0, retry_after=""),
     ],
     "the_log_tells_the_store": [
-        lambda found: found.log.pop(),  # never published
-        changed("log", 4, event_id=uuid5(SPACE, "forged")),
+        lambda found: found.log.pop(6),  # never published
+        changed("log", 4, event_id=uuid5(SPACE, "of nobody")),
+        lambda found: found.forged.clear(),
         changed("log", 4, data={"post_id": str(POST)}),
         changed("log", 4, key="another"),
         changed("log", 4, partition=7),
@@ -280,12 +295,13 @@ def test_what_was_recorded_is_what_is_judged(tmp_path: Path) -> None:
     record = recorder.Recorder(tmp_path / "record.jsonl")
     record.note("an act began")
     for line in (*found.commands, *found.reads, *found.repeats, *found.answers, *found.pages,
-                 *found.probes):  # fmt: skip
+                 *found.probes, *found.foreign, *found.forged):  # fmt: skip
         record.write(line)
     record.close()
     loaded = recorder.load(tmp_path / "record.jsonl")
     assert (loaded.commands, loaded.reads) == (found.commands, found.reads)
     assert (loaded.repeats, loaded.answers) == (found.repeats, found.answers)
+    assert (loaded.foreign, loaded.forged) == (found.foreign, found.forged)
     assert (loaded.pages, loaded.probes) == (found.pages, found.probes)
 
 

@@ -88,6 +88,19 @@ class Ended(NamedTuple):
     output: str
 
 
+class Foreign(NamedTuple):
+    """A stream of another domain, in the same store."""
+
+    post: UUID
+    events: int
+
+
+class Forged(NamedTuple):
+    """A record of the log that no relay wrote."""
+
+    event_id: UUID
+
+
 class Event(NamedTuple):
     """A row of the event store."""
 
@@ -150,6 +163,8 @@ class Facts:
     ended: list[Ended] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
+    forged: list[Forged] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     streams: dict[UUID, int] = field(default_factory=dict)  # version of the stream's row
     log: list[Published] = field(default_factory=list)

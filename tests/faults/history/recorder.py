@@ -7,12 +7,21 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-from tests.faults.history.facts import Answer, Command, Ended, Facts, Page, Probe, Read, Repeat
+from tests.faults.history.facts import (
+    Answer,
+    Command,
+    Ended,
+    Facts,
+    Foreign,
+    Forged,
+    Page,
+    Probe,
+    Read,
+    Repeat,
+)
 
-Line = Command | Read | Repeat | Answer | Ended | Page | Probe
-KINDS: dict[str, type[Any]] = {
-    cls.__name__.lower(): cls for cls in (Command, Read, Repeat, Answer, Ended, Page, Probe)
-}
+Line = Command | Read | Repeat | Answer | Ended | Page | Probe | Foreign | Forged
+KINDS: dict[str, type[Any]] = {cls.__name__.lower(): cls for cls in Line.__args__}
 
 
 class Recorder:
@@ -40,7 +49,7 @@ class Recorder:
         self._file.close()
 
 
-IDS = ("post", "command_id")
+IDS = ("post", "command_id", "event_id")
 
 
 def load(path: Path) -> Facts:
@@ -53,6 +62,8 @@ def load(path: Path) -> Facts:
         "ended": found.ended,
         "page": found.pages,
         "probe": found.probes,
+        "foreign": found.foreign,
+        "forged": found.forged,
     }
     for line in path.read_text().splitlines():
         values = json.loads(line)

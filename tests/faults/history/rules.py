@@ -19,9 +19,11 @@ class Known:
 
     def __init__(self, found: Facts) -> None:
         self.facts = found
-        self.streams = fold.by_stream(found.events)
+        self.foreign = {one.post: one.events for one in found.foreign}  # stream -> events
+        own = [event for event in found.events if event.stream not in self.foreign]
+        self.streams = fold.by_stream(own)
         self.by_command: dict[UUID, list[Event]] = {}
-        for event in found.events:
+        for event in own:
             self.by_command.setdefault(event.command_id, []).append(event)
         self.sent = {command.command_id: command for command in found.commands}
         self.acknowledged = [one for one in found.commands if one.outcome == ACKNOWLEDGED]
@@ -146,7 +148,7 @@ def versions_are_dense(known: Known) -> Iterator[str]:
             yield f"{stream}: {gaps(versions)}"
         if known.facts.streams.get(stream) != versions[-1]:
             yield f"{stream}: last event {versions[-1]}, row {known.facts.streams.get(stream)}"
-    for stream in known.facts.streams.keys() - known.streams.keys():
+    for stream in known.facts.streams.keys() - known.streams.keys() - known.foreign.keys():
         yield f"{stream}: a row at version {known.facts.streams[stream]} without events"
     for stream, why in known.impossible.items():
         yield f"{stream}: impossible: {why}"
@@ -154,6 +156,14 @@ def versions_are_dense(known: Known) -> Iterator[str]:
     for event_id, count in ids.items():
         if count > 1:
             yield f"the event id {event_id} is there {count} times"
+
+
+@rule
+def streams_of_other_domains_are_left_alone(known: Known) -> Iterator[str]:
+    for stream, count in known.foreign.items():
+        events = [event for event in known.facts.events if event.stream == stream]
+        if len(events) != count:
+            yield f"{stream}: {count} events were its own, now {list(map(named, events))}"
 
 
 @rule
@@ -255,10 +265,13 @@ def the_log_tells_the_store(known: Known) -> Iterator[str]:
     """Every event, nothing else, and the same; a stream in one partition, and in order when
     only the first occurrence of each event is looked at."""
     stored = {event.event_id: event for event in known.facts.events}
+    forged = {one.event_id for one in known.facts.forged}
     seen: dict[UUID, int] = {}
     partitions: dict[UUID, set[int]] = {}
     published = set()
     for record in known.facts.log:
+        if record.event_id in forged:
+            continue
         where = f"[{record.partition}]@{record.offset} {record.stream} v{record.version}"
         event = stored.get(record.event_id)
         partitions.setdefault(record.stream, set()).add(record.partition)

@@ -13,7 +13,7 @@ from random import Random
 from threading import Barrier, Thread
 from threading import Event as Flag
 
-from tests.faults.history import checker, deploy, directed  # noqa: F401  # their acts
+from tests.faults.history import checker, deploy, directed, planted  # noqa: F401  # their acts
 from tests.faults.history.acts import ACTS, Entry, schedule
 from tests.faults.history.client import Client
 from tests.faults.history.facts import Probe, Violation
@@ -43,8 +43,8 @@ class Run:
         self.report = ""
         self._seed = seed
         self._recorder = Recorder(self.record)
-        self.stack = KINDS[kind](self.folder, self._recorder)
         self._board = Board(seed)
+        self.stack = KINDS[kind](self.folder, self._recorder, self._board)
         self._stop, self._give_up, self._healed = Flag(), Flag(), Flag()
         self._threads: list[Thread] = []
         self._readers: list[Reader] = []

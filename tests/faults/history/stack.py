@@ -22,6 +22,7 @@ from tests.faults.history.facts import Ended
 from tests.faults.history.pooler import Pooler, find_pgbouncer
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.sources import PROJECTIONS, Database
+from tests.faults.history.writers import Board
 from tests.services import KafkaServer, PostgresServer, ServiceError, free_port, temporary_folder
 from tests.support.processes import ROOT, Worker
 from tests.support.proxy import Proxy
@@ -111,9 +112,10 @@ class Stack:
     kind = ""
     disk: Disk | None = None
 
-    def __init__(self, folder: Path, recorder: Recorder) -> None:
+    def __init__(self, folder: Path, recorder: Recorder, board: Board) -> None:
         self.folder = folder
         self.recorder = recorder
+        self.board = board
         self.parts: dict[str, Part] = {}
         self.tokens: dict[str, str] = {}
         self.sessions: dict[str, str] = {}

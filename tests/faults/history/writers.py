@@ -3,6 +3,7 @@
 import random
 import time
 from collections import deque
+from contextlib import suppress
 from threading import Event as Flag
 from threading import Lock
 from typing import Any, NamedTuple
@@ -61,6 +62,15 @@ class Board:
                 self.comments.setdefault(command.post, []).append(comment)
             elif command.name == "delete-post" and command.post in self.posts:
                 self.posts.remove(command.post)
+
+    def offer(self, stream: UUID) -> None:
+        """Something that is no post, as one of the newest."""
+        with self._lock:
+            self.posts.append(stream)
+
+    def withdraw(self, stream: UUID) -> None:
+        with self._lock, suppress(ValueError):
+            self.posts.remove(stream)
 
     def some_post(self, chance: random.Random) -> UUID | None:
         """Every second time a hot one."""
