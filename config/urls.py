@@ -42,7 +42,7 @@ urlpatterns = [
     path("health/ready", health.ready),
 ]
 
-handler400 = "messaging.api.errors.bad_request"
-handler403 = "messaging.api.errors.permission_denied"
-handler404 = "messaging.api.errors.not_found"
-handler500 = "messaging.api.errors.server_error"
+handler400 = "messaging.api.answers.bad_request"
+handler403 = "messaging.api.answers.permission_denied"
+handler404 = "messaging.api.answers.not_found"
+handler500 = "messaging.api.answers.server_error"

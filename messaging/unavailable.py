@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from messaging.api.errors import API_PREFIX, error_answer
+from messaging.api.answers import API_PREFIX, error_answer
 from messaging.transient import drop_connections, is_away
 
 RETRY_AFTER_S = 5

@@ -1,4 +1,4 @@
-"""Every error in one form: {"type", "errors": [{"code", "detail", "attr"}]}.
+"""Every error of a view in one form: {"type", "errors": [{"code", "detail", "attr"}]}.
 
 Never a 5xx for what a client sent.
 """
@@ -6,9 +6,8 @@ Never a 5xx for what a client sent.
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
+from django.http import QueryDict, UnreadablePostError
 from django.utils.log import log_response
-from django.views import defaults
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
@@ -17,8 +16,6 @@ from rest_framework.utils.serializer_helpers import ReturnDict
 from messaging.api.parsers import TooLarge
 from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, StreamBusy
 from messaging.transient import READ_ONLY, drop_connections, is_away, reason, sqlstate
-
-API_PREFIX = "/api/"
 
 
 class Unavailable(APIException):
@@ -103,35 +100,3 @@ def refusal(refused: Refused, serializer: Any = None) -> APIException:
 def _details(refused: Refused) -> Any:
     detail = ErrorDetail(refused.detail, refused.code)
     return {refused.attr: [detail]} if refused.attr else [detail]
-
-
-def error_answer(status: int, code: str, detail: str) -> JsonResponse:
-    kind = "server_error" if status >= 500 else "client_error"
-    errors = [{"code": code, "detail": detail, "attr": None}]
-    return JsonResponse({"type": kind, "errors": errors}, status=status)
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
-        return error_answer(404, "not_found", "Not found.")
-    return defaults.page_not_found(request, exception)
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
-        return error_answer(403, "permission_denied", "You may not do this.")
-    return defaults.permission_denied(request, exception)
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
-        if isinstance(exception, RequestDataTooBig):
-            return error_answer(413, "too_large", "The body is too large.")
-        return error_answer(400, "invalid_request", "The request cannot be read.")
-    return defaults.bad_request(request, exception)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
-        return error_answer(500, "error", "The server failed. The error was logged.")
-    return defaults.server_error(request)
