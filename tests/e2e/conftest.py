@@ -23,7 +23,8 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 PASSWORD = "postlog-demo"
 PATIENCE_S = 40  # with a page: a deadline, far above what it takes on a machine that is busy
 expect.set_options(timeout=PATIENCE_S * 1000)
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 SHOTS = ROOT / "var" / "screenshots"
 MOVING = "document.getAnimations().filter(one => one.playState === 'running').length"
 
