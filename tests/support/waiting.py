@@ -5,15 +5,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+MOST_S = 0.1  # between two looks
 
 
 def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30) -> T:
-    """Return the first true value of the condition; fail with what it was when time is up."""
-    end = time.monotonic() + deadline_s
+    """Return the first true value of the condition; fail with what it was when time is up.
+
+    Looks less often the longer it takes: what is waited for needs the CPU.
+    """
+    begun = time.monotonic()
+    end = begun + deadline_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline_s} s: {what} (last: {value!r})")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + (time.monotonic() - begun) / 40, MOST_S))
