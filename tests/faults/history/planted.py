@@ -21,21 +21,22 @@ REJECT = re.compile(r"reject-record (\d+) (\d+) ([-0-9a-f]{36})")
 def offer_an_id_of_another_domain(stack: Stack, chance: random.Random) -> End:
     """Writers take it for a post: each of their commands has to be refused."""
     stream = UUID(int=chance.getrandbits(128), version=4)
-    _append(stack, stream, 10)
-    stack.board.offer(stream)
+    if "stored" in _append(stack, stream, 10):
+        stack.recorder.write(Foreign(stream, 1))
+        stack.board.offer(stream)
     return lambda: stack.board.withdraw(stream)
 
 
 @act(lasts_s=(1, 3))
 def append_an_event_that_is_too_large(stack: Stack, chance: random.Random) -> None:
     """It may not be stored: it would stop the relay for ever."""
-    _append(stack, UUID(int=chance.getrandbits(128), version=4), TOO_LONG)
+    stream = UUID(int=chance.getrandbits(128), version=4)
+    stack.recorder.write(Foreign(stream, 0))
+    _append(stack, stream, TOO_LONG)
 
 
-def _append(stack: Stack, stream: UUID, size: int) -> None:
-    said = stack.run(*OTHERS, "append", str(stream), str(size), check=False)
-    if "stored" in said.split():
-        stack.recorder.write(Foreign(stream, 1))
+def _append(stack: Stack, stream: UUID, size: int) -> list[str]:
+    return stack.run(*OTHERS, "append", str(stream), str(size), check=False).split()
 
 
 @act(lasts_s=(1, 3), weight=0)
