@@ -40,10 +40,11 @@ def remember(request: HttpRequest, changed: Position) -> None:
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     """Wait until the projections show what this person has changed; None if they do."""
     owner = _owner(request)
-    changed = ownchanges.lately(owner) if owner else []
+    changes = dict(ownchanges.lately(owner)) if owner else {}
     for projection in projections:
-        for position in not_reached(projection, changed):
-            if start := missing():
+        for position in not_reached(projection, list(changes)):
+            start = missing()
+            if start or not changes[position]:
                 return Behind(start)  # waiting would be in vain
             try:
                 wait_for(projection, position)

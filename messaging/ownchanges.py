@@ -6,18 +6,25 @@ whole: of two tabs that save at once, one is forgotten (docs/decisions/0023).
 
 import random
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.db import connections, router
-from django.db.models import F
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 
 from messaging.dbvalues import db_uuid, sql_now
 from messaging.models import OwnChange
 from messaging.tokens import Position
 
-KEPT = timedelta(minutes=2)  # longer than the read side ever lags while its workers are alive
+KEPT = timedelta(days=1)  # a read side that is dead for longer has been told of in other places
+FRESH = timedelta(seconds=10)  # what takes longer is not worth waiting for
 MOST = 100  # newest ones of a person that a page looks at
 SWEEP_EVERY = 50  # changes, on average
+
+
+class Change(NamedTuple):
+    position: Position
+    fresh: bool  # worth waiting for
 
 
 def remember(owner: str, changed: Position) -> None:
@@ -37,10 +44,12 @@ def remember(owner: str, changed: Position) -> None:
         sweep()
 
 
-def lately(owner: str) -> list[Position]:
+def lately(owner: str) -> list[Change]:
     """The newest version of each stream that its pages have to show."""
+    fresh = ExpressionWrapper(Q(at__gt=Now() - FRESH), BooleanField())
     rows = OwnChange.objects.filter(owner=owner, at__gt=Now() - KEPT).order_by(F("at").desc())
-    return [Position(*row) for row in rows.values_list("stream_id", "version")[:MOST]]
+    found = rows.values_list("stream_id", "version", fresh)[:MOST]
+    return [Change(Position(stream_id, version), new) for stream_id, version, new in found]
 
 
 def sweep() -> None:

@@ -14,6 +14,7 @@ from django.test import Client
 from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
 from messaging import browser, mediator, ownchanges
+from messaging.browser import Behind
 from messaging.message import Context
 from messaging.models import OwnChange
 from messaging.projections.registry import PROJECTIONS
@@ -42,6 +43,10 @@ def arrive() -> None:
         consume_all(projection)
 
 
+def lately(owner: str) -> list[Position]:
+    return [change.position for change in ownchanges.lately(owner)]
+
+
 def two_tabs(name: str) -> tuple[Client, Client]:
     """Of one session."""
     one, other = Client(), Client()
@@ -61,7 +66,7 @@ def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -
             for tab, post_id in zip(tabs, ids, strict=True)
         ]
         assert [answer.status_code for answer in together(*edits)] == [302, 302]
-        late = not_reached(posts, ownchanges.lately(owner))
+        late = not_reached(posts, lately(owner))
         assert {one.stream_id for one in late} == set(ids), f"round {number}"
         assert all(NOT_YET in tab.get("/").content.decode() for tab in tabs)
         arrive()
@@ -74,8 +79,8 @@ def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mod
     stream = uuid4()
     works = [partial(ownchanges.remember, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
     assert together(*works) == [None] * 6
-    assert ownchanges.lately("o") == [Position(stream, 9)]
-    assert ownchanges.lately("another") == []
+    assert lately("o") == [Position(stream, 9)]
+    assert lately("another") == []
 
 
 def test_changes_are_forgotten_when_they_are_old(
@@ -85,10 +90,10 @@ def test_changes_are_forgotten_when_they_are_old(
     for stream in streams:
         ownchanges.remember("o", Position(stream, 1))
     OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - ownchanges.KEPT)
-    assert ownchanges.lately("o") == [Position(streams[1], 1)]
+    assert lately("o") == [Position(streams[1], 1)]
     ownchanges.sweep()
     assert [row.stream_id for row in OwnChange.objects.all()] == streams[1:]
-    OwnChange.objects.update(at=F("at") - timedelta(days=1))
+    OwnChange.objects.update(at=F("at") - timedelta(days=2))
     monkeypatch.setattr(ownchanges, "SWEEP_EVERY", 1)
     ownchanges.remember("another", Position(streams[0], 1))
     assert [row.owner for row in OwnChange.objects.all()] == ["another"]
@@ -99,11 +104,11 @@ def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
     stream = uuid4()
     for version in (3, 3, 4):
         ownchanges.remember("o", Position(stream, version))
-        assert ownchanges.lately("o") == [Position(stream, version)]
+        assert lately("o") == [Position(stream, version)]
         OwnChange.objects.update(at=F("at") - ownchanges.KEPT)
-        assert ownchanges.lately("o") == []
+        assert lately("o") == []
     ownchanges.remember("o", Position(stream, 2))
-    assert ownchanges.lately("o") == [], "an answer that comes late is no new change"
+    assert lately("o") == [], "an answer that comes late is no new change"
 
 
 def test_a_page_looks_at_the_newest_changes(
@@ -116,7 +121,26 @@ def test_a_page_looks_at_the_newest_changes(
         OwnChange.objects.filter(stream_id=position.stream_id).update(
             at=F("at") - timedelta(seconds=30 * age)
         )
-    assert ownchanges.lately("o") == [newest, middle]
+    assert lately("o") == [newest, middle]
+
+
+def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
+    database: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event is a dead letter, for instance, while the workers are alive."""
+    monkeypatch.setattr(browser, "missing", list)
+    waited: list[Position] = []
+    monkeypatch.setattr(browser, "wait_for", lambda _, position: waited.append(position))
+    request = rf.get("/")
+    request.user = person("alice")
+    change = Position(uuid4(), 1)
+    browser.remember(request, change)
+    assert browser.behind(request, posts) is None
+    assert waited == [change]
+    for overdue in (ownchanges.FRESH, timedelta(hours=23)):
+        OwnChange.objects.update(at=F("at") - overdue)
+        assert browser.behind(request, posts) == Behind([])
+    assert waited == [change]
 
 
 def test_pages_wait_over_a_new_session_too(sqlite: Mode) -> None:
