@@ -4,7 +4,8 @@ import logging
 import time
 from datetime import timedelta
 
-from messaging.message import utc_now
+from django.db.models.functions import Now
+
 from messaging.projections.models import DeadLetter
 
 log = logging.getLogger("postlog.gaps")
@@ -29,7 +30,7 @@ class GapReport:
             projection=self._projection,
             generation=generation,
             code="gap",
-            parked_at__lt=utc_now() - HEALS_WITHIN,
+            parked_at__lt=Now() - HEALS_WITHIN,
         )
         found = {letter.id: letter for letter in open_gaps.only("stream_id", "version", "reason")}
         for new in found.keys() - self._reported:

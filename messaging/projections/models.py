@@ -95,7 +95,7 @@ class DeadLetter(models.Model):
     tried_by = models.CharField(
         max_length=64, blank=True, db_default="", help_text="Digest of the code that tried it last."
     )
-    parked_at = models.DateTimeField(auto_now_add=True)
+    parked_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db.models import F
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
@@ -14,7 +15,11 @@ from messaging.eventstore.models import Event, Receipt
 from messaging.liveness import Heart, alive
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat
+from messaging.overview import overview
+from messaging.projections.gaps import HEALS_WITHIN
+from messaging.projections.models import DeadLetter
 from tests.support.clock import clock_off_by
+from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.records import publish, record_of
@@ -99,6 +104,20 @@ def test_the_times_of_a_stream_never_go_back(database: Mode) -> None:
     mediator.send(EditMessage(post_id=post_id, message="2"), ALICE)
     times = Event.objects.order_by("version").values_list("recorded_at", flat=True)
     assert times[0] == times[1] == times[2] < times[3]
+
+
+@pytest.mark.parametrize("off", [-MINUTE, MINUTE])
+def test_how_long_an_event_has_waited_is_told_by_the_databases_clock(
+    database: Mode, off: int
+) -> None:
+    stream = uuid4()
+    publish(record_of(stream, 2, MessageUpdated(post_id=stream, message="overtook the first")))
+    with clock_off_by(off):
+        consume_all()
+    assert overview()["dead_letters"] == 0, "mostly the other comes at once"
+    DeadLetter.objects.update(parked_at=F("parked_at") - HEALS_WITHIN)
+    with clock_off_by(-off):
+        assert overview()["dead_letters"] == 1
 
 
 def test_what_is_restored_from_the_log_keeps_its_times(database: Mode) -> None:

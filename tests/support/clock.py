@@ -19,6 +19,7 @@ def clock_off_by(seconds: float) -> Iterator[None]:
     real = time.time
     with (
         patch("messaging.message.datetime", Wrong),
+        patch("django.utils.timezone.datetime", Wrong),
         patch("time.time", lambda: real() + seconds),
     ):
         yield
