@@ -19,7 +19,7 @@ from messaging.bus.retention import undisturbed
 from messaging.eventstore import history, outbox
 from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import Loss, LostTail, OffsetOutOfRange
+from messaging.exceptions import Loss, LostTail
 from messaging.leadership import Wait, leadership
 from messaging.transient import is_away, pause_s, reason, require_writable
 
@@ -153,8 +153,6 @@ class Relay:
 
     def _comparing(self, compare: Callable[[Bus], T]) -> T:
         try:
-            with suppress(OffsetOutOfRange):  # retention took records while it looked
-                return undisturbed(self._bus, compare)
             return undisturbed(self._bus, compare)
         except Loss:
             self._require_same_log()  # if the topic was recreated meanwhile, it says so

@@ -12,6 +12,7 @@ from django.db import connections, transaction
 
 from messaging.bus.base import Bus, Identity
 from messaging.bus.proof import Proof, proof_from, proofs_before, require_proofs
+from messaging.bus.retention import undisturbed
 from messaging.dbvalues import sql_now
 from messaging.exceptions import Loss, LostPartition
 from messaging.projections.models import Checkpoint, ProjectionState
@@ -153,7 +154,7 @@ def require_same_log(projection: str, generation: int, bus: Bus, partitions: Ite
         else:
             unproven[partition] = offset
     if proofs:
-        require_proofs(bus, proofs, f"projection {projection!r} read")
+        undisturbed(bus, lambda bus: require_proofs(bus, proofs, f"projection {projection!r} read"))
     if unproven:
         for partition, proof in proofs_before(bus, unproven).items():
             # Not over that of a consumer that has moved it meanwhile.

@@ -15,6 +15,8 @@ from messaging.eventstore import outbox
 from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss
 from messaging.message import Context
+from messaging.projections import checkpoints
+from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
@@ -73,6 +75,20 @@ def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
         stop.set()
         thread.join(60)
     assert errors == []
+    bus.close()
+
+
+@pytest.mark.parametrize("delete_after", [1, 2, 3])
+def test_records_that_vanish_while_a_consumer_compares_are_no_lost_tail(
+    postgresql: Mode, delete_after: int
+) -> None:
+    for number in range(20):
+        mediator.send(NewPost(message=f"{number}"), ALICE)
+    publish_all()
+    consume_all()
+    bus = RetentionAtWork(delete_after)
+    checkpoints.require_same_log("posts", 1, bus, range(12))
+    assert bus.asked >= 2
     bus.close()
 
 
