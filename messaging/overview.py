@@ -49,9 +49,9 @@ def _log_now() -> dict[str, Any]:
     bus = current_bus()
     try:
         bus.ensure_topic()
-        found["hazards"] = bus.hazards()
         identity = bus.identity()  # first: it says what the ends would be asked of in vain
         found["ends"], found["identity"] = bus.end_offsets(), identity
+        found["hazards"] = bus.hazards()  # last: not everybody may ask for a topic's settings
     except (BusError, Loss) as error:
         found["fault"] = f"{type(error).__name__}: {error}"
     return found
@@ -105,7 +105,7 @@ def projection_now(
 def _letters(name: str, generation: int) -> dict[str, int]:
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
-    dead = dead.exclude(code__in=WAITS_FOR_ANOTHER, parked_at__gt=utc_now() - HEALS_WITHIN)
+    dead = dead.exclude(code__in=WAITS_FOR_ANOTHER, parked_at__gt=Now() - HEALS_WITHIN)
     # Nor is what waits for newer code: no hand is needed, a deployment is under way.
     waits = dead.filter(code=WAITS_FOR_CODE).values("stream_id")
     waiting = waits.count()

@@ -21,6 +21,7 @@ from messaging.bus.hazards import HazardWatch
 from messaging.exceptions import BusError, Loss
 from messaging.message import Context
 from messaging.overview import overview
+from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Post
 from tests.integration.test_admin import signed_in
 from tests.support.consuming import consume_all
@@ -140,6 +141,20 @@ def test_a_log_that_is_away_is_asked_again_soon(
             stop.set()
             thread.join(30)
     assert not thread.is_alive(), "it stops at once, however long it would wait"
+
+
+def test_the_lag_is_known_to_who_may_not_ask_for_a_topics_settings(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: EmbeddedBus) -> list[str]:
+        raise BusError("not authorized")
+
+    monkeypatch.setattr(EmbeddedBus, "hazards", refused)
+    mediator.send(NewPost(message="waits"), ALICE)
+    publish_all()
+    found = overview()
+    assert found["lag"] == len(PROJECTIONS)
+    assert found["log_fault"] == "BusError: not authorized"
 
 
 def test_a_check_says_when_the_log_cannot_be_asked(sqlite: Mode) -> None:
