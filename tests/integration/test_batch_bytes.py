@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
@@ -17,7 +18,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox
+from messaging.eventstore import outbox, scan
 from messaging.eventstore.scan import Stored
 from messaging.message import Context, Envelope, utc_now
 from messaging.projections import storefill
@@ -106,6 +107,23 @@ def test_small_records_come_by_their_count(any_bus: Mode) -> None:
     assert max(map(len, bus.read(partition, 0, 3_000))) > 1_000
 
 
+def test_a_subscription_gives_small_records_by_their_count(any_bus: Mode) -> None:
+    publish(*(Message("one key", b"x") for _ in range(3_000)))
+    subscription = current_bus().subscribe("small")
+
+    def largest() -> int:
+        polled = subscription.poll(timeout_s=0.5, max_records=1_000)
+        if polled.changed:
+            for partition in polled.assignment:
+                subscription.seek(partition, 0)
+        return max(map(len, polled.records.values()), default=0)
+
+    try:
+        wait_until(lambda: largest() > 100, "more than it asks for before it knows their size")
+    finally:
+        subscription.close()
+
+
 def test_a_large_poll_is_applied_in_several_transactions(database: Mode) -> None:
     ids = [uuid4() for _ in range(300)]
     publish(*(record_of(i, 1, PostCreated(post_id=i, author="alice", message=TEXT)) for i in ids))
@@ -134,13 +152,13 @@ def test_a_partition_that_halts_early_in_a_large_poll_stays_there(database: Mode
     assert Checkpoint.objects.get(projection="posts", partition=5).offset == 1
 
 
-def stored(stream_id: UUID, version: int) -> Stored:
+def stored(stream_id: UUID, version: int, size: int = 100_000) -> Stored:
     envelope = Envelope(
         event_id=uuid4(), stream_id=stream_id, stream_type="post", version=version, type="x",
         recorded_at=utc_now(), actor="a", command_id=uuid4(), correlation_id=uuid4(),
         causation_id=None, traceparent="",
     )  # fmt: skip
-    return Stored(envelope, "x" * 100_000)
+    return Stored(envelope, "x" * size)
 
 
 def test_a_rebuild_from_the_store_takes_so_many_bytes_and_whole_streams() -> None:
@@ -155,6 +173,38 @@ def test_a_very_large_stream_is_cut() -> None:
     stream = uuid4()
     chunks = list(storefill.chunks(stored(stream, v) for v in range(1, 500)))
     assert max(len(chunk) for chunk in chunks) * 100_000 <= 2 * BATCH_BYTES + 100_000
+
+
+def test_a_rebuild_from_the_store_takes_so_many_events_and_whole_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(storefill, "CHUNK", 10)
+    monkeypatch.setattr(storefill, "LARGEST_CHUNK", 40)
+    events = [stored(stream, v, 1) for stream in (uuid4() for _ in range(20)) for v in range(1, 5)]
+    assert {len(chunk) for chunk in storefill.chunks(iter(events))} == {12, 8}
+    long = [stored(uuid4(), 1, 1), *(stored(events[0].envelope.stream_id, v, 1) for v in range(90))]
+    assert [len(chunk) for chunk in storefill.chunks(iter(long))] == [40, 40, 11]
+
+
+class Rows:
+    """A cursor that is asked for rows."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.asked: list[int] = []
+        self._sizes = list(sizes)
+
+    def fetchmany(self, count: int) -> list[list[object]]:
+        self.asked.append(count)
+        if not self._sizes:
+            return []
+        now, text = utc_now(), "x" * self._sizes.pop(0)
+        return [[uuid4(), 1, uuid4(), "x", text, now, "a", uuid4(), uuid4(), None, ""]]
+
+
+def test_a_scan_asks_for_few_events_until_it_knows_their_size() -> None:
+    rows = Rows(10, BATCH_BYTES // 4)
+    assert len(list(scan._rows("post", rows))) == 2
+    assert rows.asked == [100, scan.READ, 4]
 
 
 def test_a_count_follows_the_size_of_what_came_last() -> None:
