@@ -27,8 +27,9 @@ SHORT = {
 AFTERWARDS_S = 500  # starting, healing and checking
 
 
-def history(kind: str, seconds: int, seed: int, *acts: str, printed: bool = False) -> None:
-    """In a process of its own, which takes all that it started with it when it ends."""
+def history(kind: str, seconds: int, seed: int, *acts: str, printed: bool = False) -> str:
+    """In a process of its own, which takes all that it started with it when it ends. Returns
+    what it said."""
     program = [sys.executable, "-m", "tests.faults.history.run", kind, str(seconds), str(seed)]
     program += [",".join(acts)] if acts else []
     out = None if printed else subprocess.PIPE
@@ -37,7 +38,9 @@ def history(kind: str, seconds: int, seed: int, *acts: str, printed: bool = Fals
             output, _ = running.communicate(timeout=seconds + AFTERWARDS_S)
         finally:
             running.terminate()
-    assert running.returncode == 0, (output or b"").decode(errors="replace")[-8_000:]
+    said = (output or b"").decode(errors="replace")
+    assert running.returncode == 0, said[-8_000:]
+    return said
 
 
 @pytest.mark.timeout(600)
@@ -55,3 +58,21 @@ def test_no_promise_is_broken_in_ten_minutes_of_faults(
     seed = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10_000))
     with capfd.disabled():
         history(kind, 600, seed, printed=True)
+
+
+# On the stack where they are possible, or where it costs least.
+DIRECTED = {
+    "freeze web in a transaction": "postgresql",
+    "freeze a consumer in a transaction": "postgresql",
+    "freeze a builder in its clean up": "postgresql",
+    "put the log back": "postgresql",
+    "rebuild in quiet then stop a consumer": "sqlite",
+    "forge a record": "sqlite",
+}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("act", DIRECTED)
+def test_each_act_that_aims_at_a_moment_meets_it(act: str) -> None:
+    assert "MISSED" not in history(DIRECTED[act], 20, SEED, act)

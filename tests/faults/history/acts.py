@@ -218,7 +218,7 @@ def rebuild_in_quiet_then_stop_a_consumer(stack: Stack, chance: random.Random) -
     """Nothing is written from before the rebuild until after the rebalance that follows it."""
     for part in stack.of("consumer"):
         part.start()
-    with suppress(AssertionError), stack.quiet():
+    with stack.aiming(), stack.quiet():
         if _ask_for_rebuilds(stack):
             wait_until(lambda: not stack.rebuilds_under_way(), "they are rebuilt", 60)
             stack.of("consumer")[-1].stop()

@@ -105,7 +105,7 @@ class Run:
             time.sleep(entry.lasts_s)
             if end is not None:
                 end()
-                self._note(f"{time.monotonic() - begun:6.1f} s  ended: {entry.act}")
+            self._note(f"{time.monotonic() - begun:6.1f} s  ended: {entry.act}")
         time.sleep(max(LEAST_AFTERWARDS_S, seconds - (time.monotonic() - begun)))
 
     def _settle(self) -> None:
@@ -135,6 +135,8 @@ class Run:
         self.violations = checker.check(found)
         self.report = checker.report(found, self.violations)
         self.say(self.report)
+        for moment in self.stack.missed:
+            self.say(f"MISSED {moment}")
 
     def _supervise(self) -> None:
         while not self._healed.wait(0.3):

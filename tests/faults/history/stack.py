@@ -127,6 +127,7 @@ class Stack:
         self.trees: list[Path] = []
         self.control_records = 0  # at most so many offsets of a partition hold no record
         self.may_end: set[str] = set()  # roles whose processes may end by themselves for now
+        self.missed: list[str] = []  # moments that acts aimed at and that did not come
 
     # --- to be said by each kind
 
@@ -253,6 +254,16 @@ class Stack:
             f"SELECT count(*) FROM projections_rebuild WHERE state NOT IN {ended}"
         )
         return int(rows[0][0])
+
+    @contextmanager
+    def aiming(self) -> Iterator[None]:
+        """Around what waits for its moment: under other acts that may not come, and the rest is
+        left out."""
+        try:
+            yield
+        except AssertionError as error:
+            self.missed.append(str(error))
+            self.recorder.note(f"missed: {error}")
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
