@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections
+from django.db.models import F
 
 from messaging.bus.base import Message, partition_of
 from messaging.contracts.posts import (
@@ -15,6 +16,7 @@ from messaging.contracts.posts import (
     PostLiked,
 )
 from messaging.exceptions import CodeAtFault
+from messaging.projections import gaps
 from messaging.projections.models import DeadLetter
 from queries_app.models import Post
 from tests.support.consuming import consume_all
@@ -173,3 +175,21 @@ def of_one_partition() -> tuple[UUID, UUID]:
     first = uuid4()
     partition = partition_of(str(first), 12)
     return first, next(o for o in iter(uuid4, None) if partition_of(str(o), 12) == partition)
+
+
+def test_a_gap_that_does_not_heal_is_reported_once(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gaps, "LOOK_EVERY_S", 0)
+    early = uuid4()
+    publish(edited(early, 2))
+    consume_all()
+    report = gaps.GapReport("posts")
+    report.report(1)
+    assert caplog.messages == [], "mostly the other comes at once"
+    DeadLetter.objects.update(parked_at=F("parked_at") - gaps.HEALS_WITHIN)
+    for _ in range(2):
+        report.report(1)
+    (told,) = caplog.messages
+    assert f"version 2 of {early} waits" in told
+    assert f"manage.py republish {early}" in told
