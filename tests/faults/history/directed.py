@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 
 from tests.faults.history.acts import _ask_for_rebuilds, _postgres, act, start_again
-from tests.faults.history.client import Away, Client
+from tests.faults.history.client import PATIENCE_S, Away, Client
 from tests.faults.history.facts import Probe
 from tests.faults.history.stack import End, Part, PostgresStack, Stack, signal_all
 from tests.services import Server
@@ -58,7 +58,7 @@ def freeze_web_in_a_transaction(stack: Stack, chance: random.Random) -> End:
         )
         signal_all(frozen.pids(), signal.SIGSTOP)
     client = Client("probe", [healthy.port])
-    for _ in range(5):
+    for _ in range(int(PATIENCE_S) + 10):  # until writers have left the frozen one for the other
         probe(stack, "the health of the server that is not frozen", lambda: is_alive(client), 20)
         time.sleep(1)
     client.close()
@@ -161,20 +161,40 @@ def freeze_a_builder_in_its_clean_up(stack: Stack, chance: random.Random) -> Non
     )
     with stack.aiming():
         wait_until(lambda: count(stack) >= 40, "there are some posts", 30)
+    slow = found.proxies["postgresql of consumer"]
     with stack.aiming(), stack.quiet():
-        with locked_rows(found, "read", sql):
-            _ask_for_rebuilds(stack, "posts")
-            deleting = wait_until(
-                lambda: waiting(found, "DELETE FROM queries_app_post"), "it is deleted", 60
-            )
-            pids = [pid for name in deleting for pid in stack.parts[name].pids()]
-            signal_all(pids, signal.SIGSTOP)
         try:
+            with locked_rows(found, "read", sql):
+                _ask_for_rebuilds(stack, "posts")
+                (builder,) = wait_until(
+                    lambda: waiting(found, "DELETE FROM queries_app_post"), "it is deleted", 60
+                )
+                slow.slow(0.2)
+            frozen = stack.parts[builder]
+            wait_until(lambda: froze_between_chunks(found, frozen), "it is between two chunks", 30)
+            slow.heal()
             wait_until(lambda: not stack.rebuilds_under_way(), "another one cleans up", 60)
             _ask_for_rebuilds(stack, "posts")
             wait_until(lambda: not stack.rebuilds_under_way(), "another generation is live", 60)
         finally:
-            signal_all(pids, signal.SIGCONT)
+            slow.heal()
+            for part in stack.of("consumer"):
+                signal_all(part.pids(), signal.SIGCONT)
+
+
+def froze_between_chunks(stack: PostgresStack, part: Part) -> bool:
+    """Freeze it, and let it go on if that was inside a transaction or after its clean-up."""
+    signal_all(part.pids(), signal.SIGSTOP)
+    time.sleep(0.5)  # what it had sent arrives
+    sessions = stack.execute(
+        "SELECT state FROM pg_stat_activity WHERE datname = 'read' AND usename = 'app' "
+        f"AND application_name = '{part.name}'"
+    )
+    if stack.rebuilds_under_way() and {state for (state,) in sessions} <= {"idle"}:
+        return True
+    signal_all(part.pids(), signal.SIGCONT)
+    time.sleep(0.1)
+    return False
 
 
 def count(stack: Stack) -> int:
