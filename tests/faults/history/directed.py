@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 
 from tests.faults.history.acts import _ask_for_rebuilds, _postgres, act, start_again
-from tests.faults.history.client import PATIENCE_S, Away, Client
+from tests.faults.history.client import Away, Client
 from tests.faults.history.facts import Probe
-from tests.faults.history.stack import End, Part, PostgresStack, Stack, signal_all
+from tests.faults.history.stack import STAFF, End, Part, PostgresStack, Stack, signal_all
 from tests.services import Server
 from tests.support.waiting import wait_until
 
@@ -48,21 +48,34 @@ def probe(stack: Stack, what: str, done: Callable[[], bool], most_s: float) -> N
 
 @act("postgresql", lasts_s=(1, 2))
 def freeze_web_in_a_transaction(stack: Stack, chance: random.Random) -> End:
-    """One server holds the rows of hot posts; the other has to go on answering."""
+    """One server holds the row of a hot post; the other has to go on answering, also about it."""
     found = _postgres(stack)
     frozen, healthy = chance.sample(stack.of("web"), 2)
-    hot = "SELECT 1 FROM eventstore_stream ORDER BY version DESC LIMIT 3 FOR UPDATE"
-    with locked_rows(found, "write", hot), stack.aiming():
+    hot = "SELECT stream_id FROM eventstore_stream ORDER BY version DESC LIMIT 1"
+    [(post,)] = stack.write.rows(hot)
+    with (
+        locked_rows(found, "write", f"{hot} FOR UPDATE"),
+        stack.aiming(),
+    ):
         wait_until(
             lambda: frozen.name in waiting(found, "postlog_load"), "its command waits for a row", 20
         )
         signal_all(frozen.pids(), signal.SIGSTOP)
-    client = Client("probe", [healthy.port])
-    for _ in range(int(PATIENCE_S) + 10):  # until writers have left the frozen one for the other
+    client = Client("probe", [healthy.port], stack.tokens[STAFF])
+    for _ in range(5):
         probe(stack, "the health of the server that is not frozen", lambda: is_alive(client), 20)
         time.sleep(1)
+    # An edit by somebody else is refused, once the post could be loaded.
+    edit = {"post_id": str(post), "message": "not by its author"}
+    probe(stack, "a command on what a frozen server holds", lambda: is_refused(client, edit), 25)
     client.close()
     return lambda: signal_all(frozen.pids(), signal.SIGCONT)
+
+
+def is_refused(client: Client, edit: dict[str, str]) -> bool:
+    with suppress(Away):
+        return client.send("edit-message", edit).code == "not_author"
+    return False
 
 
 def is_alive(client: Client) -> bool:
