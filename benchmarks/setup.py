@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def servers() -> Iterator[None]:
     """Start both, migrate, and set Django up in this process. Children inherit it."""
     postgres = PostgresServer(temporary_folder("bench-postgresql"), fsync=True)
-    kafka = KafkaServer(temporary_folder("bench-kafka"))
+    kafka = KafkaServer(temporary_folder("bench-kafka"), long_lived=True)
     try:
         postgres.start()
         kafka.start()

@@ -278,9 +278,10 @@ log.cleaner.enable=false
 num.recovery.threads.per.data.dir=2
 """
 
-    def __init__(self, folder: Path, node: int = 1) -> None:
+    def __init__(self, folder: Path, node: int = 1, *, long_lived: bool = False) -> None:
         super().__init__(folder)
         self.node = node
+        self.long_lived = long_lived
         self.controller_port = free_port()
         # Where clients are sent: a proxy's, where one stands before.
         self.advertised_port = self.port
@@ -330,7 +331,9 @@ num.recovery.threads.per.data.dir=2
         start = self.start_options
         if start is None:
             start = [f"-XX:AOTCache={kafka_classes()}"]
-        return java(main_class, *start, *options)
+        # Half as much again of CPU goes into optimizing what a test's broker runs for minutes only.
+        jit = [] if self.long_lived else ["-XX:TieredStopAtLevel=1"]
+        return java(main_class, *start, *jit, *options)
 
     def answers(self) -> bool:
         """Whether the broker, and not only its port, is there."""
@@ -421,7 +424,7 @@ def kafka_classes() -> Path:
 
 def _record_classes(done: Path) -> None:
     classes = done.parent / "kafka.aot"
-    server = KafkaServer(temporary_folder("kafka-classes"))
+    server = KafkaServer(temporary_folder("kafka-classes"), long_lived=True)
     server.start_options = []
     server.folder.mkdir(exist_ok=True)
     server.prepare()

@@ -25,7 +25,7 @@ def main(folder: Path = FOLDER, env_file: Path = ENV_FILE) -> int:
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     postgres = PostgresServer(folder / "postgresql", fsync=True)
-    kafka = KafkaServer(folder / "kafka")
+    kafka = KafkaServer(folder / "kafka", long_lived=True)
     try:
         print("Starting PostgreSQL and Apache Kafka ...", flush=True)  # noqa: T201
         postgres.start()
