@@ -112,6 +112,18 @@ def database(
         yield mode
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def unchanged(
+    request: pytest.FixtureRequest,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mode]:
+    """Of either kind, for all tests of a module in which everything is refused."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    with django_db_blocker.unblock(), fresh_mode(request.param, "embedded", folder) as mode:
+        yield mode
+
+
 @pytest.fixture
 def sqlite(django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
     with django_db_blocker.unblock(), fresh_mode("sqlite", "embedded", tmp_path) as mode:

@@ -128,7 +128,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_refused_and_nothing_is_stored(database: Mode, bad: Bad) -> None:
+def test_bad_input_is_refused_and_nothing_is_stored(unchanged: Mode, bad: Bad) -> None:
     alice, path = Api("alice"), f"{COMMANDS}/new-post/"
     answer = alice.post(path, bad.body, bad.content_type)
     page = alice.post(path, bad.body, bad.content_type, accept=HTML)

@@ -163,7 +163,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("path", "code", "attr"), BAD.values(), ids=BAD.keys())
-def test_bad_parameters_are_refused(database: Mode, path: str, code: str, attr: str | None) -> None:
+def test_bad_parameters_are_refused(
+    unchanged: Mode, path: str, code: str, attr: str | None
+) -> None:
     answer = Api().client.get(f"{QUERIES}/{path}")
     page = Api().client.get(f"{QUERIES}/{path}", headers={"Accept": HTML})
     assert (answer.status_code, errors(answer)[0]) == (400, (code, attr))

@@ -62,7 +62,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("authorization", WRONG.values(), ids=WRONG.keys())
-def test_wrong_credentials_are_401_and_open_no_dialog(database: Mode, authorization: str) -> None:
+def test_wrong_credentials_are_401_and_open_no_dialog(unchanged: Mode, authorization: str) -> None:
     person("alice")
     api = Api()
     api.headers["Authorization"] = authorization
@@ -85,7 +85,7 @@ def test_a_token_with_a_known_beginning_is_401(database: Mode) -> None:
 
 
 @pytest.mark.parametrize("key", ["x", "0" * 32, "0" * 5_000, '"00000000\\000"', "\xe9" * 32])
-def test_a_session_that_is_none_is_401(database: Mode, key: str) -> None:
+def test_a_session_that_is_none_is_401(unchanged: Mode, key: str) -> None:
     for accept in ("application/json", HTML):
         api = Api()
         api.client.cookies = SimpleCookie()

@@ -294,7 +294,7 @@ def test_a_button_needs_a_post_with_the_csrf_token(database: Mode) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "users", "posts\0", "x" * 5_000, "<script>"])
-def test_a_projection_that_does_not_exist_is_refused(database: Mode, name: str) -> None:
+def test_a_projection_that_does_not_exist_is_refused(unchanged: Mode, name: str) -> None:
     answer = root().post(url(Rebuild, "log"), {"projection": name}, follow=True)
     assert answer.status_code == 200
     assert "There is no such projection" in answer.content.decode()
