@@ -62,6 +62,7 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
     """Why the store cannot be completed from this log; nothing if it can."""
     for stream_id in copy.streams():
         logged = copy.of(stream_id)
+        row = Stream.objects.filter(pk=stream_id).first()  # first: an append moves both
         stream_type, stored = _stored(stream_id)
         for version, found in sorted(logged.items()):
             event_id, digest = stored.get(version, (found[0].event_id, found[0].digest))
@@ -84,10 +85,32 @@ def conflicts(copy: LogCopy) -> Iterator[str]:
                     f"stream {stream_id}: version {version}, event {event_id}, reads otherwise in "
                     f"the store than at {found[0].place}: one of them was changed afterwards"
                 )
-        last = max(logged)
-        if missing := [v for v in range(1, last) if v not in logged and v not in stored]:
-            yield f"stream {stream_id}: version {missing[0]} is neither in the store nor in the log"
+        known = 0 if row is None else row.version
+        yield from _gaps(stream_id, known, logged, stored)
         yield from _of_another_type(stream_id, stream_type, logged)
+
+
+def _gaps(
+    stream_id: UUID,
+    known: int,
+    logged: Mapping[int, Sequence[Logged]],
+    stored: Mapping[int, tuple[UUID, bytes]],
+) -> Iterator[str]:
+    """Versions that nobody has, and those that the log has and the store has lost although its
+    stream is at version `known`. Those are not appended: republished, they would come behind
+    later ones, and a store that has lost single rows may have lost more."""
+    last = max(known, *logged)
+    if missing := [v for v in range(1, last + 1) if v not in logged and v not in stored]:
+        yield f"stream {stream_id}: version {missing[0]} is neither in the store nor in the log"
+    for version in sorted(logged.keys() - stored.keys()):
+        if version <= known:
+            one = logged[version][0]
+            yield (
+                f"stream {stream_id}: it is at version {known} in the store, and version "
+                f"{version}, event {one.event_id} at {one.place}, is missing there. The database "
+                "is damaged, or its tables were copied at different moments: put back a whole "
+                "copy, or an empty database, and run this again"
+            )
 
 
 def _of_another_type(

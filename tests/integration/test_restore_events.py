@@ -1,5 +1,6 @@
 """An empty or lagging store is completed from the log; what differs is refused and named."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,10 @@ def work(mode: Mode, folder: Path) -> Path:
 def wipe_store() -> None:
     """As if the database was new. The embedded log lives in it too, and stays here."""
     models = (Event, Outbox, Stream, Receipt, Snapshot, LogIdentity, get_user_model())
-    tables = [model._meta.db_table for model in models]
+    without_triggers(*[f"DELETE FROM {model._meta.db_table}" for model in models])
+
+
+def without_triggers(*statements: str) -> None:
     with connections["default"].cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET session_replication_role = replica")
@@ -90,8 +94,8 @@ def wipe_store() -> None:
             cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'events_refuse_delete'")
             trigger = cursor.fetchone()[0]
             cursor.execute("DROP TRIGGER events_refuse_delete")
-        for table in tables:
-            cursor.execute(f"DELETE FROM {table}")
+        for statement in statements:
+            cursor.execute(statement)
         cursor.execute(
             "RESET session_replication_role" if connection.vendor == "postgresql" else trigger
         )
@@ -274,6 +278,32 @@ def test_a_version_that_nobody_has_is_refused_and_named(database: Mode) -> None:
     assert f"stream {post_id}: version 2 is neither in the store nor in the log" in refused(
         database
     )
+
+
+@pytest.mark.parametrize("lost", [(4, 5), (2,), (1, 2, 3, 4, 5)])
+def test_rows_that_the_store_has_lost_below_its_version_are_refused_and_named(
+    database: Mode, lost: tuple[int, ...]
+) -> None:
+    post_id = mediator.send(NewPost(message="1"), ALICE).stream_id
+    for number in range(2, 6):
+        mediator.send(EditMessage(post_id=post_id, message=f"{number}"), ALICE)
+    publish_all()
+    earlier = acknowledged()
+    versions = ", ".join(map(str, lost))
+    without_triggers(f"DELETE FROM eventstore_event WHERE version IN ({versions})")
+    message = refused(database)
+    found = re.findall(r"it is at version 5 in the store, and version (\d)", message)
+    assert found == [str(version) for version in lost]
+    assert acknowledged() == earlier, "a relay that starts still sees it"
+
+
+def test_a_version_that_the_store_alone_had_and_lost_is_refused_and_named(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="1"), ALICE).stream_id
+    publish_all()
+    mediator.send(EditMessage(post_id=post_id, message="2"), ALICE)
+    without_triggers("DELETE FROM eventstore_event WHERE version = 2")
+    message = f"stream {post_id}: version 2 is neither in the store nor in the log"
+    assert message in refused(database)
 
 
 def test_what_is_no_event_is_passed_over_only_on_demand(database: Mode) -> None:
