@@ -10,6 +10,7 @@ from messaging import codec
 from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.proof import Proof, require_proofs
 from messaging.bus.rejected import without
+from messaging.bus.retention import undisturbed
 from messaging.dbvalues import db_uuid
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
@@ -64,7 +65,7 @@ def note_compared(bus: Bus, last: Mapping[int, tuple[int, UUID]]) -> None:
     Nothing is noted if the log has lost its tail, so that the relay says so.
     """
     with suppress(LostTail):
-        require_acknowledged(bus)
+        undisturbed(bus, require_acknowledged)
         outbox.acknowledge({p: (offset, str(event_id)) for p, (offset, event_id) in last.items()})
 
 

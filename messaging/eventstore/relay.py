@@ -188,8 +188,16 @@ class Relay:
     def _report(self, ranges: Mapping[int, tuple[int, int]]) -> None:
         """Only report: consumers halt the partitions where a foreign record contradicts what they
         know. It stops the next start, when the store may be the one that is wrong."""
-        for contradiction in history.contradictions(self._bus, ranges, self._go_on):
-            log.error("relay: %s", contradiction)
+        if not any(start < end for start, end in ranges.values()):
+            return
+
+        def report(bus: Bus) -> None:
+            firsts = bus.begin_offsets()  # what retention has deleted is no contradiction
+            left = {p: (max(start, firsts[p]), end) for p, (start, end) in ranges.items()}
+            for contradiction in history.contradictions(bus, left, self._go_on):
+                log.error("relay: %s", contradiction)
+
+        self._comparing(report)
 
     def _require_same_log(self) -> None:
         history.require_same_log(self._bus.identity())

@@ -156,7 +156,8 @@ def require_same_log(projection: str, generation: int, bus: Bus, partitions: Ite
     if proofs:
         undisturbed(bus, lambda bus: require_proofs(bus, proofs, f"projection {projection!r} read"))
     if unproven:
-        for partition, proof in proofs_before(bus, unproven).items():
+        found = undisturbed(bus, lambda bus: proofs_before(bus, unproven))
+        for partition, proof in found.items():
             # Not over that of a consumer that has moved it meanwhile.
             rows.filter(partition=partition, proof="").update(proof=proof)
 

@@ -1,6 +1,8 @@
-"""A relay that starts while records are being deleted begins at the log's new beginning."""
+"""Records that retention deletes while somebody looks at the log are no contradiction."""
 
+from collections.abc import Callable
 from threading import Event, Thread
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -9,19 +11,25 @@ from kafka import KafkaAdminClient, TopicPartition
 from commands_app.commands import NewPost
 from messaging import conf, mediator
 from messaging.bus import current_bus
+from messaging.bus.base import Message, Place, partition_of
 from messaging.bus.kafka import KafkaBus
 from messaging.bus.retention import undisturbed
-from messaging.eventstore import outbox
+from messaging.eventstore import history, outbox
+from messaging.eventstore.models import Acknowledged
 from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss
 from messaging.message import Context
 from messaging.projections import checkpoints
+from messaging.projections.models import Checkpoint
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.relaying import publish_all
+from tests.support.records import publish
+from tests.support.relaying import a_relay, publish_all
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
+POST = uuid4()
+PARTITION = partition_of(str(POST), 12)
 
 
 class RetentionAtWork(KafkaBus):
@@ -75,6 +83,56 @@ def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
         stop.set()
         thread.join(60)
     assert errors == []
+    bus.close()
+
+
+def looks(relay: Relay) -> None:
+    relay._look(lambda: True)
+
+
+def looks_between(relay: Relay) -> None:
+    end = relay._bus.end_offsets()[PARTITION]
+    relay._look_between([Place(PARTITION, end)])
+
+
+@pytest.mark.parametrize("look", [looks, looks_between])
+@pytest.mark.parametrize("delete_after", [1, 2, 3, 4, 5])
+def test_foreign_records_that_vanish_before_a_relay_looks_at_them_do_not_stop_it(
+    postgresql: Mode, look: Callable[[Relay], None], delete_after: int
+) -> None:
+    mediator.send(NewPost(post_id=POST, message="first"), ALICE)
+    publish_all()
+    with a_relay() as relay:
+        publish(*[Message(str(POST), b"rubbish")] * 3)
+        relay._bus = RetentionAtWork(delete_after)
+        look(relay)
+        relay._bus.close()
+
+
+def test_records_that_vanish_while_a_restored_store_is_noted_do_not_fail_it(
+    postgresql: Mode,
+) -> None:
+    mediator.send(NewPost(post_id=POST, message="first"), ALICE)
+    publish_all()
+    row = Acknowledged.objects.get()
+    bus = RetentionAtWork(3)  # which is right before the records are read
+    history.note_compared(bus, {row.partition: (row.offset + 1, row.event_id)})
+    assert bus.asked > 3
+    assert Acknowledged.objects.get().offset == row.offset + 1
+    bus.close()
+
+
+@pytest.mark.parametrize("delete_after", [1, 2, 3])
+def test_records_that_vanish_while_a_checkpoint_gets_its_proof_are_no_loss(
+    postgresql: Mode, delete_after: int
+) -> None:
+    mediator.send(NewPost(post_id=POST, message="first"), ALICE)
+    publish_all()
+    consume_all()
+    Checkpoint.objects.update(proof="")  # as an earlier release has left it
+    bus = RetentionAtWork(delete_after)
+    checkpoints.require_same_log("posts", 1, bus, range(12))
+    assert bus.asked >= 2
     bus.close()
 
 
