@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import Event as Flag
-from threading import Thread
+from threading import RLock, Thread
 from typing import IO, Any
 
 from django.db import connections
@@ -73,17 +73,18 @@ def kept(held: Callable[[], bool]) -> Iterator[None]:
     """Keep a lock while this thread waits for one statement that may run for longer than the
     lock's session lives unheard. A second thread asks meanwhile; this one must not.
 
-    A process that is frozen loses the lock as ever. So does one that cannot ask: whoever asks
-    `held` next, behind the statement, learns it.
+    A process that is frozen loses the lock as ever. One whose lock's connection was cut takes
+    it again, as any holder does, unless another process was faster: whoever asks `held` next,
+    behind the statement, learns it.
     """
     ended = Flag()
 
     def ask() -> None:
-        try:
-            while not ended.wait(BEAT_EVERY_S) and held():
-                pass
-        except PostlogError as error:
-            log.debug("asking for a lock: %s", error)  # whoever asks next reports it
+        while not ended.wait(BEAT_EVERY_S):
+            try:
+                held()
+            except PostlogError as error:
+                log.debug("asking for a lock: %s", error)  # whoever asks next reports it
 
     thread = Thread(target=ask, name="lock", daemon=True)
     thread.start()
@@ -91,7 +92,8 @@ def kept(held: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        # A question that hangs for longer gets an answer that is too old to be trusted.
+        thread.join(TRUSTED_FOR_S)
 
 
 def leadership(work: str, database: str) -> Leadership:
@@ -120,8 +122,13 @@ class PostgresLeadership(Leadership):
         self._key: int | None = None
         self._connection: Any = None
         self._last_beat = 0.0
+        self._asking = RLock()  # a question of `kept` can outlast the statement
 
     def held(self) -> bool:
+        with self._asking:
+            return self._held()
+
+    def _held(self) -> bool:
         age = time.monotonic() - self._last_beat
         if self._connection is not None and age < BEAT_EVERY_S:
             return True
@@ -132,9 +139,10 @@ class PostgresLeadership(Leadership):
         return self._take()
 
     def release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._asking:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _beat(self) -> bool:
         """False: the session has ended, and the lock with it."""

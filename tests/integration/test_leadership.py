@@ -1,11 +1,11 @@
 """Locks: "another process has it" and "nobody can be asked" are two things, and both are said."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
 from threading import Thread, current_thread
-from threading import enumerate as enumerate_threads
 from typing import Any
 
 import psycopg2
@@ -186,26 +186,68 @@ def test_what_django_alone_understands_is_not_handed_to_the_lock(postgresql: Mod
         pass
 
 
-def test_a_lock_that_is_lost_during_a_long_statement_is_left_to_whoever_asks_next(
+def test_a_lock_that_is_lost_during_a_long_statement_is_asked_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "BEAT_EVERY_S", 0.01)
     asked: list[str] = []
 
-    def lost() -> bool:
-        asked.append("lost")
-        return False
+    def held() -> bool:
+        asked.append("")
+        if len(asked) == 1:
+            raise Unreachable("the connection is cut")
+        return len(asked) > 2
 
-    def away() -> bool:
-        asked.append("away")
-        raise Unreachable("the server is away")
+    with kept(held):
+        wait_until(lambda: len(asked) >= 4, "after an error, and after a no")
 
-    for held in (lost, away):
-        before = set(enumerate_threads())
-        with kept(held):
-            wait_until(lambda: held.__name__ in asked, "the second thread asks")  # noqa: B023
-            wait_until(lambda: set(enumerate_threads()) <= before, "it ends")  # noqa: B023
-    assert asked == ["lost", "away"]
+
+def test_a_question_for_a_lock_that_hangs_does_not_hold_up_who_waits_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "TRUSTED_FOR_S", 0.1)
+    asked, server_answers = Flag(), Flag()
+    answers: list[bool] = []
+
+    def held() -> bool:
+        asked.set()
+        answers.append(server_answers.wait(10))
+        return True
+
+    with kept(held):
+        assert asked.wait(30)
+    assert answers == []
+    server_answers.set()
+    wait_until(lambda: answers == [True], "it ends")
+
+
+def test_who_asks_while_another_thread_asks_waits_for_its_answer(postgresql: Mode) -> None:
+    errors: list[Unreachable] = []
+
+    def ask() -> None:
+        try:
+            lock.held()
+        except Unreachable as error:
+            errors.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        no_retries = {"sslmode": "disable", "gssencmode": "disable"}
+        with locks_in(HOST="127.0.0.1", PORT=port, OPTIONS=no_retries):
+            lock = leadership("relay", "default")
+        threads = [Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        first, _ = server.accept()
+        server.settimeout(1)
+        with pytest.raises(TimeoutError):
+            server.accept()
+        first.close()
+        server.accept()[0].close()
+        for thread in threads:
+            thread.join(30)
+    assert len(errors) == 2
 
 
 def test_a_lock_is_asked_for_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
