@@ -93,6 +93,8 @@ class Relay:
         self._bus.ensure_topic()
         self._require_same_log()
         self._go_on = lambda: _require_going_on(stop, while_held)
+        # It may take minutes, as after a restore, in which nobody publishes.
+        log.info("relay: leading; comparing the log with the store before it publishes")
         compare = partial(history.require_same_history, go_on=self._go_on)
         self._compared = self._comparing(compare)
         log.info("relay: at work")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Event as Flag
 from threading import Thread, current_thread
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -16,15 +17,17 @@ from django.test import override_settings
 from config.env import database_of
 from messaging import leadership as module
 from messaging.bus import current_bus
+from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
 from messaging.eventstore.relay import Relay
-from messaging.exceptions import Unreachable
+from messaging.exceptions import Loss, Unreachable
 from messaging.leadership import Leadership, kept, leadership
 from messaging.projections import rebuilds
 from messaging.projections.rebuilder import Rebuilder, builders_lock
 from tests.services import free_port
 from tests.support.modes import Mode, new_postgresql, switched
 from tests.support.modes import postgresql as on_the_server
+from tests.support.records import publish, record_of
 from tests.support.waiting import wait_until
 
 
@@ -130,6 +133,16 @@ def test_a_relay_that_stands_by_says_for_which_lock_and_for_how_long(
         wait_until(lambda: "relay: standing by for 1 s" in told.text, "and for how long")
         lock.release()
         wait_until(lambda: "relay: at work" in told.text, "it takes over")
+
+
+def test_a_relay_that_leads_says_so_before_it_compares(
+    database: Mode, told: pytest.LogCaptureFixture
+) -> None:
+    post_id = uuid4()
+    publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="a", message="foreign")))
+    with pytest.raises(Loss, match="The store is behind the topic"):
+        Relay(current_bus()).run(Flag())
+    assert "relay: leading; comparing the log with the store" in told.text
 
 
 def test_a_rebuild_that_waits_says_for_which_lock(
