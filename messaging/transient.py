@@ -18,7 +18,8 @@ AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
 # Connection exceptions; insufficient resources; operator intervention (shutdown, cancelled).
 AWAY_CLASSES = frozenset({"08", "53", "57"})
 # Program limit exceeded, such as an index entry that is too large. The drivers raise what they
-# raise for a lost connection, but the same statement fails each time.
+# raise for a lost connection, but the same statement fails each time. Not so the server's refusal
+# of every write until it is vacuumed (transaction ids are running out), which is of this class too.
 LIMIT_CLASS = "54"
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
@@ -28,8 +29,6 @@ ASK_ON_THE_PRIMARY = (
 
 def is_away(error: BaseException | None) -> bool:
     """Whether the bus or a database is away, so that trying again later is right."""
-    if error is None or is_beyond_limits(error):
-        return False
     if isinstance(error, AWAY):
         return True
     if not isinstance(error, DatabaseError):
@@ -42,7 +41,8 @@ def is_away(error: BaseException | None) -> bool:
 
 
 def is_beyond_limits(error: BaseException) -> bool:
-    """Whether PostgreSQL can never carry out the statement, because its values are too large."""
+    """Whether PostgreSQL cannot carry out the statement, mostly because its values are too large.
+    Ask only where it is known that the values are the statement's own."""
     return (sqlstate(error) or "").startswith(LIMIT_CLASS)
 
 

@@ -28,7 +28,7 @@ from messaging.projections.deadletters import (
 )
 from messaging.projections.registry import Projection
 from messaging.projections.session import Session
-from messaging.transient import is_away
+from messaging.transient import is_away, is_beyond_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,13 @@ class _Run:
             _decode(letter.record, self._wanted)
             for queue in self._queues.values()
             for letter in queue.values()
+            if self._drains
         ]
         self.session.load(
-            Recorded(d.envelope, d.event) for d in [*batch, *waiting] if d.envelope is not None
+            # What is refused is not applied: that it names rows must not keep it from being parked.
+            Recorded(d.envelope, None if d.place in self._poison else d.event)
+            for d in [*batch, *waiting]
+            if d.envelope is not None
         )
         for decoded in batch:
             if decoded.record.partition not in self.outcome.halted:
@@ -191,7 +195,7 @@ class _Run:
         try:
             self.session.apply(Recorded(decoded.envelope, decoded.event))
         except Exception as error:
-            if is_away(error):
+            if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault
             self.outcome.failed[decoded.place] = traceback.format_exc()
             self._park(decoded, "poison", self.outcome.failed[decoded.place])

@@ -1,8 +1,10 @@
 """The read-model session: the rows of one batch, changed in memory, written at its end."""
 
 import re
+import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from messaging.projections import rowstore
 from messaging.projections.models import ReadModel, RootModel
 from messaging.projections.registry import Applier, Projection
 from messaging.projections.rowstore import Key
-from messaging.transient import is_beyond_limits, sqlstate
+from messaging.transient import is_away, is_beyond_limits, sqlstate
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -33,7 +35,7 @@ class UndeclaredRow(PostlogError):
 
 
 class RefusedRows(PostlogError):
-    """The database did not take what a batch wrote. One of its events is at fault."""
+    """The database did not take what a batch asked for or wrote. One of its events is at fault."""
 
 
 class MissingRow(PostlogError):
@@ -52,20 +54,32 @@ class Session:
         self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
 
     def load(self, events: Iterable[Recorded]) -> None:
-        """Load what the events declare: their roots, and what `rows=` names."""
+        """Load what the events declare: their roots, and what `rows=` names.
+
+        Raises `RefusedRows` if the database refuses a key, or `rows=` an event.
+        """
         wanted: dict[type[ReadModel], set[Key]] = defaultdict(set)
         for recorded in events:
-            stream_id = recorded.envelope.stream_id
-            wanted[self._projection.root].add((stream_id,))
-            applier = self._projection.appliers.get(type(recorded.event))
-            if applier is not None:
-                for model, *key in applier.rows(recorded.event):
-                    wanted[model].add((stream_id, *key))
+            wanted[self._projection.root].add((recorded.envelope.stream_id,))
+            for model, *key in self._declared(recorded):
+                wanted[model].add((recorded.envelope.stream_id, *key))
         for model, keys in wanted.items():
             rows = self._rows[model]
             missing = keys - rows.keys()
             rows.update(dict.fromkeys(missing))
-            rows.update(rowstore.load(model, self._generation, missing))
+            with refusals(self._projection):
+                rows.update(rowstore.load(model, self._generation, missing))
+
+    def _declared(self, recorded: Recorded) -> Iterable[tuple[Any, ...]]:
+        applier = self._projection.appliers.get(type(recorded.event))
+        if applier is None:
+            return ()
+        try:
+            return list(applier.rows(recorded.event))
+        except Exception as error:
+            if is_away(error):
+                raise
+            raise RefusedRows(traceback.format_exc()) from error
 
     def root(self, stream_id: UUID) -> RootModel | None:
         row: RootModel | None = self._rows[self._projection.root].get((stream_id,))
@@ -109,15 +123,8 @@ class Session:
 
         `fresh`: the streams had no rows before, so all are new.
         """
-        try:
+        with refusals(self._projection):
             self._write(rowstore.insert if fresh else rowstore.upsert)
-        except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
-            if isinstance(error, OperationalError) and not is_beyond_limits(error):
-                raise  # the database is away
-            if (column := unknown_column(self._projection.models, error)) is not None:
-                raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
-            # psycopg2 says ValueError, by itself, to a string with NUL.
-            raise RefusedRows(str(error)) from error
 
     def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
         """What goes first, then one statement a model."""
@@ -129,6 +136,21 @@ class Session:
             rowstore.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
             rowstore.delete(model, self._generation, [key for key in changed if rows[key] is None])
             put(model, [rows[key] for key in changed if rows[key] is not None])
+
+
+@contextmanager
+def refusals(projection: Projection) -> Iterator[None]:
+    """Around the statements of one batch: what the database says to a value becomes
+    `RefusedRows`, or `CodeAtFault`."""
+    try:
+        yield
+    except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
+        if isinstance(error, OperationalError) and not is_beyond_limits(error):
+            raise  # the database is away
+        if (column := unknown_column(projection.models, error)) is not None:
+            raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
+        # psycopg2 says ValueError, by itself, to a string with NUL.
+        raise RefusedRows(str(error)) from error
 
 
 NEWER_COLUMN = (

@@ -14,13 +14,16 @@ from messaging.contracts.posts import (
     MessageUpdated,
     PostCreated,
     PostLiked,
+    PostUnliked,
 )
 from messaging.exceptions import CodeAtFault
-from messaging.projections import gaps
+from messaging.projections import gaps, mending
 from messaging.projections.models import DeadLetter
-from queries_app.models import Post
+from queries_app.likes import likes
+from queries_app.models import Likes, Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
 
 
@@ -169,6 +172,53 @@ def test_a_row_beyond_a_limit_of_the_database_is_parked_and_its_partition_goes_o
     assert (version_of(bad), version_of(good)) == (1, 1)
     assert letters() == [(2, "poison"), (3, "behind")]
     assert "index row" in DeadLetter.objects.get(version=2).reason
+
+
+def test_an_event_that_names_a_row_whose_key_the_database_refuses_is_parked(
+    postgresql: Mode,
+) -> None:
+    bad, good = of_one_partition()
+    unliked = record_of(bad, 2, PostUnliked(post_id=bad, username="a\0b"))
+    publish(created(bad), unliked, created(good), edited(bad, 3))
+    consume_all(likes)
+    assert letters() == [(2, "poison"), (3, "behind")]
+    assert "NUL" in DeadLetter.objects.get(version=2).reason
+    publish(edited(bad, 4), edited(good, 2))
+    consume_all(likes)
+    assert Likes.objects.get(stream_id=good).version == 2
+    assert letters() == [(2, "poison"), (3, "behind"), (4, "behind")]
+
+    late = of_one_partition()[0]
+    publish(record_of(late, 2, PostUnliked(post_id=late, username="a\0b")), edited(late, 3))
+    consume_all(likes)
+    publish(created(late))
+    consume_all(likes)
+    assert Likes.objects.get(stream_id=late).version == 1, "what waits is not in its way"
+    failed = rebuild(likes, "log")
+    assert (failed.state, failed.error) == ("done", "")
+    assert DeadLetter.objects.filter(code="poison").count() == 2
+
+    mending.discard(DeadLetter.objects.get(stream_id=bad, version=2))
+    assert Likes.objects.get(stream_id=bad).version == 4
+
+
+def test_an_event_whose_rows_cannot_be_named_is_parked(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = likes.appliers[PostLiked]
+
+    def rows(event: PostLiked) -> list[tuple[object, ...]]:
+        if event.username == "bad":
+            raise LookupError("no such thing")
+        return list(sound.rows(event))
+
+    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(sound.apply, rows))
+    bad, good = of_one_partition()
+    publish(created(bad), created(good), record_of(bad, 2, PostLiked(post_id=bad, username="bad")))
+    publish(record_of(good, 2, PostLiked(post_id=good, username="bob")))
+    consume_all(likes)
+    assert (Likes.objects.get(stream_id=good).count, letters()) == (1, [(2, "poison")])
+    assert "LookupError: no such thing" in DeadLetter.objects.get().reason
 
 
 def of_one_partition() -> tuple[UUID, UUID]:

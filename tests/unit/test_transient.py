@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError
 
 from messaging.exceptions import BusError, Loss
-from messaging.transient import is_away, reason
+from messaging.transient import is_away, is_beyond_limits, reason
 
 
 class FromPsycopg2(Exception):
@@ -38,10 +38,13 @@ def test_states_that_stay_are_not(driver: type, state: str) -> None:
 
 
 @pytest.mark.parametrize("driver", [FromPsycopg2, FromPsycopg3])
-def test_a_statement_beyond_a_limit_of_the_server_is_not_though_its_class_says_so(
+def test_a_limit_of_the_server_is_waited_for_where_it_is_not_known_whose_it_is(
     driver: type,
 ) -> None:
-    assert not is_away(django_error(OperationalError, driver("54000")))
+    """It refuses every write, in these words, until it is vacuumed."""
+    error = django_error(OperationalError, driver("54000"))
+    assert is_away(error)
+    assert is_beyond_limits(error), "which says more where a batch is written"
 
 
 def test_a_connection_that_is_lost_is_away() -> None:
