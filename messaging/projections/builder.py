@@ -17,10 +17,12 @@ from django.db.models.functions import Now
 
 from messaging.bus.base import Bus
 from messaging.bus.proof import proofs_before
-from messaging.exceptions import BusError, CodeAtFault, Loss, UnknownMessage
+from messaging.exceptions import BusError, CodeAtFault, Loss, LostPartition, UnknownMessage
 from messaging.leadership import kept
 from messaging.message import utc_now
 from messaging.projections import checkpoints, generations, rebuilds
+from messaging.projections.deadletters import is_ready
+from messaging.projections.delivery import reopen
 from messaging.projections.following import Follower
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
 from messaging.projections.rebuilds import State, TakenAway
@@ -72,10 +74,13 @@ class Builder:
                 step()
             except Stopped:
                 return
-            except TakenAway:
+            except (TakenAway, LostPartition) as error:
+                # Checkpoints that are gone belong to a generation that somebody has cleaned up.
                 self._look()
                 if self._rebuild.builder not in (None, self._id):
                     return
+                if isinstance(error, LostPartition) and self._rebuild.builder is not None:
+                    raise
                 Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
             except (Loss, CodeAtFault, UnknownMessage) as error:
                 log.error("rebuild of %s: %s", self._projection.name, error)
@@ -117,6 +122,7 @@ class Builder:
         """Follow the log until what is left is little enough to do while the others wait."""
         generation = self._rebuild.generation
         checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
+        self._apply_what_is_ready()
         while True:
             with Follower(self._projection, generation, self._bus, self._noted) as follower:
                 follower.read_to(self._bus.end_offsets(), self._go_on)
@@ -127,6 +133,15 @@ class Builder:
                 except RefusedRows:
                     # One event among them is bad: next time it is found, outside the switch.
                     log.info("rebuild of %s: once more, with care", self._projection.name)
+
+    def _apply_what_is_ready(self) -> None:
+        """What a builder had released when it was interrupted. Left as it is, it would be behind
+        at the switch."""
+        name, generation = self._projection.name, self._rebuild.generation
+        ready = DeadLetter.objects.filter(is_ready(name), projection=name, generation=generation)
+        for stream_id in set(ready.values_list("stream_id", flat=True)):
+            assert stream_id is not None  # it has a predecessor
+            reopen(self._projection, generation, stream_id)
 
     def _switched(self, follower: Follower) -> bool:
         """Lead readers over, in one transaction; False if too much is left to do for that."""

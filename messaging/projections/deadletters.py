@@ -103,6 +103,13 @@ def is_ready(projection: str) -> Q:
     return Q(Exists(released), code__in=WAITS_FOR_ANOTHER)
 
 
+def is_given_up(projection: str) -> Q:
+    """Letters that an operator gave up: their streams go on behind them. They stay where that
+    was interrupted."""
+    given_up = Discarded.objects.filter(projection=projection, event_id=OuterRef("event_id"))
+    return Q(Exists(given_up))
+
+
 def is_head() -> Q:
     """The first letter of each stream, and every one that names no stream.
 

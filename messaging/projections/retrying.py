@@ -1,5 +1,5 @@
-"""Letters that need no operator: what other code parked is tried once with this code, and what
-only waited is applied when its turn has come."""
+"""Letters that need no operator: what other code parked is tried once with this code, what only
+waited is applied when its turn has come, and what was given up goes."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from django.db.models import Q
 from messaging.exceptions import Loss
 from messaging.projections import mending
 from messaging.projections.codedigest import digest_of
-from messaging.projections.deadletters import OF_THE_CODE, is_ready
+from messaging.projections.deadletters import OF_THE_CODE, is_given_up, is_ready
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 
@@ -29,14 +29,14 @@ class Retries:
         self._next_look = 0.0
 
     def look(self, generation: int, partitions: Collection[int]) -> None:
-        """Try the letters of these partitions that this code has not tried yet, and those whose
-        turn it is."""
+        """Try the letters of these partitions that this code has not tried yet, and end what was
+        interrupted."""
         if time.monotonic() < self._next_look:
             return
         code = digest_of(self._projection)
         untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
         found = DeadLetter.objects.filter(
-            untried | is_ready(self._projection.name),
+            untried | is_ready(self._projection.name) | is_given_up(self._projection.name),
             projection=self._projection.name,
             generation=generation,
             partition__in=list(partitions),

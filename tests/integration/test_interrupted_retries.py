@@ -20,6 +20,7 @@ from tests.integration.test_dead_letters import created, edited, letters, poison
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
 from tests.support.processes import here
+from tests.support.rebuilding import rebuild
 from tests.support.records import publish
 from tests.support.waiting import wait_until
 
@@ -107,6 +108,51 @@ def test_what_the_coming_of_a_missing_event_released_is_applied_after_an_interru
     assert (version_of(post_id), letters()) == (2, [(3, "gap"), (4, "behind")])
     look()
     assert (version_of(post_id), letters()) == (4, [])
+
+
+def test_a_rebuild_applies_what_an_interrupted_builder_had_released(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id, interrupted, reopen = uuid4(), [], delivery.reopen
+    publish(created(post_id), edited(post_id, 3), edited(post_id, 4), edited(post_id, 2))
+    consume_all()
+
+    def refused_at_first(post: Post, message: str) -> None:
+        post.message = message
+        if message == "v3" and not interrupted:
+            post.likes = TOO_LARGE
+
+    def away_once(*arguments: Any) -> Any:
+        if interrupted:
+            return reopen(*arguments)
+        interrupted.append(letters())
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(delivery, "reopen", away_once)
+    with edits(refused_at_first):
+        done = rebuild(posts, "log")
+    assert interrupted == [[(3, "gap"), (4, "behind")]]
+    assert (done.state, done.error) == ("done", "")
+    assert (version_of(post_id), letters()) == (4, [])
+
+
+def test_giving_up_that_was_interrupted_is_ended(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id = uuid4()
+    publish(created(post_id), poison(post_id, 2), edited(post_id, 3))
+    consume_all()
+
+    def away(*_: object) -> None:
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mending, "reopen", away)
+        with pytest.raises(OperationalError):
+            mending.discard(DeadLetter.objects.get(version=2))
+    assert letters() == [(2, "poison"), (3, "behind")]
+    look()
+    assert (version_of(post_id), letters()) == (3, [])
 
 
 def test_what_waits_for_an_event_that_failed_or_has_not_come_is_left_alone(
