@@ -16,7 +16,7 @@ from messaging.models import Heartbeat
 from messaging.projections import checkpoints, rebuilds
 from messaging.projections.deadletters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
 from messaging.projections.gaps import HEALS_WITHIN
-from messaging.projections.models import Checkpoint, DeadLetter
+from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.stalls import stalled
 
@@ -73,9 +73,12 @@ def projection_now(
 ) -> dict[str, Any]:
     """Of one projection. Without the log's ends the lag is unknown: it is None. With the
     log's identity, checkpoints of another log are told apart."""
-    generation = checkpoints.live_generation(name)
-    rows = Checkpoint.objects.filter(projection=name, generation=generation)
-    taken = {row.partition: row for row in rows.annotate(now=Now())}
+    # In one statement: a switch deletes the checkpoints of the generation that it replaces.
+    live = ProjectionState.objects.filter(name=name).values("live_generation")
+    rows = Checkpoint.objects.filter(projection=name, generation__in=live).annotate(now=Now())
+    taken = {row.partition: row for row in rows}
+    found = {row.generation for row in taken.values()}
+    generation = found.pop() if found else checkpoints.live_generation(name)
     # A checkpoint beyond the end must not make up for what another partition lacks.
     lag = {
         p: max(0, end - (taken[p].offset if p in taken else 0))

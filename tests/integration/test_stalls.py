@@ -67,6 +67,24 @@ def test_lag_without_movement_is_a_stall(partition: int) -> None:
     assert (now()["state"], now()["stalled"]) == ("live", {})
 
 
+def test_a_switch_while_somebody_looks_is_no_stall(
+    partition: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It deletes the checkpoints of the generation that it replaces."""
+    live_generation = checkpoints.live_generation
+
+    def just_before_a_switch(name: str) -> int:
+        found = live_generation(name)
+        monkeypatch.setattr(checkpoints, "live_generation", live_generation)
+        assert rebuild(PROJECTIONS[name], "log").state == "done"
+        return found
+
+    consume_all()
+    monkeypatch.setattr(checkpoints, "live_generation", just_before_a_switch)
+    found = now()
+    assert (found["state"], found["stalled"], found["lag"]) == ("live", {}, 0)
+
+
 def test_records_are_a_stall_where_no_consumer_ever_began(
     database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
