@@ -7,6 +7,7 @@ a page that cannot says so and catches up by itself.
 from collections.abc import Callable
 from functools import wraps
 from typing import NamedTuple
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -28,6 +29,7 @@ class Behind(NamedTuple):
     """The page does not show yet what its person has changed."""
 
     start: list[str]  # the commands of workers that are missing
+    streams: frozenset[UUID]  # that it does not show as they are
 
 
 def remember(request: HttpRequest, changed: Position) -> None:
@@ -41,16 +43,24 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     """Wait until the projections show what this person has changed; None if they do."""
     owner = _owner(request)
     changes = dict(ownchanges.lately(owner)) if owner else {}
+    start: list[str] | None = None
+    late: set[UUID] = set()
     for projection in projections:
         for position in not_reached(projection, list(changes)):
-            start = missing()
-            if start or not changes[position]:
-                return Behind(start)  # waiting would be in vain
-            try:
-                wait_for(projection, position)
-            except ReadSideBehind:
-                return Behind(missing())
-    return None
+            if start is None:
+                start = missing()
+            if start or not changes[position] or not _comes(projection, position):
+                late.add(position.stream_id)
+                changes[position] = False  # once is enough
+    return Behind(start or [], frozenset(late)) if late else None
+
+
+def _comes(projection: Projection, position: Position) -> bool:
+    try:
+        wait_for(projection, position)
+    except ReadSideBehind:
+        return False
+    return True
 
 
 def page(view: View) -> View:

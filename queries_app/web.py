@@ -91,7 +91,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         found = mediator.ask(FindPostById(post_id=post_id))
     except NotFound:
-        if late is None:
+        if late is None or post_id not in late.streams:
             raise
         return render(request, "pending.html", {"behind": late}, status=202)
     before = kept(request)

@@ -42,18 +42,18 @@ def test_a_killed_consumer_is_named_and_the_page_catches_up(
     page = alice.open()
     page.get_by_label("Write a post").fill(text)
     page.get_by_role("button", name="Post", exact=True).click()
-    expect(page.get_by_text("Your last change is stored")).to_be_visible()
+    expect(page.get_by_text("A change of yours is stored")).to_be_visible()
     expect(page.get_by_text("manage.py runconsumer")).to_be_visible(
         timeout=(DEAD_S + PATIENCE_S) * 1000
     )
     page = alice.open("/most-liked/")
-    expect(page.get_by_text("Your last change is stored")).to_be_visible()
+    expect(page.get_by_text("A change of yours is stored")).to_be_visible()
     expect(welcome).to_be_visible()  # what is known is shown
     page = alice.open()
 
     site.start_consumer()
     expect(page.get_by_text(text)).to_be_visible(timeout=PATIENCE_S * 1000)
-    expect(page.get_by_text("Your last change is stored")).to_have_count(0)
+    expect(page.get_by_text("A change of yours is stored")).to_have_count(0)
 
 
 def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: People) -> None:
@@ -62,7 +62,7 @@ def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: 
     site.consumer.kill()
     card = page.locator("article").first
     card.get_by_role("button", name="Like").click()
-    expect(card.get_by_text("Your last change is stored")).to_be_visible()  # a part says so too
+    expect(card.get_by_text("A change of yours is stored")).to_be_visible()  # a part says so too
     page.goto(page.url)
     expect(page.locator("#list > .behind")).to_be_visible()
     page.evaluate("""() => {

@@ -139,8 +139,24 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     assert waited == [change]
     for overdue in (ownchanges.FRESH, timedelta(hours=23)):
         OwnChange.objects.update(at=F("at") - overdue)
-        assert browser.behind(request, posts) == Behind([])
+        assert browser.behind(request, posts) == Behind([], frozenset({change.stream_id}))
     assert waited == [change]
+
+    fresh = Position(uuid4(), 1)
+    browser.remember(request, fresh)
+    late = browser.behind(request, posts)
+    assert late is not None
+    assert late.streams == {change.stream_id}
+    assert waited == [change, fresh], "an overdue one is not in its way"
+
+
+def test_only_a_post_that_is_on_its_way_is_shown_as_such(sqlite: Mode) -> None:
+    alice = Client()
+    alice.force_login(person("alice"))
+    written = mediator.send(NewPost(message="not consumed"), Context(actor="alice")).stream_id
+    ownchanges.remember(f"person:{person('alice').pk}", Position(written, 1))
+    assert alice.get(f"/posts/{written}/").status_code == 202
+    assert alice.get(f"/posts/{uuid4()}/").status_code == 404
 
 
 def test_pages_wait_over_a_new_session_too(sqlite: Mode) -> None:
