@@ -36,11 +36,20 @@ pytestmark = [
 ]
 
 
+def alive(cluster: KafkaCluster) -> int:
+    client = KafkaAdminClient(bootstrap_servers=cluster.bootstrap_servers.split(","))
+    try:
+        return len(client.describe_cluster()["brokers"])
+    finally:
+        client.close()
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[KafkaCluster]:
     found = KafkaCluster(temporary_folder("kafka-cluster"))
     try:
         found.start()
+        wait_until(lambda: alive(found) == 3, "all brokers know each other", 120)
         yield found
     finally:
         found.wipe()
@@ -69,7 +78,7 @@ def partitions(mode: Mode) -> list[dict[str, Any]]:
 def all_shown(post_id: UUID, likes: int) -> bool:
     """By each projection. Asked of the databases: this process leaves the dead broker alone."""
     return outbox.waiting() == 0 and all(
-        model.objects.get(stream_id=post_id).version == 1 + likes
+        model.objects.filter(stream_id=post_id, version=1 + likes).exists()
         and model.objects.count() == 1 + likes
         for model in (Post, History, Likes)
     )
@@ -84,7 +93,7 @@ def test_a_topic_that_postlog_makes_is_safe(three: Mode) -> None:
 def test_the_setting_says_how_many_replicas_and_too_few_are_a_hazard(three: Mode) -> None:
     with override_settings(POSTLOG_KAFKA={**settings.POSTLOG_KAFKA, "replication": 1}):
         current_bus().ensure_topic()
-        [hazard] = current_bus().hazards()
+        [hazard] = wait_until(current_bus().hazards, "the brokers say so")
         current_bus().close()
     assert "has 1 replicas on 3 brokers" in hazard
     assert {len(one["replica_nodes"]) for one in partitions(three)} == {1}
