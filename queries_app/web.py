@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_safe
 from messaging import mediator
 from messaging.browser import Behind, behind, page
 from messaging.contracts.posts import fingerprint
-from messaging.exceptions import NotFound, Stale
+from messaging.exceptions import Invalid, NotFound, Stale
 from messaging.projections.paging import Page, encode_cursor
 from queries_app.history import history
 from queries_app.likes import liked_by, likes
@@ -33,7 +33,7 @@ from queries_app.queries import (
 )
 from web import textform
 from web.returning import kept, signed_in
-from web.textform import FORM, ORIGINAL, TEXT, TextForm, text_of
+from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of
 
 LISTS: dict[str, tuple[str, type[Any]]] = {
     "feed": ("Newest", FindAllPosts),
@@ -51,6 +51,13 @@ class Card(NamedTuple):
     post: PostView
     liked: bool
     mine: bool
+
+
+UNSEEN = Invalid(
+    "conflict",
+    "The text was changed since you opened this form, and yours is not saved. What it is now is "
+    "not shown here yet: save again in a moment, to see both.",
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts)
     found = mediator.ask(FindPostById(post_id=post_id))
-    return editing(request, textform.edit_post(post_id), found.message, late)
+    return editing(request, textform.edit_post(post_id), post_id, found.message, late)
 
 
 @page
@@ -148,7 +155,7 @@ def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     late = behind(request, posts)
     found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
-    return editing(request, textform.edit_comment(post_id, comment_id), found.text, late)
+    return editing(request, textform.edit_comment(post_id, comment_id), post_id, found.text, late)
 
 
 @require_GET
@@ -193,7 +200,9 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
     return [Card(one, one.post_id in liked, one.author == username) for one in found]
 
 
-def editing(request: HttpRequest, form: TextForm, now: str, late: Behind | None) -> HttpResponse:
+def editing(
+    request: HttpRequest, form: TextForm, post_id: UUID, now: str, late: Behind | None
+) -> HttpResponse:
     """The form to change a text. After a POST, which another change came before: what was sent,
     beside the text as it is now; sent once more, it is meant."""
     known = fingerprint(now)
@@ -202,6 +211,11 @@ def editing(request: HttpRequest, form: TextForm, now: str, late: Behind | None)
         text, original = before.get(TEXT, now), before.get(ORIGINAL, known)
         return textform.show(request, form, text, original=original, behind=late)
     mine, status = text_of(request), Stale.status
+    if late is not None and post_id in late.streams:  # `now` is not what it is
+        sent = original_of(request)
+        return textform.show(
+            request, form, mine, original=sent, refused=UNSEEN, behind=late, status=status
+        )
     return textform.show(
         request, form, mine, original=known, theirs=now, behind=late, status=status
     )

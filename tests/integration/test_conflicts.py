@@ -8,7 +8,14 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from commands_app.commands import AddComment, EditComment, EditMessage, LikePost, NewPost
+from commands_app.commands import (
+    AddComment,
+    DeletePost,
+    EditComment,
+    EditMessage,
+    LikePost,
+    NewPost,
+)
 from messaging import browser, mediator
 from messaging.contracts.posts import fingerprint
 from messaging.eventstore.models import Event
@@ -103,9 +110,35 @@ def test_a_conflict_says_so_when_the_other_text_is_not_shown_yet(edited: Edited)
     edited.edit("theirs")
     page = edited.send("mine", fingerprint("first")).content.decode()
     assert "not shown here yet" in page
+    assert "save again in a moment, to see both" in page
     assert ">\nmine</textarea>" in page
+    assert "<blockquote" not in page, "nobody has seen the other text"
     again = edited.send("mine", hidden(page)["original"])
-    assert again.status_code == 412, "nobody has seen the other text"
+    assert again.status_code == 412
+    arrive()
+    both = edited.send("mine", hidden(again.content.decode())["original"]).content.decode()
+    assert '<blockquote class="text">theirs</blockquote>' in both
+    assert edited.send("mine", hidden(both)["original"]).status_code == 302
+
+
+def test_what_is_refused_because_it_is_gone_shows_what_was_written(edited: Edited) -> None:
+    post_id = UUID(edited.address.split("/")[2])
+    original = edited.form()["original"]
+    mediator.send(DeletePost(post_id=post_id), ALICE)
+    refused = edited.send("<i>long</i> thought about", original)
+    assert refused.status_code in (404, 409, 410)
+    page = refused.content.decode()
+    assert "What you wrote" in page
+    assert "&lt;i&gt;long&lt;/i&gt; thought about" in page
+
+
+def test_a_conflict_begins_with_what_has_happened(edited: Edited) -> None:
+    """A field that takes the focus would scroll past a long text of somebody else."""
+    edited.edit("theirs")
+    arrive()
+    page = edited.send("mine", fingerprint("first")).content.decode()
+    assert page.count("autofocus") == 1
+    assert page.index("autofocus") < page.index("<blockquote") < page.index("<textarea")
 
 
 def test_likes_are_no_conflict(edited: Edited) -> None:
