@@ -5,7 +5,7 @@ import string
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import F
 
 from messaging.bus.base import Message, partition_of
@@ -219,6 +219,27 @@ def test_an_event_whose_rows_cannot_be_named_is_parked(
     consume_all(likes)
     assert (Likes.objects.get(stream_id=good).count, letters()) == (1, [(2, "poison")])
     assert "LookupError: no such thing" in DeadLetter.objects.get().reason
+
+
+class BeyondALimit(Exception):
+    """As a driver tells it."""
+
+    pgcode = "54000"
+
+
+def test_a_function_whose_statement_is_beyond_a_limit_parks_its_event(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = likes.appliers[PostLiked]
+
+    def asks(root: object, event: PostLiked, rows: object) -> None:
+        raise OperationalError("stack depth limit exceeded") from BeyondALimit()
+
+    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(asks, sound.rows))
+    post_id = uuid4()
+    publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
+    consume_all(likes)
+    assert letters() == [(2, "poison")]
 
 
 def of_one_partition() -> tuple[UUID, UUID]:
