@@ -15,6 +15,8 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+import msgspec
+
 from messaging import strict_json
 from messaging.exceptions import Invalid
 from messaging.message import COMMANDS
@@ -74,7 +76,7 @@ def parse(line: Line) -> Request:
 class _Field(NamedTuple):
     name: str
     key: str  # in a line
-    is_id: bool
+    type: Any
     optional: bool
 
 
@@ -85,17 +87,22 @@ def _fields(command_type: type) -> list[_Field]:
         _Field(
             field.name,
             field.name.removesuffix("_id"),
-            UUID in (hints[field.name], *typing.get_args(hints[field.name])),
-            field.default is not MISSING,
+            hints[field.name],
+            (field.default, field.default_factory) != (MISSING, MISSING),
         )
         for field in fields(command_type)
     ]
 
 
 def _value(field: _Field, value: Any) -> Any:
+    if field.type not in (UUID, UUID | None, str, str | None):
+        try:
+            return msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            raise Invalid("invalid", f'"{field.key}": {error}.', field.name) from None
     if not isinstance(value, str):
         raise Invalid("invalid", f'"{field.key}" has to be a string.', field.name)
-    if not field.is_id:
+    if field.type in (str, str | None):
         return value
     try:
         value.encode()

@@ -3,6 +3,8 @@
 import json
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -189,3 +191,37 @@ found_lines = st.dictionaries(keys, values).flatmap(
 def test_any_line_is_a_command_or_refused(raw: bytes) -> None:
     with suppress(Invalid):
         assert isinstance(batchfile.parse(Line(1, raw, UUID(int=1))).actor, str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoan:
+    loan_id: UUID
+    amount: int
+    until: date | None = None
+    guarantors: list[str] = field(default_factory=list)
+
+
+def loan_of(line: dict[str, Any]) -> Any:
+    raw = json.dumps({"command": "OpenLoan", "actor": "dora", "loan": "l1", **line}).encode()
+    return batchfile.parse(Line(1, raw, uuid.uuid4())).command
+
+
+def test_a_command_may_have_fields_of_any_type_that_json_can_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(batchfile.COMMANDS, "OpenLoan", OpenLoan)
+    found = loan_of({"amount": 5, "until": "2026-11-27", "guarantors": ["ed"]})
+    assert (found.amount, found.until, found.guarantors) == (5, date(2026, 11, 27), ["ed"])
+    assert loan_of({"amount": 5, "until": None}).until is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": "5"}, {"amount": 5.5}, {"amount": 5, "until": "soon"},
+              {"amount": 5, "guarantors": [1]}]
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_by_its_name(
+    wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(batchfile.COMMANDS, "OpenLoan", OpenLoan)
+    with pytest.raises(Invalid, match=f'"{list(wrong)[-1]}": '):
+        loan_of(wrong)
