@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 
 from messaging import mediator, sessions
 from messaging.bus import current_bus
@@ -83,6 +83,24 @@ def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
         ]
     except Unreachable:
         return []  # whoever needs the database says so
+
+
+@register()
+def read_models_live_in_the_read_database(**kwargs: Any) -> list[CheckMessage]:
+    """Elsewhere no checkpoint can be committed with them."""
+    return [
+        Error(
+            f"{model.__name__} is a read model of projection {projection.name!r}, and the router "
+            f"puts it into database {router.db_for_write(model)!r}.",
+            hint=f"Let DATABASE_ROUTERS put app {model._meta.app_label!r} into {READ!r} (here: "
+            "READ_APPS in config/router.py), before you migrate.",
+            obj=model,
+            id="postlog.E007",
+        )
+        for projection in PROJECTIONS.values()
+        for model in projection.models
+        if router.db_for_write(model) != READ
+    ]
 
 
 @register()

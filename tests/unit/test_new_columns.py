@@ -92,3 +92,11 @@ def test_other_columns_events_versions_or_upcasters_are_other_code() -> None:
     finally:
         posts.version -= 1
     assert digest_of(posts) == mine
+
+
+def test_a_read_model_in_another_database_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.read_models_live_in_the_read_database() == []
+    monkeypatch.setattr("config.router.READ_APPS", frozenset({"projections"}))
+    wrong = checks.read_models_live_in_the_read_database()
+    assert {(error.obj, error.id) for error in wrong} >= {(Post, "postlog.E007")}
+    assert "READ_APPS" in (wrong[0].hint or "")
