@@ -31,16 +31,23 @@ JOIN eventstore_event e ON e.stream_id = v.column1 AND e.version = v.column2
 """
 
 
-def require_same_log(identity: Identity) -> None:
-    """Remember the log at the first time; raise `Loss` if it is another one later."""
-    LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
-    require_no_other_log(identity)
+def require_same_log(identity: Identity) -> LogIdentity:
+    """Remember the log at the first time; raise `Loss` if it is another one later. Returns what
+    is remembered."""
+    log, _ = LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
+    _require_same(log.identity, identity)
+    return log
 
 
 def require_no_other_log(identity: Identity) -> None:
     """Raise `Loss` if the store has published to another log."""
     known = LogIdentity.objects.values_list("identity", flat=True).first()
-    if known not in (None, str(identity)):
+    if known is not None:
+        _require_same(known, identity)
+
+
+def _require_same(known: str, identity: Identity) -> None:
+    if known != str(identity):
         raise Loss(
             f"The log is not the one that this store has published to: that was {known}, "
             f"this is {identity} (cluster, topic id, partitions). The topic was deleted and made "

@@ -115,6 +115,10 @@ class LogIdentity(models.Model):
 
     id = models.IntegerField(primary_key=True, default=1)
     identity = models.TextField()
+    # Also the same one once more: a log that was put back keeps its identity.
+    accepted = models.IntegerField(
+        default=0, db_default=0, help_text="How often an operator has accepted another log."
+    )
 
     def __str__(self) -> str:
         return self.identity

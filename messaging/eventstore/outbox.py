@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
 from messaging.bus.base import BATCH_BYTES, Message, Place
-from messaging.eventstore.models import Outbox
+from messaging.eventstore.models import LogIdentity, Outbox
 from messaging.eventstore.statements import DATABASE
 
 # In the order of positions: a stream's events always are in the order of its versions.
@@ -33,14 +33,20 @@ FROM (
 WHERE bytes_before < {size}
 ORDER BY position
 """
-# Nobody waits for the disk: if a crash takes this back, the events are published again.
-REMOVE = """
-BEGIN; SET LOCAL synchronous_commit = off;
-DELETE FROM eventstore_outbox WHERE position = ANY(%s); {acknowledge}; COMMIT
+SAME_LOG = "FROM eventstore_logidentity WHERE identity = %s AND accepted = %s"
+# One statement, one round trip. The share lock keeps whoever accepts another log waiting. Nobody
+# waits for the disk: if a crash takes this back, the events are published again.
+REMOVE = f"""
+WITH same_log AS (SELECT set_config('synchronous_commit', 'off', true) {SAME_LOG} FOR SHARE),
+  removed AS (DELETE FROM eventstore_outbox
+    WHERE position = ANY(%s) AND EXISTS (SELECT FROM same_log)),
+  acknowledged AS ({{acknowledge}})
+SELECT EXISTS (SELECT FROM same_log)
 """
 # Only upwards: a relay that was frozen after it looked at its lock knows less than the next one.
 ACKNOWLEDGE = """
-INSERT INTO eventstore_acknowledged ("partition", "offset", event_id) VALUES {marks}
+INSERT INTO eventstore_acknowledged ("partition", "offset", event_id)
+SELECT column1, column2, column3 FROM (VALUES {marks}) AS v WHERE {condition}
 ON CONFLICT ("partition") DO UPDATE SET "offset" = excluded."offset", event_id = excluded.event_id
 WHERE excluded."offset" > eventstore_acknowledged."offset"
 """
@@ -73,25 +79,35 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     return [_pending(row) for row in rows]
 
 
-def remove(pending: Sequence[Pending], places: Sequence[Place]) -> None:
+def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity) -> bool:
     """Delete these rows, which the log has acknowledged, and keep the last place of each
-    partition, in one transaction."""
+    partition, in one transaction.
+
+    False, and nothing is done, if an operator has accepted another log meanwhile: it has not
+    acknowledged these rows, and they may wait for it once more.
+    """
     connection = connections[DATABASE]
     last = {
         place.partition: (place.offset, one.event_id)
         for one, place in zip(pending, places, strict=True)
         if place.offset >= 0
     }
-    acknowledge, values = _acknowledging(connection, last)
     positions = [one.position for one in pending]
+    same_log: list[Any] = [log.identity, log.accepted]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(REMOVE.format(acknowledge=acknowledge), [positions, *values])
-            return
-        with transaction.atomic(using=DATABASE):
+            acknowledge, values = _acknowledging(connection, last, "EXISTS (SELECT FROM same_log)")
+            sql = REMOVE.format(acknowledge=acknowledge)
+            cursor.execute(sql, [*same_log, positions, *values])
+            return bool(cursor.fetchone()[0])
+        with transaction.atomic(using=DATABASE):  # it keeps all other writers waiting
+            cursor.execute(f"SELECT 1 {SAME_LOG}", same_log)
+            if cursor.fetchone() is None:
+                return False
             marks = ", ".join(["%s"] * len(positions))
             cursor.execute(f"DELETE FROM eventstore_outbox WHERE position IN ({marks})", positions)
-            cursor.execute(acknowledge, values)
+            cursor.execute(*_acknowledging(connection, last))
+    return True
 
 
 def acknowledge(last: Mapping[int, tuple[int, str]]) -> None:
@@ -115,7 +131,7 @@ def _pending(row: tuple[Any, ...]) -> Pending:
 
 
 def _acknowledging(
-    connection: BaseDatabaseWrapper, last: Mapping[int, tuple[int, str]]
+    connection: BaseDatabaseWrapper, last: Mapping[int, tuple[int, str]], condition: str = "1 = 1"
 ) -> tuple[str, list[Any]]:
     if not last:
         return "SELECT 1", []
@@ -124,7 +140,8 @@ def _acknowledging(
     values: list[Any] = []
     for partition, (offset, event_id) in last.items():
         values += [partition, offset, event_id if native else event_id.replace("-", "")]
-    return ACKNOWLEDGE.format(marks=", ".join([mark] * len(last))), values
+    marks = ", ".join([mark] * len(last))
+    return ACKNOWLEDGE.format(marks=marks, condition=condition), values
 
 
 def _not_in(connection: BaseDatabaseWrapper, positions: Collection[int]) -> tuple[str, list[Any]]:

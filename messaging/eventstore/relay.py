@@ -17,6 +17,7 @@ from django.db import connections
 from messaging.bus.base import Bus, Place, Publisher
 from messaging.bus.retention import undisturbed
 from messaging.eventstore import history, outbox
+from messaging.eventstore.models import LogIdentity
 from messaging.eventstore.outbox import Pending
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import Loss, LostTail
@@ -34,7 +35,8 @@ IDENTITY_EVERY_S = 10.0
 
 
 class Interrupted(Exception):
-    """The relay is to stop, or its lock is lost, while it compares."""
+    """The relay is to stop, its lock is lost while it compares, or it is to begin anew with a log
+    that an operator has accepted."""
 
 
 class Sent(NamedTuple):
@@ -53,6 +55,7 @@ class Relay:
         self._wait = Wait(log, "relay: standing by")
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
+        self._log: LogIdentity | None = None  # the one that it compared with the store
         self._identity_checked = 0.0
         self._go_on: Callable[[], None] = lambda: None  # of a comparison that may take long
         self._compared: dict[int, int] = {}  # up to where each partition tells what the store does
@@ -91,7 +94,7 @@ class Relay:
         # Else each attempt publishes a batch that it then cannot delete.
         require_writable(DATABASE)
         self._bus.ensure_topic()
-        self._require_same_log()
+        self._log = self._require_same_log()
         self._go_on = lambda: _require_going_on(stop, while_held)
         # It may take minutes, as after a restore, in which nobody publishes.
         log.info("relay: leading; comparing the log with the store before it publishes")
@@ -138,8 +141,11 @@ class Relay:
         if self._on_the_way is not None:
             pending, places = self._on_the_way.pending, self._on_the_way.wait()
             self._require_behind(pending, places)
-            if while_held():
-                outbox.remove(pending, places)
+            assert self._log is not None
+            # While it was frozen since that look, an operator may have accepted another log.
+            if while_held() and not outbox.remove(pending, places, self._log):
+                log.warning("relay: another log was accepted meanwhile: beginning anew with it")
+                raise Interrupted
             self._on_the_way = None
             self._look_between(places)
 
@@ -201,9 +207,10 @@ class Relay:
 
         self._comparing(report)
 
-    def _require_same_log(self) -> None:
-        history.require_same_log(self._bus.identity())
+    def _require_same_log(self) -> LogIdentity:
+        found = history.require_same_log(self._bus.identity())
         self._identity_checked = time.monotonic()
+        return found
 
 
 def _require_going_on(stop: Flag, while_held: Callable[[], bool]) -> None:

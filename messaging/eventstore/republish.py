@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import connections, transaction
+from django.db.models import F
 
 from messaging.bus.base import Bus
 from messaging.dbvalues import db_uuid
@@ -44,8 +45,10 @@ def accept(bus: Bus) -> str:
     bus.ensure_topic()
     identity = str(bus.identity())
     with transaction.atomic(using=DATABASE):
+        # First, so that a relay of before has ended a removal, or does none any more.
+        LogIdentity.objects.get_or_create(id=1, defaults={"identity": identity})
+        LogIdentity.objects.update(identity=identity, accepted=F("accepted") + 1)
         Acknowledged.objects.all().delete()  # by the log as it was
-        LogIdentity.objects.update_or_create(id=1, defaults={"identity": identity})
     return identity
 
 

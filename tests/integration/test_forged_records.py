@@ -31,7 +31,7 @@ from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish, record_of
-from tests.support.relaying import publish_all
+from tests.support.relaying import a_relay, publish_all, published
 from tests.support.waiting import wait_until
 
 ALICE, BOB = Context(actor="alice"), Context(actor="bob")
@@ -336,14 +336,10 @@ def test_a_record_between_its_own_is_reported_at_once(
 ) -> None:
     post_id = a_post(likes=4)
     publish_all()
-    one = relay.Relay(current_bus())
-    one._compared = history.require_same_history(current_bus())
-    one._publisher = current_bus().publisher()
-    place = forge(post_id, 2)
-    mediator.send(LikePost(post_id=post_id), BOB)
-    while one.publish_next(lambda: True):
-        pass
-    one._publisher.close()
+    with a_relay() as one:
+        place = forge(post_id, 2)
+        mediator.send(LikePost(post_id=post_id), BOB)
+        published(one)
     assert " ".join(place) in caplog.text
     assert Acknowledged.objects.get().offset == int(place[1]) + 1
 

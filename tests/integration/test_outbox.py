@@ -1,22 +1,27 @@
 """The outbox under concurrent writers: what commits late is published late, and never skipped."""
 
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
-from django.db import connections
+import pytest
+from django.db import connections, transaction
 
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Place
+from messaging.bus.models import Log
 from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox
-from messaging.eventstore.models import Acknowledged
-from messaging.eventstore.relay import Relay
+from messaging.eventstore import outbox, republish
+from messaging.eventstore.models import Acknowledged, LogIdentity
+from messaging.eventstore.relay import Interrupted, Relay
 from messaging.eventstore.unit import UnitOfWork, in_one_transaction
 from messaging.message import Context, Result
 from tests.support.modes import Mode
+from tests.support.relaying import a_relay, known_log
+from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 
@@ -47,7 +52,8 @@ def test_an_event_that_commits_between_read_and_delete_stays_in_the_outbox(
     assert [one.message.key for one in read] == [str(early)], "the lower position is not visible"
     go_on.set()
     writer.join()
-    outbox.remove(read, [Place(0, number) for number in range(len(read))])
+    log = known_log(current_bus())
+    outbox.remove(read, [Place(0, number) for number in range(len(read))], log)
     left: list[Any] = outbox.oldest(1_000)
     assert [one.message.key for one in left] == [str(late)]
     assert left[0].position < read[0].position
@@ -66,7 +72,7 @@ def test_a_relay_that_lost_its_lock_deletes_nothing(database: Mode) -> None:
     bus.ensure_topic()
     mediator.send(NewPost(message="Hi"), ALICE)
     relay = Relay(bus)
-    relay._publisher = bus.publisher()
+    relay._log, relay._publisher = known_log(bus), bus.publisher()
     assert relay.publish_next(lambda: True)
     relay.publish_next(lambda: False)
     relay._publisher.close()
@@ -74,20 +80,82 @@ def test_a_relay_that_lost_its_lock_deletes_nothing(database: Mode) -> None:
     assert outbox.waiting() == 1, "but the next relay's to delete"
 
 
+def put_back() -> None:
+    """The log keeps its identity then."""
+
+
+def made_anew() -> None:
+    Log.objects.update(identity=uuid4())
+
+
+@pytest.mark.parametrize("becomes_another", [put_back, made_anew])
+def test_a_relay_that_wakes_when_a_log_was_accepted_begins_anew(
+    database: Mode, becomes_another: Callable[[], None]
+) -> None:
+    """What the other log acknowledged waits for this one: it is neither deleted nor proven."""
+
+    def frozen_meanwhile() -> bool:
+        becomes_another()
+        republish.accept(relay._bus)
+        republish.republish_all()
+        return True
+
+    with a_relay() as relay:
+        mediator.send(NewPost(message="Hi"), ALICE)
+        assert relay.publish_next(lambda: True)
+        with pytest.raises(Interrupted):
+            relay.publish_next(frozen_meanwhile)
+    assert outbox.waiting() == 1
+    assert not Acknowledged.objects.exists()
+
+
+def test_rows_are_not_removed_while_a_log_is_being_accepted(postgresql: Mode) -> None:
+    mediator.send(NewPost(message="Hi"), ALICE)
+    pending, log = outbox.oldest(10), known_log(current_bus())
+    found: list[bool] = []
+
+    def remove() -> None:
+        try:
+            found.append(outbox.remove(pending, [Place(0, 0)], log))
+        finally:
+            connections.close_all()
+
+    remover = Thread(target=remove)
+    with transaction.atomic():
+        LogIdentity.objects.update(accepted=1)
+        remover.start()
+        wait_until(lambda: found or waits_for_a_lock(), "it waits")
+    remover.join(30)
+    assert found == [False]
+    assert outbox.waiting() == 1
+    assert not Acknowledged.objects.exists()
+
+
+def waits_for_a_lock() -> bool:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the same again
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def test_the_last_place_that_the_broker_named_is_remembered(database: Mode) -> None:
     """A broker that has a record already acknowledges it without an offset: -1."""
     for number in range(4):
         mediator.send(NewPost(message=f"{number}"), ALICE)
     first, second, third, fourth = outbox.oldest(10)
+    log = known_log(current_bus())
 
     def remembered() -> list[tuple[int, int, str]]:
         rows = Acknowledged.objects.values_list("partition", "offset", "event_id")
         return [(partition, offset, str(event_id)) for partition, offset, event_id in rows]
 
-    outbox.remove([first], [Place(5, 0)])
+    outbox.remove([first], [Place(5, 0)], log)
     assert remembered() == [(5, 0, first.event_id)]
-    outbox.remove([second, third], [Place(5, 1), Place(5, -1)])
+    outbox.remove([second, third], [Place(5, 1), Place(5, -1)], log)
     assert remembered() == [(5, 1, second.event_id)]
-    outbox.remove([fourth], [Place(5, -1)])
+    outbox.remove([fourth], [Place(5, -1)], log)
     assert remembered() == [(5, 1, second.event_id)]
     assert outbox.waiting() == 0

@@ -32,7 +32,7 @@ from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild, some_posts
 from tests.support.records import publish
-from tests.support.relaying import a_relay, publish_all, published
+from tests.support.relaying import a_relay, known_log, publish_all, published
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -368,11 +368,11 @@ def test_a_topic_that_was_made_anew_under_a_relay_is_called_that(database: Mode)
 def test_the_proof_of_a_relay_that_was_frozen_replaces_no_later_one(database: Mode) -> None:
     """It looked at its lock, and deletes the rows when another one has published them, too."""
     mediator.send(NewPost(message="a"), ALICE)
-    (late,) = outbox.oldest(1)
-    outbox.remove([late], [Place(3, 8)])
-    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 7)])
+    (late,), log = outbox.oldest(1), known_log(current_bus())
+    outbox.remove([late], [Place(3, 8)], log)
+    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 7)], log)
     assert (acknowledged()[3].offset, str(acknowledged()[3].event_id)) == (8, late.event_id)
-    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 9)])
+    outbox.remove([late._replace(event_id=str(uuid4()))], [Place(3, 9)], log)
     assert acknowledged()[3].offset == 9
 
 
