@@ -156,11 +156,19 @@ class LostTail(Loss):
     """The log holds another record, or none, where one was read or acknowledged: it was put
     back to an earlier state, and maybe filled again since."""
 
-    def __init__(self, partition: int, offset: int, known: str, now: str, who: str) -> None:
+    def __init__(
+        self,
+        partition: int,
+        offset: int,
+        known: str,
+        now: str,
+        who: str,
+        done: str = "Nothing was done.",
+    ) -> None:
         super().__init__(
             f"The log has lost its tail: at partition {partition}, offset {offset} {who} {known}, "
             f"and the log has {now} there. It was put back to an earlier copy, or a disk was lost; "
-            "what was written since may never have been seen. Nothing was done. Stop all workers, "
+            f"what was written since may never have been seen. {done} Stop all workers, "
             "run `manage.py republish --all --accept-new-log`, then `manage.py rebuild --from "
             "store`. If the event store was put back too, that refuses, because readers have seen "
             "what is lost: then run `manage.py rebuild --from store --accept-going-back`."

@@ -32,6 +32,7 @@ BATCH = 1_000
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
 STANDBY_POLL_S = 1.0
 IDENTITY_EVERY_S = 10.0
+BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still waits to be sent."
 
 
 class Interrupted(Exception):
@@ -177,7 +178,8 @@ class Relay:
             if offset < known.get(partition, 0):
                 self._require_same_log()  # if the topic was recreated meanwhile, it says so
                 now = f"event {one.event_id}"
-                raise LostTail(partition, offset, "another record", now, "this relay has seen")
+                who = "this relay has seen"
+                raise LostTail(partition, offset, "another record", now, who, BATCH_STANDS)
             known[partition] = offset + 1
 
     def _look_between(self, places: Iterable[Place]) -> None:

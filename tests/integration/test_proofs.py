@@ -333,6 +333,8 @@ def test_a_log_that_is_put_back_under_a_relay_takes_neither_its_proofs_nor_its_o
         with pytest.raises(LostTail, match="offset 1 this relay has seen another record") as raised:
             published(one)
     assert str(outbox.oldest(1)[0].event_id) in str(raised.value)
+    assert "Nothing was done" not in str(raised.value)
+    assert "The relay's last batch stands in the log" in str(raised.value)
     assert outbox.waiting() == 12, "its events are not in the log that is lost again"
     assert places() == before
     with pytest.raises(LostTail):
