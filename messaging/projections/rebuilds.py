@@ -11,6 +11,7 @@ from messaging.projections.models import Rebuild
 from messaging.projections.rowstore import DATABASE
 
 State = Rebuild.State
+ATTEMPTS = 5  # to ask while others ask and end
 
 
 class UnderWay(PostlogError):
@@ -38,20 +39,24 @@ def ask(projection: str, source: str, by: str, *, accept_going_back: bool = Fals
     """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: lead readers
     over even if they have seen later versions, which are lost for good."""
     checkpoints.state_of(projection)
-    try:
-        with transaction.atomic(using=DATABASE):
-            return Rebuild.objects.create(
-                projection=projection,
-                generation=next_generation(projection),
-                source=source,
-                asked_by=by,
-                accept_going_back=accept_going_back,
-            )
-    except IntegrityError:
-        running = active(projection)
-        if running is None:
-            raise
-        raise UnderWay(running) from None
+    attempts = 0
+    while True:
+        try:
+            with transaction.atomic(using=DATABASE):
+                return Rebuild.objects.create(
+                    projection=projection,
+                    generation=next_generation(projection),
+                    source=source,
+                    asked_by=by,
+                    accept_going_back=accept_going_back,
+                )
+        except IntegrityError:
+            running = active(projection)
+            if running is not None:
+                raise UnderWay(running) from None
+            attempts += 1  # the one that was under way has just ended
+            if attempts == ATTEMPTS:
+                raise
 
 
 def cancel(projection: str) -> Rebuild | None:

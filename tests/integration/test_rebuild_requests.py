@@ -12,7 +12,7 @@ from django.db.migrations.state import ProjectState
 
 from messaging.bus import current_bus
 from messaging.models import OperatorAction
-from messaging.projections import checkpoints
+from messaging.projections import checkpoints, rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.operations import AskForRebuild
 from messaging.projections.rebuilder import Rebuilder
@@ -41,6 +41,20 @@ def send(api: Api, body: object) -> Any:
 
 def get(api: Api, address: str) -> Any:
     return api.client.get(address, headers=api.headers)
+
+
+def test_who_asks_while_another_one_ends_gets_one_of_their_own(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, active = rebuilds.ask("posts", "log", "alice"), rebuilds.active
+
+    def just_ended(projection: str) -> Rebuild | None:
+        Rebuild.objects.filter(id=first.id).update(state=rebuilds.State.DONE)
+        return active(projection)
+
+    monkeypatch.setattr(rebuilds, "active", just_ended)
+    second = rebuilds.ask("posts", "log", "bob")
+    assert (second.generation, second.asked_by) == (first.generation + 1, "bob")
 
 
 def test_staff_ask_and_follow_and_ask_again(sqlite: Mode, staff: Api) -> None:
