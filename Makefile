@@ -19,8 +19,9 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) exec $(BIN)/python -m tests.support.run # so that a signal to make reaches it
 
-# What reaches PostgreSQL by Django (not what is about pages or the log), once more with psycopg 3, which Django prefers where it is
-# installed. In a folder of its own, so that all other tests run with psycopg 2.
+# What reaches PostgreSQL by Django (not what is about pages or the log), once more with
+# psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all other
+# tests run with psycopg 2.
 PSYCOPG3 := .venv/psycopg3
 TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
 	-n 4 --dist worksteal -k "not sqlite and not embedded" tests/integration \
@@ -56,7 +57,9 @@ soak: $(BIN)/stamp-dev ## What takes long: faults for 20 minutes, tests at full 
 	@$(BIN)/pytest -m soak $(ARGS)
 	@BENCH_EVENTS=5000000 $(BIN)/python -m benchmarks scale
 
-chromium: # Debian's, for the tests in a browser, where it is missing and can be had; without a window it takes a third of the CPU
+# Debian's, for the tests in a browser, where it is missing and can be had. Without a window it
+# takes a third of the CPU.
+chromium:
 	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$$CHROMIUM" || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Chromium ..." && \
 		apt-get update -qq && export DEBIAN_FRONTEND=noninteractive && \

@@ -45,13 +45,16 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     changes = dict(ownchanges.lately(owner)) if owner else {}
     start: list[str] | None = None
     late: set[UUID] = set()
+    patient = True  # until one has been waited for in vain: the page waits for that long once
     for projection in projections:
         for position in not_reached(projection, list(changes)):
             if start is None:
                 start = missing()
-            if start or not changes[position] or not _comes(projection, position):
-                late.add(position.stream_id)
-                changes[position] = False  # once is enough
+            if patient and changes[position] and not start:
+                if _comes(projection, position):
+                    continue
+                patient = False
+            late.add(position.stream_id)
     return Behind(start or [], frozenset(late)) if late else None
 
 

@@ -15,6 +15,7 @@ from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
 from messaging import browser, mediator, ownchanges
 from messaging.browser import Behind
+from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
 from messaging.models import OwnChange
 from messaging.projections.registry import PROJECTIONS
@@ -148,6 +149,27 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     assert late is not None
     assert late.streams == {change.stream_id}
     assert waited == [change, fresh], "an overdue one is not in its way"
+
+
+def test_a_page_waits_once_however_many_changes_do_not_come(
+    sqlite: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "missing", list)
+    waited: list[Position] = []
+
+    def in_vain(_: object, position: Position) -> None:
+        waited.append(position)
+        raise ReadSideBehind("not yet")
+
+    monkeypatch.setattr(browser, "wait_for", in_vain)
+    request = rf.get("/")
+    request.user = person("alice")
+    changes = [Position(uuid4(), 1) for _ in range(5)]
+    for change in changes:
+        browser.remember(request, change)
+    streams = frozenset(change.stream_id for change in changes)
+    assert browser.behind(request, posts, PROJECTIONS["likes"]) == Behind([], streams)
+    assert len(waited) == 1
 
 
 def test_only_a_post_that_is_on_its_way_is_shown_as_such(sqlite: Mode) -> None:

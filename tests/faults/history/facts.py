@@ -92,7 +92,7 @@ class Foreign(NamedTuple):
     """A stream of another domain, in the same store."""
 
     post: UUID
-    events: int
+    events: int  # of its own, at most
 
 
 class Forged(NamedTuple):

@@ -20,8 +20,8 @@ REJECT = re.compile(r"reject-record (\d+) (\d+) ([-0-9a-f]{36})")
 def offer_an_id_of_another_domain(stack: Stack, chance: random.Random) -> End:
     """Writers take it for a post: each of their commands has to be refused."""
     stream = UUID(int=chance.getrandbits(128), version=4)
+    stack.recorder.write(Foreign(stream, 1))
     if "stored" in _append(stack, stream, 10):
-        stack.recorder.write(Foreign(stream, 1))
         stack.board.offer(stream)
     return lambda: stack.board.withdraw(stream)
 

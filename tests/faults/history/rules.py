@@ -162,7 +162,7 @@ def versions_are_dense(known: Known) -> Iterator[str]:
 def streams_of_other_domains_are_left_alone(known: Known) -> Iterator[str]:
     for stream, count in known.foreign.items():
         events = [event for event in known.facts.events if event.stream == stream]
-        if len(events) != count:
+        if len(events) > count:
             yield f"{stream}: {count} events were its own, now {list(map(named, events))}"
 
 
