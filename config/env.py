@@ -4,14 +4,20 @@
 Everything else refuses to start: on the defaults it would work on other databases than meant.
 """
 
+import logging
 import os
+import re
+import stat
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+SHORTEST_KEY = 32  # characters of SECRET_KEY
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 # Parameters of libpq. A peer that dies without a word is noticed within half a minute, whether
@@ -24,6 +30,11 @@ NOTICE_A_DEAD_PEER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+
+SQLITE = "django.db.backends.sqlite3"
+POSTGRESQL = "django.db.backends.postgresql"
+ASSIGNMENT = re.compile(r"(?:export )?[A-Za-z_0-9]+=")  # what environ reads of a file
+PERCENT = "special characters of a user or a password as %40 for @, %2F for /, %23 for #"
 
 env = environ.Env()
 
@@ -38,12 +49,22 @@ problems: list[Problem] = []
 read: set[str] = set()  # the names of all settings
 
 
+class UnclearURL(ValueError):
+    """Says why without repeating any part of the URL, which may have a password anywhere."""
+
+
 def read_file() -> None:
     """The file that ENV_FILE names; `.env`, if there is one, when it names none."""
     named = os.environ.get("ENV_FILE", "")
     path = BASE_DIR / (named or ".env")
     if path.is_file():
+        # It would log lines that it cannot read, and a secret may stand in one.
+        logging.getLogger("environ").setLevel(logging.ERROR)
         environ.Env.read_env(path)
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            if line.strip() and not line.lstrip().startswith("#") and not ASSIGNMENT.match(line):
+                message = f"Line {number} of {path} is neither NAME=value nor a comment."
+                problems.append(Problem("ENV_FILE", message, "Correct it."))
     elif named:
         problems.append(Problem("ENV_FILE", f"There is no file {path}.", "Correct the name."))
 
@@ -103,9 +124,9 @@ def cache(name: str) -> dict[str, Any]:
     value = text(name, "locmemcache://")
     try:
         config: dict[str, Any] = env.cache_url_config(value)
-    except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
+    except (KeyError, ValueError, environ.ImproperlyConfigured):
         hint = "redis://host:6379/0, or empty"
-        problems.append(Problem(name, f"This is no cache URL ({error}).", hint))
+        problems.append(Problem(name, "This is no cache URL.", hint))
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     return config
 
@@ -117,7 +138,7 @@ def database(name: str, default: str, *, pooled: bool) -> dict[str, Any]:
         return database_of(value, pooled=pooled)
     except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
         hint = "sqlite:///var/write.sqlite3 or postgresql://user:password@host:5432/name"
-        problems.append(Problem(name, f"This is no database URL ({error}).", hint))
+        problems.append(Problem(name, not_a_database(error), f"{hint}; {PERCENT}."))
         return database_of(default)
 
 
@@ -133,9 +154,9 @@ def lock_database(name: str, *, needed: bool) -> dict[str, Any] | None:
     try:
         config = database_of(value)
     except (KeyError, ValueError, environ.ImproperlyConfigured) as error:
-        problems.append(Problem(name, f"This is no database URL ({error}).", hint))
+        problems.append(Problem(name, not_a_database(error), f"{hint}; {PERCENT}."))
         return None
-    if config["ENGINE"] != "django.db.backends.postgresql":
+    if config["ENGINE"] != POSTGRESQL:
         problems.append(Problem(name, "This is not PostgreSQL.", hint))
         return None
     return config
@@ -146,22 +167,23 @@ def database_of(url: str, *, pooled: bool = False) -> dict[str, Any]:
 
     `pooled`: a pooler may hand the session on after each transaction, so nothing is kept in it.
     """
+    refuse_unclear(url)
     config: dict[str, Any] = env.db_url_config(url)
-    if not config.get("ENGINE") or not config.get("NAME"):
-        raise ValueError("it names no database")
+    if not config.get("NAME"):
+        raise UnclearURL("it names no database")
     session = session_settings()
     config["CONN_MAX_AGE"] = None
     config["CONN_HEALTH_CHECKS"] = True
-    if config["ENGINE"] == "django.db.backends.sqlite3":
+    if config["ENGINE"] == SQLITE:
         config["NAME"] = str(BASE_DIR / config["NAME"])
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        private_folder(Path(config["NAME"]).parent)
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             # FULL: what was committed and answered survives a power cut.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-    elif config["ENGINE"] == "django.db.backends.postgresql":
+    else:
         options = dict(config.get("OPTIONS", {}))  # of the URL's query: they win
         if "," in config.get("HOST", ""):
             # Of several servers the one that takes writes, also after a failover.
@@ -171,9 +193,34 @@ def database_of(url: str, *, pooled: bool = False) -> dict[str, Any]:
         if pooled:
             config["DISABLE_SERVER_SIDE_CURSORS"] = True  # nor are plans kept then
             del config["OPTIONS"]["options"]  # poolers refuse them
-    else:
-        raise ValueError("neither SQLite nor PostgreSQL")
     return config
+
+
+def refuse_unclear(url: str) -> None:
+    """Raises `UnclearURL` where environ would warn with the URL's parts, or take a password for
+    one of them: with a `/` in it, what follows would be the name of a database, and stand in
+    messages of errors."""
+    engine = env.DB_SCHEMES.get(urlsplit(url).scheme)
+    if engine not in (SQLITE, POSTGRESQL):
+        raise UnclearURL("neither SQLite nor PostgreSQL")
+    user = url.partition("://")[2].rpartition("@")[0]
+    if engine == POSTGRESQL and any(mark in user for mark in "/?#"):
+        raise UnclearURL("a /, ? or # stands in its user or password")
+
+
+def not_a_database(error: Exception) -> str:
+    """Errors of libraries repeat the part that they cannot read."""
+    return f"This is no database URL{f' ({error})' if isinstance(error, UnclearURL) else ''}."
+
+
+def private_folder(folder: Path) -> Path:
+    """Make it, for this user only. One that is there stays as it is, but for `var/`, which holds
+    databases, rejected commands and credentials, and which nobody else has business in."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if folder == VAR_DIR and found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) != 0o700:
+        folder.chmod(0o700)
+    return folder
 
 
 def session_settings() -> str:

@@ -13,13 +13,18 @@ from config import env
 env.read_file()
 
 BASE_DIR = env.BASE_DIR
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = env.private_folder(env.VAR_DIR)
 
 DEBUG = env.switch("DEBUG", True)
 SECRET_KEY = env.text("SECRET_KEY", "only-for-development-" + "0" * 40)
-if not DEBUG and not env.text("SECRET_KEY"):
+if not DEBUG and len(env.text("SECRET_KEY")) < env.SHORTEST_KEY:
     env.problems.append(
-        env.Problem("SECRET_KEY", "It is missing.", "Production needs a long random one.")
+        env.Problem(
+            "SECRET_KEY",
+            f"It is missing, or shorter than {env.SHORTEST_KEY} characters.",
+            "Production needs a long random one: python -c 'import secrets; "
+            "print(secrets.token_urlsafe(48))'",
+        )
     )
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 

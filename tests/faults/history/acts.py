@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tests.cache import ServiceError
 from tests.faults.history.client import Away, Client
 from tests.faults.history.stack import (
     STAFF,
@@ -21,7 +22,6 @@ from tests.faults.history.stack import (
     descendants,
     signal_all,
 )
-from tests.services import ServiceError
 from tests.support.waiting import wait_until
 
 Begin = Callable[[Stack, random.Random], End | None]
