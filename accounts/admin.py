@@ -1,10 +1,13 @@
-"""People in the admin."""
+"""People, groups and tokens in the admin. Who may give rights to others: superusers alone."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from knox.admin import AuthTokenAdmin
+from knox.models import AuthToken
 
 from accounts.models import User
 
@@ -13,15 +16,71 @@ if TYPE_CHECKING:
 else:
     Base = UserAdmin  # not generic at run time
 
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
 
 @admin.register(User)
 class PersonAdmin(Base):
     """A name is given once. Nobody is deleted, because the name would be free for another,
-    who would then own what it wrote: take "active" away instead."""
+    who would then own what it wrote: take "active" away instead.
+
+    Staff who are no superusers change people without any rights, and give nobody rights: who
+    can set the password of somebody with more rights has those rights.
+    """
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
-        return fields if obj is None else (*fields, "username")
+        if obj is not None:
+            fields = (*fields, "username")
+        return fields if _is_superuser(request) else (*fields, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        may = super().has_change_permission(request, obj)
+        return may and (obj is None or _is_superuser(request) or not _has_rights(obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
+
+
+admin.site.unregister(Group)
+admin.site.unregister(AuthToken)
+
+
+@admin.register(Group)
+class RightsAdmin(GroupAdmin):
+    """A group is the rights of its members: superusers alone change one."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_superuser(request)
+
+
+@admin.register(AuthToken)
+class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without types
+    """A token acts as its person: others' are made by superusers alone, and by nobody given
+    to somebody else. Revoking one takes the permission to delete it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+def _has_rights(person: User) -> bool:
+    """Whether they have, or would have once they are active, any right that others lack."""
+    return (
+        person.is_staff
+        or person.is_superuser
+        or person.groups.exists()
+        or person.user_permissions.exists()
+    )

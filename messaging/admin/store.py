@@ -19,7 +19,7 @@ from messaging.admin.records import (
     newest,
     page_of,
 )
-from messaging.console.trace import trace_of
+from messaging.console import trace
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 
 EVENTS_SHOWN = 100  # on the page of their stream
@@ -69,10 +69,10 @@ class EventAdmin(RecordAdmin):
     list_display = ("position", "recorded_at", "type", "actor", "version", "stream")
     ordering = ("-position",)
     fields = (
-        "position", "trace", "stream", "version", "type", "payload", "recorded_at", "actor",
+        "position", "followed", "stream", "version", "type", "payload", "recorded_at", "actor",
         "event_id", "command_id", "correlation_id", "causation_id", "traceparent",
     )  # fmt: skip
-    readonly_fields = ("trace", "stream", "payload")
+    readonly_fields = ("followed", "stream", "payload")
     search_fields = ("stream_id",)
     search_help_text = (
         "By the whole stream id or the position; by the whole actor or type among the newest "
@@ -100,19 +100,25 @@ class EventAdmin(RecordAdmin):
 
     def trace_view(self, request: HttpRequest, position: int) -> HttpResponse:
         """What one command did, from its receipt to the rows."""
-        if not self.has_view_permission(request):
+        if not request.user.has_perms(trace.rights()):
             raise PermissionDenied
         event = get_object_or_404(Event, pk=position)
         context = {
             **self.admin_site.each_context(request),
             "title": "From the command to the rows",
             "opts": self.opts,
-            "trace": trace_of(event),
+            "trace": trace.trace_of(event),
         }
         return render(request, "admin/messaging/trace.html", context)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without a link that leads to a refusal."""
+        fields = super().get_fields(request, obj)
+        may = request.user.has_perms(trace.rights())
+        return fields if may else [name for name in fields if name != "followed"]
+
     @admin.display(description="followed")
-    def trace(self, event: Event) -> str:
+    def followed(self, event: Event) -> str:
         page = reverse("admin:eventstore_event_trace", args=[event.position])
         return format_html('<a href="{}">From its command to the rows that it changed</a>', page)
 

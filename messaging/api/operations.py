@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -20,6 +20,32 @@ from messaging.api.views import CommandPage
 from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
+
+
+class SeesRebuilds(BasePermission):
+    """As in the console: staff with the permission to view rebuilds."""
+
+    message = "This takes a person of the staff with the permission projections.view_rebuild."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return _may(request, "view")
+
+
+class AsksForRebuilds(SeesRebuilds):
+    """As the buttons of the console, whose page shows what was asked for."""
+
+    message = (
+        "This takes a person of the staff with the permissions projections.add_rebuild and "
+        "projections.view_rebuild."
+    )
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return super().has_permission(request, view) and _may(request, "add")
+
+
+def _may(request: Request, act: str) -> bool:
+    staff = request.user.is_active and request.user.is_staff
+    return staff and request.user.has_perm(f"projections.{act}_rebuild")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +72,7 @@ class RebuildsSerializer(serializers.Serializer[Any]):
 
 
 class RestoreReadDbView(CommandPage):
-    permission_classes = [IsAdminUser]
+    permission_classes = [AsksForRebuilds]
     serializer_class = input_serializer(RestoreReadDb)
 
     @extend_schema(
@@ -72,7 +98,7 @@ RestoreReadDbView.__doc__ = RestoreReadDb.__doc__
 class RebuildView(APIView):
     """How far a rebuild has come."""
 
-    permission_classes = [IsAdminUser]
+    permission_classes = [SeesRebuilds]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
     @extend_schema(

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from django.contrib.auth import get_permission_codename
 from django.db.models import Model
 
-from messaging.eventstore.models import Event, Outbox, Receipt
+from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.projections.live import live, live_root
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS, Projection
@@ -13,6 +14,13 @@ from messaging.projections.registry import PROJECTIONS, Projection
 NEAR = 20_000  # positions before and after: events of one correlation lie close together
 MOST_ROWS = 20  # of a model
 HIDDEN = ("id", "generation", "stream_id")
+
+
+def rights() -> list[str]:
+    """The permissions to view all that a trace shows."""
+    read_models = [model for one in PROJECTIONS.values() for model in one.models]
+    shown: list[type[Model]] = [Event, Stream, Outbox, Receipt, DeadLetter, *read_models]
+    return [f"{m._meta.app_label}.{get_permission_codename('view', m._meta)}" for m in shown]
 
 
 class Step(NamedTuple):

@@ -15,14 +15,14 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.console import standing
 from messaging.contracts.posts import PostCreated, PostLiked
-from messaging.eventstore.models import Event
+from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, Loss
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections import checkpoints, rebuilds
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
 from messaging.projections.rebuilder import Rebuilder
-from queries_app.models import Post
+from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
 from queries_app.projections import posts
 from tests.integration.test_admin import signed_in, url
 from tests.support.api import person
@@ -160,10 +160,23 @@ def test_signing_in_goes_by_the_sites_own_form(database: Mode) -> None:
     assert clerk.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/login/")
 
 
-def test_following_needs_the_right_to_view_events(database: Mode) -> None:
+def test_following_needs_the_right_to_view_all_that_it_shows(sqlite: Mode) -> None:
     mediator.send(NewPost(message="a"), ALICE)
-    trace = url(Event, Event.objects.get().position, "trace")
+    position = Event.objects.get().position
+    trace, event = url(Event, position, "trace"), url(Event, position, "change")
+    record = [Event, Stream, Outbox, Receipt, DeadLetter]
+    shown = [*record, Post, Comment, History, HistoryEntry, CommentText, Likes, Like]
+    names = [f"view_{model._meta.model_name}" for model in shown]
     assert signed_in("clerk").get(trace).status_code == 403
+    rights = person("clerk").user_permissions
+    rights.set(every := Permission.objects.filter(codename__in=names))
+    assert signed_in("clerk").get(trace).status_code == 200
+    assert trace in page(signed_in("clerk"), event)
+    for lacking in every:
+        rights.set(every.exclude(pk=lacking.pk))
+        assert signed_in("clerk").get(trace).status_code == 403, lacking
+    rights.set(every.filter(codename="view_event"))
+    assert trace not in page(signed_in("clerk"), event), "no link to a refusal"
     assert root().get(url(Event, 10**9, "trace")).status_code == 404
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import connections, migrations
 from django.db.migrations.state import ProjectState
@@ -31,8 +32,14 @@ URL = "/api/v1/commands/restore-read-db/"
 
 @pytest.fixture
 def staff(sqlite: Mode) -> Api:
-    get_user_model().objects.create_user("operator", password="x" * 12, is_staff=True)
-    return Api("operator")
+    return clerk("operator", "add_rebuild", "view_rebuild")
+
+
+def clerk(name: str, *permissions: str) -> Api:
+    """A person of the staff, with these permissions alone."""
+    user = get_user_model().objects.create_user(name, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return Api(name)
 
 
 def send(api: Api, body: object) -> Any:
@@ -89,6 +96,23 @@ def test_others_may_not_and_mistakes_are_named(sqlite: Mode, staff: Api) -> None
     assert send(staff, {"other": "x"}).json()["errors"][0]["code"] == "unknown_field"
     assert get(staff, URL).status_code == 405
     assert not Rebuild.objects.exists()
+
+
+def test_rebuilds_need_the_permissions_that_the_console_asks_for(sqlite: Mode) -> None:
+    rebuild = f"/api/v1/rebuilds/{rebuilds.ask('posts', 'log', 'alice').pk}/"
+    for name, may_ask, may_look, permissions in (
+        ("nothing", 403, 403, []),
+        ("looks", 403, 200, ["view_rebuild"]),
+        ("asks", 403, 403, ["add_rebuild"]),  # the answer shows rebuilds
+        ("both", 202, 200, ["add_rebuild", "view_rebuild"]),
+    ):
+        api = clerk(name, *permissions)
+        assert send(api, {"projection": "posts"}).status_code == may_ask, name
+        assert get(api, rebuild).status_code == may_look, name
+    get_user_model().objects.filter(username="both").update(is_staff=False)
+    assert send(Api("both"), {}).status_code == 403
+    refused = get(Api("nothing"), rebuild).json()["errors"][0]
+    assert "projections.view_rebuild" in refused["detail"]
 
 
 def warnings() -> str:
