@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from corsheaders.defaults import default_headers
 
-from config import env
+from config import env, kafka
 
 env.read_file()
 
@@ -96,27 +96,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- the bus ---------------------------------------------------------------------------------
 
-
-KAFKA_SECURITY_NAMES = (
-    "SASL_MECHANISM",
-    "SASL_PLAIN_USERNAME",
-    "SASL_PLAIN_PASSWORD",
-    "SSL_CAFILE",
-    "SSL_CERTFILE",
-    "SSL_KEYFILE",
-    "SSL_PASSWORD",
-)
-KAFKA_SECURITY = {
-    "security_protocol": env.one_of("KAFKA_SECURITY_PROTOCOL", env.SECURITY_PROTOCOLS),
-    **{name.lower(): env.text(f"KAFKA_{name}") for name in KAFKA_SECURITY_NAMES},
-}
 POSTLOG_KAFKA = {
     "bootstrap_servers": env.text("KAFKA_BOOTSTRAP_SERVERS"),
     "topic": env.text("KAFKA_TOPIC", "posts.events"),
     "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
     "replication": env.whole_number("KAFKA_REPLICATION", 0, least=0, most=100),
-    # As a kafka-python client takes them.
-    "security": {name: value for name, value in KAFKA_SECURITY.items() if value},
+    "security": kafka.security(),
 }
 
 # --- people, time, static files ----------------------------------------------------------------

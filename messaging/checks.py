@@ -1,13 +1,15 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import mediator, sessions
+from messaging import conf, mediator, sessions
 from messaging.bus import current_bus
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
@@ -143,6 +145,36 @@ def the_log_is_set_up_to_keep_history(**kwargs: Any) -> list[CheckMessage]:
         hint = "Run it again where the broker can be reached."
         return [Info(f"The log could not be asked: {error}", hint=hint, id="postlog.I001")]
     return [Warning(hazard, id="postlog.W010") for hazard in hazards]
+
+
+@register(deploy=True)
+def the_broker_is_not_spoken_to_in_plain_text(**kwargs: Any) -> list[CheckMessage]:
+    """Who can read along on the way reads the events and the password, and can change them."""
+    kafka = conf.kafka()
+    protocol = kafka.security.get("security_protocol", "PLAINTEXT")
+    servers = kafka.bootstrap_servers.split(",") if kafka.bootstrap_servers else []
+    far = [server.strip() for server in servers if not _is_loopback(server)]
+    if settings.DEBUG or not far or protocol.endswith("SSL"):
+        return []
+    wanted = "SASL_SSL" if protocol.startswith("SASL") else "SSL, or SASL_SSL with a password"
+    return [
+        Warning(
+            f"The broker {far[0]} is spoken to in plain text (KAFKA_SECURITY_PROTOCOL is "
+            f"{protocol}).",
+            hint=f"Set KAFKA_SECURITY_PROTOCOL to {wanted}, and KAFKA_SSL_CAFILE to the "
+            "certificate that the broker's is signed with.",
+            id="postlog.W011",
+        )
+    ]
+
+
+def _is_loopback(server: str) -> bool:
+    """Of `host:port`, as a client takes it."""
+    host = urlsplit(f"//{server.strip().rpartition('//')[2]}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _built_by() -> dict[str, int]:

@@ -44,6 +44,49 @@ def test_a_wrong_setting_is_named_by_a_check(wrong: dict[str, str]) -> None:
         assert any(named in line for line in errors), named
 
 
+@pytest.mark.parametrize(
+    ("given", "named", "cure"),
+    [
+        ({"SASL_PLAIN_PASSWORD": "secret-7"}, "SECURITY_PROTOCOL", "Set it to SASL_SSL."),
+        ({"SSL_CAFILE": "ca.pem"}, "SECURITY_PROTOCOL", "Set it to SSL."),
+        (
+            {"SECURITY_PROTOCOL": "SSL", "SASL_PLAIN_USERNAME": "postlog"},
+            "SASL_PLAIN_USERNAME",
+            "Set KAFKA_SECURITY_PROTOCOL to SASL_SSL",
+        ),
+        (
+            {"SECURITY_PROTOCOL": "PLAINTEXT", "SSL_KEYFILE": "key.pem"},
+            "SSL_KEYFILE",
+            "Set KAFKA_SECURITY_PROTOCOL to SSL",
+        ),
+        (
+            {"SECURITY_PROTOCOL": "SASL_SSL"},
+            "SASL_MECHANISM",
+            "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN",
+        ),
+    ],
+)
+def test_no_way_to_the_broker_is_less_safe_than_the_settings_say(
+    given: dict[str, str], named: str, cure: str
+) -> None:
+    done = manage({f"KAFKA_{name}": value for name, value in given.items()}, "status")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"KAFKA_{named}: It ")
+    assert cure in done.stderr
+    assert "secret-7" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_whole_settings_of_the_way_to_the_broker_are_taken() -> None:
+    given = {"SASL_MECHANISM": "SCRAM-SHA-512", "SASL_PLAIN_USERNAME": "postlog",
+             "SASL_PLAIN_PASSWORD": "secret-7", "SSL_CAFILE": "ca.pem"}  # fmt: skip
+    env = {f"KAFKA_{name}": value for name, value in given.items()}
+    says = "from django.conf import settings; print(sorted(settings.POSTLOG_KAFKA['security']))"
+    done = manage({**env, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "shell", "-v0", "-c", says)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(sorted(["security_protocol", *map(str.lower, given)]))
+
+
 # Each runs other system checks, or none.
 COMMANDS = ["migrate --skip-checks --plan", "shell -c pass", "collectstatic", "status"]
 
