@@ -34,7 +34,7 @@ test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer ## All tests, on rea
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
-check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings
+check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,6 +42,7 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python -m tests.support.audit
 
 stack: $(BIN)/stamp-run ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
 	@$(BIN)/python -m tests.support.port $(PORT)

@@ -5,8 +5,10 @@ An empty value means the default. `.env.example` lists them all.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from corsheaders.defaults import default_headers
+from django.core.files.storage import FileSystemStorage
 
 from config import env, kafka
 
@@ -131,14 +133,16 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+STATIC_MANIFEST = VAR_DIR / "staticfiles.json"  # not in STATIC_ROOT, where it would be public
+if not DEBUG:
+    STORAGES["staticfiles"] = {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        "OPTIONS": {"manifest_storage": FileSystemStorage(STATIC_MANIFEST.parent)},
+    }
 
 # --- safe by default --------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 import os
+import sys
 
 from django.core.wsgi import get_wsgi_application
 
@@ -6,9 +7,13 @@ os.umask(0o077)  # as manage.py
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from config.settings import LOCK_TIMEOUT_SECONDS  # noqa: E402  needs settings
+from config.settings import DEBUG, LOCK_TIMEOUT_SECONDS, STATIC_MANIFEST  # noqa: E402  needs settings
 from messaging.api.chunked import with_bodies_of_unknown_length  # noqa: E402  needs settings
 from messaging.sessions import limit_waits_for_locks  # noqa: E402
+
+if not DEBUG and not STATIC_MANIFEST.exists():
+    # Each page names files by the manifest, so each would be an empty 500.
+    sys.exit("Static files are missing: run `manage.py collectstatic --noinput` before the server.")
 
 # Web servers only: a request that waits for longer is refused (503). Behind a command there is
 # nobody who waits for an answer.

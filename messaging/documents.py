@@ -11,4 +11,5 @@ def readable(raw: str | bytes | memoryview | None) -> str:
     text = raw if isinstance(raw, str) else bytes(raw).decode(errors="backslashreplace")
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return text
+    # JSON may escape half of a surrogate pair, which no encoding of a page or terminal has.
+    return text.encode(errors="backslashreplace").decode()

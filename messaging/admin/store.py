@@ -1,5 +1,6 @@
 """The write side: streams, events, what waits for the relay, and receipts."""
 
+import re
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +23,7 @@ from messaging.admin.records import (
 from messaging.console import trace
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 
+POSITION = re.compile("[0-9]{1,18}", re.ASCII)  # 64 bits
 EVENTS_SHOWN = 100  # on the page of their stream
 
 
@@ -83,7 +85,7 @@ class EventAdmin(RecordAdmin):
         stream_id = as_uuid(term)
         if stream_id is not None:
             return rows.filter(stream_id=stream_id).order_by("-version")
-        if term.isdecimal():
+        if POSITION.fullmatch(term):
             return rows.filter(position=int(term))
         return newest(rows).filter(Q(actor=term) | Q(type=term))
 

@@ -214,6 +214,25 @@ def test_rejects_that_cannot_be_written_are_wrong_usage(sqlite: Mode, file: Path
     assert Event.objects.count() == 0, "before anything is sent"
 
 
+@pytest.mark.parametrize("names", ["same", "link", "hard link", "standard input"])
+def test_rejects_onto_the_file_that_is_read_are_wrong_usage(
+    sqlite: Mode, file: Path, names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening it to write would have emptied it."""
+    before, source, rejects = file.read_bytes(), str(file), file
+    if names in ("link", "hard link"):
+        rejects = file.parent / "rejects"
+        rejects.symlink_to(file) if names == "link" else rejects.hardlink_to(file)
+    with file.open() as standard_input:
+        if names == "standard input":
+            monkeypatch.setattr("sys.stdin", standard_input)
+            source = "-"
+        with pytest.raises(CommandError, match="is the file that is read") as error:
+            send(source, "--rejects", str(rejects))
+    assert error.value.returncode == 2
+    assert (file.read_bytes(), Event.objects.count()) == (before, 0)
+
+
 def test_the_exit_code_says_what_happened(sqlite: Mode, file: Path) -> None:
     wrong = [manage(sqlite.env, "sendcommands", *names) for names in (["nowhere.jsonl"], [])]
     assert [done.returncode for done in wrong] == [2, 2]

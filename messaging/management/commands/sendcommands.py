@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -45,7 +46,7 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with ExitStack() as stack:
             raw, size = self._open(options["file"], stack)
-            rejects = self._open_rejects(options["rejects"], stack)
+            rejects = self._open_rejects(options["rejects"], raw, stack)
             zipped = options["file"].endswith(".gz")
             lines = stack.enter_context(gzip.open(raw)) if zipped else raw
             begun = time.monotonic()
@@ -100,9 +101,12 @@ class Command(DatabaseCommand):
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
 
-    def _open_rejects(self, name: str | None, stack: ExitStack) -> IO[str] | None:
+    def _open_rejects(self, name: str | None, raw: IO[bytes], stack: ExitStack) -> IO[str] | None:
         if name is None:
             return None
+        if is_same_file(name, raw):
+            message = f"--rejects {name} is the file that is read: it would be emptied first."
+            raise CommandError(message, returncode=2)
         try:
             return stack.enter_context(Path(name).open("w", encoding="utf-8"))
         except OSError as error:
@@ -143,6 +147,14 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{refusals.total():,} refused" + (":" if refusals else "."))
         for code, count in refusals.most_common():
             self.stdout.write(f"  {code}: {count:,}")
+
+
+def is_same_file(name: str, opened: IO[bytes]) -> bool:
+    """Under whatever name, and also where the shell has opened it as standard input."""
+    try:
+        return os.path.samestat(os.stat(name), os.fstat(opened.fileno()))
+    except OSError:  # there is none yet; or what is read is no file
+        return False
 
 
 def reject(line: batchfile.Line, refused: Refused) -> str:

@@ -1,0 +1,63 @@
+"""Static files in production: collected before the server starts, and nothing else is served."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services import temporary_folder
+from tests.support.processes import ROOT, environment
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "tests", "__pycache__", "*_cache")
+PRODUCTION = {
+    "DEBUG": "off",
+    "SECRET_KEY": "for-this-test-only" * 3,
+    "ALLOWED_HOSTS": "postlog.example",
+    "ENV_FILE": "",
+    "WRITE_DATABASE_URL": "",
+    "READ_DATABASE_URL": "",
+    "KAFKA_BOOTSTRAP_SERVERS": "",
+}
+ASK = """
+import config.wsgi
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.test import Client
+client = Client(raise_request_exception=False)
+for path in (staticfiles_storage.url("postlog.css"), "/static/staticfiles.json", "/nowhere/"):
+    answer = client.get(path, headers={"host": "postlog.example"}, secure=True)
+    print(answer.status_code, "postlog." in path or b"postlog." in b"".join(answer))
+"""
+
+
+@pytest.fixture
+def clone() -> Iterator[Path]:
+    """The project's code without anything that a run leaves."""
+    tree = temporary_folder("static")
+    shutil.copytree(ROOT, tree, ignore=LEFT_OUT, dirs_exist_ok=True)
+    yield tree
+    shutil.rmtree(tree)
+
+
+def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = environment({**PRODUCTION, "DJANGO_SETTINGS_MODULE": "config.settings"})
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=clone, env=env, capture_output=True, text=True
+    )
+
+
+def test_a_server_without_collected_files_does_not_start_and_says_what_to_do(clone: Path) -> None:
+    done = run(clone, "-c", "import config.wsgi")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Static files are missing: run `manage.py collectstatic")
+
+
+def test_pages_find_collected_files_and_nobody_gets_the_list_of_them(clone: Path) -> None:
+    done = run(clone, "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir(clone / "var/static")
+    done = run(clone, "-c", ASK)
+    assert done.stdout.split("\n")[:3] == ["200 True", "404 True", "404 True"], done.stderr
