@@ -9,7 +9,6 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from accounts.api import TokenView
-from messaging import health
 from messaging.api.docs import SwaggerView
 from messaging.api.events import asyncapi, event_schema
 from messaging.api.routes import routes
@@ -38,8 +37,7 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),
-    path("health/live", health.live),
-    path("health/ready", health.ready),
+    # /health/live and /health/ready: messaging.health.probes, before any other middleware
 ]
 
 handler400 = "messaging.api.answers.bad_request"

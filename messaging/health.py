@@ -29,6 +29,8 @@ LOOK_EVERY_S = 5.0
 TOO_OLD_S = 15.0
 FIRST_LOOK_S = 2.0  # the one request that begins the looking waits so long for a result
 
+View = Callable[[HttpRequest], HttpResponse]
+
 log = logging.getLogger("postlog.health")
 
 
@@ -43,6 +45,20 @@ def ready(request: HttpRequest) -> HttpResponse:
     failing = _looking.failing()
     status = "unavailable" if failing else "ok"
     return JsonResponse({"status": status, "failing": failing}, status=503 if failing else 200)
+
+
+ADDRESSES = {"/health/live": live, "/health/ready": ready}
+
+
+def probes(get_response: View) -> View:
+    """Middleware, the first of all: answers the probes of a cluster, which come over plain HTTP,
+    to the address of a pod. Elsewhere they would be redirected to HTTPS, or be of a wrong Host."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        answer = ADDRESSES.get(request.path_info) if request.method in ("GET", "HEAD") else None
+        return (answer or get_response)(request)
+
+    return middleware
 
 
 class Look(NamedTuple):

@@ -58,6 +58,33 @@ def test_a_flood_of_probes_takes_no_thread_while_the_broker_hangs(hung: dict[str
         )
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_probes_of_a_cluster_are_answered_in_production(
+    sqlite: Mode, settings: Any, path: str
+) -> None:
+    """They come over plain HTTP, to the address of a pod."""
+    leading()
+    settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = True, ["postlog.example"]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    answer = Client(headers={"Host": "10.1.2.3:8000"}).get(path)
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/", "/health/live/x", "/health/", "/static/x"])
+def test_nothing_else_is_answered_over_plain_http_or_for_another_host(
+    sqlite: Mode, settings: Any, path: str
+) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = True, ["postlog.example"]
+    assert Client(headers={"Host": "postlog.example"}).get(path).status_code == 301
+    assert Client(headers={"Host": "10.1.2.3:8000"}).get(path).status_code == 400
+    assert Client(headers={"Host": "10.1.2.3:8000"}).get(path, secure=True).status_code == 400
+
+
+def test_probes_only_ask(sqlite: Mode) -> None:
+    assert Client().head("/health/live").status_code == 200
+    assert Client().post("/health/live").status_code == 404
+
+
 def test_while_there_is_no_look_yet_it_is_not_ready_and_says_so(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

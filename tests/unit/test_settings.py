@@ -185,3 +185,15 @@ def test_a_short_secret_key_does_not_start_in_production(length: int, starts: bo
 def test_an_empty_setting_means_the_default() -> None:
     empty = dict.fromkeys(["KAFKA_PARTITIONS", "WRITE_DATABASE_URL", "DEBUG", "WEB_THREADS"], "")
     assert manage(empty, "check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("switch", "hsts"),
+    [("", "max-age=31536000"), ("on", "max-age=31536000; includeSubDomains; preload")],
+)
+def test_only_who_asks_for_it_binds_the_subdomains(switch: str, hsts: str) -> None:
+    names = ("SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD")
+    env = {"DEBUG": "off", "SECRET_KEY": "x" * 60, **dict.fromkeys(names, switch)}
+    ask = "from django.test import Client; print(Client(headers={'Host': 'localhost', "
+    ask += "'X-Forwarded-Proto': 'https'}).get('/api/')['Strict-Transport-Security'])"
+    assert manage(env, "shell", "-v", "0", "-c", ask).stdout.strip() == hsts
