@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from knox.admin import AuthTokenAdmin
 from knox.models import AuthToken
 
@@ -33,6 +35,13 @@ class PersonAdmin(Base):
         if obj is not None:
             fields = (*fields, "username")
         return fields if _is_superuser(request) else (*fields, *RIGHTS)
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().add_view(request, *args, **kwargs)
+        except ValidationError as taken:  # by somebody who signed up at the same moment
+            messages.error(request, " ".join(taken.messages))
+            return redirect(request.path)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may = super().has_change_permission(request, obj)

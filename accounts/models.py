@@ -4,23 +4,78 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.db.models.functions import Lower
+
+from accounts import names
+
+TAKEN = "A person with that name exists already."
+LOOKS_TAKEN = "That name looks like the one of somebody else. Choose another."
 
 
 class User(AbstractUser):
+    username = models.CharField(
+        max_length=names.MAX_LENGTH,
+        unique=True,
+        help_text=f"{names.MADE_OF}; at most {names.MAX_LENGTH}.",
+        validators=[names.check],
+        error_messages={"unique": TAKEN},
+    )
+
+    # before there were these columns, has the same.
+    casefolded = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
+    skeleton = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
                 Lower("username"),
                 name="username_unique_regardless_of_case",
-                violation_error_message="A person with that name exists already.",
-            )
+                violation_error_message=TAKEN,
+            ),
+            models.UniqueConstraint(fields=["casefolded"], name="one_name_in_any_case"),
+            models.UniqueConstraint(fields=["skeleton"], name="no_two_names_look_the_same"),
         ]
 
+    def clean(self) -> None:
+        """For forms, which have no fields for what is unique here."""
+        super().clean()
+        if self._state.adding and self.username:
+            try:
+                names.check(self.username)
+            except ValidationError:
+                return  # the field's validator says so
+            self._require_free()
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk and not self._state.adding:
-            known = type(self).objects.filter(pk=self.pk).values_list("username", flat=True).first()
-            if known is not None and known != self.username:
-                raise ValidationError({"username": "A username never changes: events name it."})
+        """Raises `ValidationError` for a name that nobody can have, or that somebody has."""
+        if self.pk is None or self._state.adding:
+            self._save_new(*args, **kwargs)
+            return
+        known = type(self).objects.filter(pk=self.pk).values_list("username", flat=True).first()
+        if known is not None and known != self.username:
+            raise ValidationError({"username": "A username never changes: events name it."})
         super().save(*args, **kwargs)
+
+    def _save_new(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            names.check(self.username)
+        except ValidationError as error:
+            raise ValidationError({"username": error}) from None
+        self.casefolded = names.casefolded(self.username)
+        self.skeleton = names.skeleton(self.username)
+        try:
+            with transaction.atomic():
+                super().save(*args, **kwargs)
+        except IntegrityError:
+            self._require_free()
+            raise
+
+    def _require_free(self) -> None:
+        others = type(self)._default_manager
+        folded = names.casefolded(self.username)
+        if others.filter(Q(username__iexact=self.username) | Q(casefolded=folded)).exists():
+            raise ValidationError({"username": ValidationError(TAKEN, "unique")})
+        if others.filter(skeleton=names.skeleton(self.username)).exists():
+            raise ValidationError({"username": ValidationError(LOOKS_TAKEN, "unique")})

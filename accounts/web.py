@@ -6,6 +6,7 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.contrib.auth.views import LoginView, PasswordChangeView, RedirectURLMixin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -26,18 +27,10 @@ if TYPE_CHECKING:
 else:
     CreationForm, PersonCreation = UserCreationForm, CreateView  # not generic at run time
 
-DOTS = (".", "..")  # would be no address of a page
-
 
 class SignUpForm(CreationForm):
     class Meta(UserCreationForm.Meta):
         model = User
-
-    def clean_username(self) -> str:
-        name: str = super().clean_username()
-        if name in DOTS:
-            self.add_error("username", "Choose a name with a letter or a digit.")
-        return name
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
@@ -48,7 +41,11 @@ class SignUp(RedirectURLMixin, PersonCreation):
     next_page = "feed"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        self.object: User = form.save()
+        try:
+            self.object: User = form.save()
+        except ValidationError as taken:  # by somebody who signed up at the same moment
+            form.add_error(None, taken)
+            return self.form_invalid(form)
         login(self.request, self.object)
         return redirect(self.get_success_url())
 

@@ -2,7 +2,6 @@
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 
 from messaging.exceptions import Invalid
 
@@ -32,24 +31,27 @@ class People:
 
 def _found_or_made(actor: str) -> tuple[str, bool]:
     model = get_user_model()
-    field = model._meta.get_field("username")
-    try:
-        field.run_validators(actor)
-        actor.encode()
-    except (ValidationError, UnicodeEncodeError):
-        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.") from None
-    if not actor:
-        raise Invalid("invalid_actor", "A username is not empty.")
+    if not _is_storable(actor):
+        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.")
     known = model.objects.filter(username__iexact=actor).values_list("username", flat=True)
     if (found := known.first()) is not None:
         return found, False
     user = model(username=actor)
     user.set_unusable_password()
     try:
-        with transaction.atomic():
-            user.save()
-    except IntegrityError:  # somebody else has just made it
-        if (found := known.first()) is None:
-            raise
-        return found, False
+        user.save()
+    except ValidationError as error:
+        if (found := known.first()) is not None:  # somebody else has just made it
+            return found, False
+        why = " ".join(error.messages)
+        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username. {why}") from None
     return actor, True
+
+
+def _is_storable(actor: str) -> bool:
+    """Whether a database takes it as text at all. What is no name now may have been one once."""
+    try:
+        actor.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(actor) and "\0" not in actor

@@ -32,6 +32,7 @@ from queries_app.queries import (
     PostView,
 )
 from web import textform
+from web.people import has_account
 from web.returning import kept, signed_in
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of
 
@@ -87,6 +88,8 @@ def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
 def author(request: HttpRequest, username: str) -> HttpResponse:
     late = behind(request, posts, likes)
     found = mediator.ask(FindPostsByAuthor(author=username, cursor=request.GET.get("cursor")))
+    if not found.results and not has_account(username):
+        raise NotFound("person_not_found", "Nobody has that name.")
     heading = Heading(f"Posts by {username}", f"There are no posts by {username}.")
     return listed(request, found, late, {"heading": heading})
 

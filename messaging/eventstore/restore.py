@@ -212,7 +212,7 @@ def _answer(events: Sequence[tuple[Envelope, str]]) -> Result | None:
 
 
 def _make_people(lacking: Lacking, people: People, done: Restored) -> None:
-    for actor in {envelope.actor for envelope in lacking.envelopes}:
+    for actor in dict.fromkeys(envelope.actor for envelope in lacking.envelopes):
         try:
             people.username(actor)
         except Invalid:

@@ -25,7 +25,7 @@ ANYBODYS: dict[str, Where] = {
     "most liked": lambda _: "/most-liked/",
     "with comments": lambda _: "/with-comments/",
     "author": lambda _: "/people/alice/",
-    "author without posts": lambda _: "/people/nobody/",
+    "author without posts": lambda _: "/people/admin/",
     "post": first_post,
     "history": lambda person: first_post(person) + "history/",
     "sign in": lambda _: "/accounts/login/",

@@ -1,7 +1,7 @@
 """Make people: `python -m tests.faults.history.accounts STAFF NAME ...`
 
-The first is staff. Prints one JSON object: the API token and the session of each by name. Uses
-the project's code; the checker does not use this.
+The first is staff, and may ask for rebuilds. Prints one JSON object: the API token and the
+session of each by name. Uses the project's code; the checker does not use this.
 """
 
 import json
@@ -13,6 +13,7 @@ import django
 
 def main(names: list[str]) -> None:
     django.setup()
+    from django.contrib.auth.models import Permission
     from django.test import Client
     from knox.models import AuthToken
 
@@ -21,6 +22,9 @@ def main(names: list[str]) -> None:
     tokens, sessions = {}, {}
     for number, name in enumerate(names):
         user = User.objects.create(username=name, is_staff=number == 0)
+        if user.is_staff:
+            asks = Permission.objects.filter(codename__in=["add_rebuild", "view_rebuild"])
+            user.user_permissions.set(asks)
         tokens[name] = AuthToken.objects.create(user)[1]
         browser = Client()
         browser.force_login(user)

@@ -1,0 +1,7 @@
+"""Whether there is such a person: pages of the read side may ask, which knows no accounts."""
+
+from django.contrib.auth import get_user_model
+
+
+def has_account(username: str) -> bool:
+    return get_user_model()._default_manager.filter(username=username).exists()
