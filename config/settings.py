@@ -10,7 +10,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.files.storage import FileSystemStorage
 
-from config import env, kafka
+from config import env, kafka, logs
 
 env.read_file()
 
@@ -238,7 +238,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"one line": {"()": "django.utils.log.CallbackFilter", "callback": logs.one_line}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["one line"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"postlog": {"level": "INFO"}},
 }

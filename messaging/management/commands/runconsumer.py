@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging import sessions
+from messaging import cleaning, sessions
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.eventstore.relay import Relay
@@ -41,6 +41,7 @@ class Command(DatabaseCommand):
             parts["relay"], roles["relay"] = relay.run, relay.is_at_work
         errors = {"consumer": lambda: last_errors(consumers)}
         parts["heartbeat"] = Heart(roles, errors).run
+        parts["cleaning"] = cleaning.run
         parts["hazards"] = HazardWatch(current_bus()).run
         try:
             sessions.require_that_they_last()

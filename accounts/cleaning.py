@@ -1,0 +1,11 @@
+"""Tokens for the API that have expired: nobody can use them, and the account's page lists them."""
+
+from django.db.models.functions import Now
+from knox.models import AuthToken
+
+from messaging.cleaning import daily
+
+
+@daily
+def expired_tokens() -> None:
+    AuthToken.objects.filter(expiry__lt=Now()).delete()

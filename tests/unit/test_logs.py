@@ -1,0 +1,51 @@
+"""What a stranger can make the log say costs a line, however often and whatever they send."""
+
+import io
+import logging
+import logging.config
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client, override_settings
+
+from tests.support.api import HTML
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the project's own handler writes."""
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    logging.config.dictConfig(settings.LOGGING)
+    yield written
+    monkeypatch.undo()
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/api/v1/docs/", "/nowhere/", "/health"])
+@pytest.mark.parametrize("host", ["evil.example", "a b\r\nX: y", "x" * 5_000, "\x1b[2J", "é"])
+def test_a_refused_host_costs_one_line(log: io.StringIO, path: str, host: str) -> None:
+    with override_settings(DEBUG=False, ALLOWED_HOSTS=["postlog.example"]):
+        client = Client(raise_request_exception=False)
+        answer = client.get(path, headers={"host": host, "accept": HTML})
+    assert answer.status_code == 400
+    (line,) = log.getvalue().splitlines()
+    assert "django.security.DisallowedHost: Invalid HTTP_HOST header" in line
+    assert line.isascii()
+    assert len(line) < 400
+
+
+def test_a_form_of_too_many_fields_costs_one_line(log: io.StringIO) -> None:
+    fields = {str(number): 1 for number in range(2_000)}
+    assert Client(raise_request_exception=False).post("/accounts/login/", fields).status_code == 400
+    (line,) = log.getvalue().splitlines()
+    assert "django.security.TooManyFieldsSent: " in line
+
+
+def test_an_error_of_the_server_keeps_its_traceback(log: io.StringIO) -> None:
+    try:
+        raise KeyError("broken")
+    except KeyError:
+        logging.getLogger("django.request").exception("Internal Server Error")
+    assert "Traceback" in log.getvalue()
