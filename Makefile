@@ -40,7 +40,7 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example \
+	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example TRUSTED_PROXIES=1 CACHE_URL=redis://127.0.0.1:6379/0 \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m tests.support.audit
 

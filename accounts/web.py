@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    PasswordChangeForm,
+    UserCreationForm,
+)
 from django.contrib.auth.views import LoginView, PasswordChangeView, RedirectURLMixin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +23,7 @@ from knox.models import AuthToken
 
 from accounts.models import User
 from messaging import attempts
+from messaging.exceptions import TooManyRequests
 from web.returning import carried, keep
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ class SignUp(RedirectURLMixin, PersonCreation):
     next_page = "feed"
 
     def form_valid(self, form: Any) -> HttpResponse:
+        attempts.sign_up(self.request)
         try:
             self.object: User = form.save()
         except ValidationError as taken:  # by somebody who signed up at the same moment
@@ -50,19 +56,35 @@ class SignUp(RedirectURLMixin, PersonCreation):
         return redirect(self.get_success_url())
 
 
+class SignInForm(AuthenticationForm):
+    """Asks the limits before it looks at a password."""
+
+    def clean(self) -> dict[str, Any]:
+        username = self.cleaned_data.get("username")
+        if self.request is None or username is None or not self.cleaned_data.get("password"):
+            return super().clean()
+        with attempts.password(self.request, username):
+            return super().clean()
+
+
 class SignIn(LoginView):
     """Django's, that stops looking at passwords after some wrong ones, and keeps what was sent
     by somebody whose session had expired."""
 
+    authentication_form = SignInForm
     template_name = "accounts/sign_in.html"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        seconds = attempts.must_wait_s(request, request.POST.get("username", ""))
-        if not seconds:
+        try:
             return super().post(request, *args, **kwargs)
-        context = self.get_context_data(form=AuthenticationForm(request), wait_s=seconds)
-        answer = self.render_to_response(context, status=429)
-        answer["Retry-After"] = str(seconds)
+        except TooManyRequests as refused:
+            return self.wait(refused)
+
+    def wait(self, refused: TooManyRequests) -> HttpResponse:
+        """The form again, so that what it carries is not lost, and how long to wait."""
+        context = self.get_context_data(form=SignInForm(self.request), refused=refused)
+        answer = self.render_to_response(context, status=refused.status)
+        answer["Retry-After"] = str(refused.wait_s)
         return answer
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
@@ -73,14 +95,26 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {"kept": carried(self.request), **super().get_context_data(**kwargs)}
 
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        attempts.failed(self.request, self.request.POST.get("username", ""))
-        return super().form_invalid(form)
+
+class OldPasswordForm(PasswordChangeForm):
+    """Asks the limits before it looks at the old password."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        with attempts.password(self._request, self.user.get_username(), "password change"):
+            return super().clean_old_password()
 
 
 class ChangePassword(PasswordChangeView):
+    form_class = OldPasswordForm
     template_name = "accounts/change_password.html"
     success_url = reverse_lazy("account")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
 
 
 @never_cache

@@ -118,16 +118,33 @@ def words(name: str) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()]
 
 
-def cache(name: str) -> dict[str, Any]:
-    """Django's settings of a cache URL; by default each process counts for itself."""
-    value = text(name, "locmemcache://")
+def redis(name: str) -> dict[str, Any] | None:
+    """Django's settings of a Redis URL; None: it is empty. Only Redis, because a cache that counts
+    for several processes has to add in one step."""
+    value = text(name)
+    if not value:
+        return None
     try:
-        config: dict[str, Any] = env.cache_url_config(value)
-    except (KeyError, ValueError, environ.ImproperlyConfigured):
-        hint = "redis://host:6379/0, or empty"
-        problems.append(Problem(name, "This is no cache URL.", hint))
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    return config
+        return redis_of(value)
+    except (KeyError, TypeError, ValueError, environ.ImproperlyConfigured):
+        hint = "redis://host:6379/0 or rediss://user:password@host:6379/0, or empty"
+        problems.append(Problem(name, "This is no URL of a Redis.", hint))
+        return None
+
+
+def redis_of(url: str) -> dict[str, Any]:
+    """Django's settings of a Redis URL."""
+    from redis import ConnectionPool  # takes long, and most run without it
+
+    if not url.startswith(("redis://", "rediss://")) or not urlsplit(url).hostname:
+        raise ValueError("it names no Redis")
+    config: dict[str, Any] = env.cache_url_config(url)
+    # One that hangs must not hold every request.
+    waits = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    options = {**waits, **config.get("OPTIONS", {})}
+    ConnectionPool.from_url(config["LOCATION"], **options).make_connection()  # none is opened
+    backend = "django.core.cache.backends.redis.RedisCache"
+    return {**config, "BACKEND": backend, "KEY_PREFIX": "postlog", "OPTIONS": options}
 
 
 def database(name: str, default: str, *, pooled: bool) -> dict[str, Any]:

@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "messaging.unavailable.UnavailableMiddleware",
+    "web.middleware.LimitForms",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -176,15 +177,22 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # which ask for the
 # How long a request waits for a lock in PostgreSQL before it is answered with 503; 0: for ever.
 LOCK_TIMEOUT_SECONDS = env.whole_number("LOCK_TIMEOUT_SECONDS", 5, least=0, most=3_600)
 
+# How long PostgreSQL works on one query of a web request, then 503; 0: for ever.
+READ_TIMEOUT_SECONDS = env.whole_number("READ_TIMEOUT_SECONDS", 10, least=0, most=3_600)
+
 # After so long without a sign of life of one of its threads a worker ends.
 WORKER_STALL_SECONDS = env.whole_number("WORKER_STALL_SECONDS", 120, least=1, most=86_400)
 
 MOST_LAG = env.whole_number("MOST_LAG", 10_000, least=0, most=10**9)  # events; then not ready
 
+WEB_WORKERS = env.whole_number("WEB_WORKERS", 2, least=1, most=1_024)  # granian's --workers
 # How many requests a server process works on at once (granian's --blocking-threads).
 WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
 
-CACHES = {"default": env.cache("CACHE_URL")}  # counts requests and failed sign-ins
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# What is limited is counted in a cache of its own; without one, each process counts by itself.
+if counters := env.redis("CACHE_URL"):
+    CACHES["counters"] = counters
 
 # --- the API -----------------------------------------------------------------------------------
 
@@ -212,6 +220,8 @@ DRF_STANDARDIZED_ERRORS = {
 # Requests a minute by one person or address; 0: no limit. On a developer's machine only what
 # has gone wild meets it.
 API_RATE = env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9)
+# Accounts an hour made from one address; 0: no limit.
+SIGN_UP_RATE = env.whole_number("SIGN_UP_RATE", 1_000 if DEBUG else 20, least=0, most=10**9)
 IDEMPOTENCY_HOURS = env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365)
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")  # none: no other site's pages
 CORS_URLS_REGEX = r"^/api/"

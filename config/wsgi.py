@@ -7,15 +7,16 @@ os.umask(0o077)  # as manage.py
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from config.settings import DEBUG, LOCK_TIMEOUT_SECONDS, STATIC_MANIFEST  # noqa: E402  needs settings
+from config import settings  # noqa: E402  once Django is set up
 from messaging.api.chunked import with_bodies_of_unknown_length  # noqa: E402  needs settings
-from messaging.sessions import limit_waits_for_locks  # noqa: E402
+from messaging.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
 
-if not DEBUG and not STATIC_MANIFEST.exists():
+if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
     # Each page names files by the manifest, so each would be an empty 500.
     sys.exit("Static files are missing: run `manage.py collectstatic --noinput` before the server.")
 
 # Web servers only: a request that waits for longer is refused (503). Behind a command there is
 # nobody who waits for an answer.
-limit_waits_for_locks(LOCK_TIMEOUT_SECONDS)
+limit_waits_for_locks(settings.LOCK_TIMEOUT_SECONDS)
+limit_reads(settings.READ_TIMEOUT_SECONDS)
 application = with_bodies_of_unknown_length(django_application)

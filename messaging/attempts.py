@@ -1,48 +1,140 @@
-"""Failed sign-ins are counted, and after a few the next ones are refused unseen.
+"""How many passwords are looked at, and how many accounts are made.
 
-Guessing costs a guesser time, and each guess would cost the server a password hash.
+A look at a password costs a hash, which is expensive on purpose, so every one is counted: right
+or wrong, and whichever door it came through. The rule, and what it leaves to a stranger:
+docs/decisions/0027-counters-and-limits.md.
 """
 
-import time
-from hashlib import sha256
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from django.core.cache import cache
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from rest_framework.throttling import BaseThrottle
+from rest_framework.exceptions import AuthenticationFailed
 
-WINDOW_S = 300
-OF_A_NAME = 10  # failures of one name from one address
-OF_AN_ADDRESS = 50
+from messaging import counters, securitylog
+from messaging.addresses import network_of
+from messaging.counters import Window
+from messaging.exceptions import TooManyRequests
 
+WRONG = (ValidationError, AuthenticationFailed)  # how forms and the API say that one was wrong
 
-def address_of(request: HttpRequest) -> str:
-    """Who asks; behind proxies as TRUSTED_PROXIES says."""
-    return BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # it reads META only
-
-
-def must_wait_s(request: HttpRequest, username: str) -> int:
-    """Seconds until another try is looked at; 0: now."""
-    found = cache.get_many(_limits(request, username))
-    waits = [
-        until for key, (count, until) in found.items() if count >= _limits(request, username)[key]
-    ]
-    return max(0, round(max(waits, default=0) - time.time()))
+# With the API's default limit: 60 right ones of a person a minute, 120 of any kind from an address.
+LEAST_OF_A_PERSON = 60
+SHARE_OF_API_RATE = 20
+RIGHT = Window("right-passwords", 60)
+HASHES = Window("hashes", 60)
+SIGN_UPS = Window("sign-ups", 3600)
 
 
-def failed(request: HttpRequest, username: str) -> None:
-    """Count a wrong password."""
-    for key in _limits(request, username):
-        count, until = cache.get(key) or (0, time.time() + WINDOW_S)
-        cache.set(key, (count + 1, until), timeout=max(1, until - time.time()))
+@dataclass(frozen=True)
+class WrongOnes:
+    """At most so many wrong passwords in a window. Those that are being looked at count too, so
+    that tries at the same time are not all the last one."""
+
+    most: int
+    wrong: Window
+    under_way: Window
+
+    def enter(self, who: str) -> int:
+        """Begin a try, which `leave` ends. Return in how many seconds it is welcome; 0: now."""
+        under_way = counters.add(self.under_way, who).number
+        wrong = counters.look(self.wrong, who)
+        if wrong.number >= self.most:
+            return wrong.reset_s
+        return 1 if wrong.number + under_way > self.most else 0
+
+    def fail(self, who: str) -> None:
+        counters.add(self.wrong, who)
+
+    def leave(self, who: str) -> None:
+        counters.add(self.under_way, who, -1)
 
 
-def _limits(request: HttpRequest, username: str) -> dict[str, int]:
-    address = address_of(request)
-    return {
-        _key(address, username.casefold()): OF_A_NAME,
-        _key(address): OF_AN_ADDRESS,
-    }
+OF_A_NAME = WrongOnes(10, Window("wrong-name", 300), Window("trying-name", 60))
+OF_AN_ADDRESS = WrongOnes(50, Window("wrong-address", 300), Window("trying-address", 60))
 
 
-def _key(*parts: str) -> str:
-    return "sign-in:" + sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+@contextmanager
+def password(request: HttpRequest, username: str, door: str = "sign-in") -> Iterator[None]:
+    """Within this a password of the name is looked at; `WRONG` says that it was wrong. Raises
+    `TooManyRequests` instead of entering."""
+    name, address = normalised(username), network_of(request)
+    tries = ((OF_A_NAME, f"{address}\0{name}"), (OF_AN_ADDRESS, address))
+    waits = [limit.enter(who) for limit, who in tries]
+    try:
+        wait_s = _wait_s(name, address, *waits)
+        if wait_s:
+            securitylog.record(f"{door} must wait", request, name=username, seconds=wait_s)
+            detail = f"Too many passwords. Try again in {wait_s} seconds."
+            raise TooManyRequests(detail, wait_s)
+        try:
+            yield
+        except WRONG:
+            for limit, who in tries:
+                limit.fail(who)
+            securitylog.record(f"{door} refused", request, name=username)
+            raise
+        counters.add(RIGHT, name)
+    finally:
+        for limit, who in tries:
+            limit.leave(who)
+
+
+def sign_up(request: HttpRequest) -> None:
+    """Count an account that is about to be made. Raises `TooManyRequests`."""
+    address = network_of(request)
+    hashes, made = counters.add(HASHES, address), counters.add(SIGN_UPS, address)
+    wait_s = hashes.reset_s if hashes.number > _of_an_address() else 0
+    if settings.SIGN_UP_RATE and made.number > settings.SIGN_UP_RATE:
+        wait_s = made.reset_s
+    if wait_s:
+        securitylog.record("sign-up must wait", request, seconds=wait_s)
+        minutes = -(-wait_s // 60)
+        detail = f"Too many people have signed up from your address. Try again in {minutes} min."
+        raise TooManyRequests(detail, wait_s)
+
+
+def normalised(username: str) -> str:
+    """The name as the sign-in form looks for it, regardless of case."""
+    return unicodedata.normalize("NFKC", username).strip().casefold()
+
+
+def _wait_s(name: str, address: str, name_wait_s: int, address_wait_s: int) -> int:
+    """In how many seconds a password of the name may be looked at; 0: now, and that is counted.
+
+    An address that is over its limit may still try names that exist: else whoever shares it with
+    somebody who guesses would be locked out.
+    """
+    right = counters.look(RIGHT, name)
+    if right.number >= _of_a_person():
+        return right.reset_s
+    if name_wait_s:
+        return name_wait_s
+    if address_wait_s and not _exists(name):
+        return address_wait_s
+    hashes = counters.add(HASHES, address)
+    return hashes.reset_s if hashes.number > _of_an_address() else 0
+
+
+def _exists(name: str) -> bool:
+    """Whether somebody has the name. No secret: names stand under posts, and the sign-up form
+    tells too."""
+    model = get_user_model()
+    wanted = {f"{model.USERNAME_FIELD}__iexact": name}
+    return name.isprintable() and model._default_manager.filter(**wanted).exists()
+
+
+def _of_a_person() -> int:
+    """Right passwords of one person a minute: never more than requests."""
+    rate: int = settings.API_RATE
+    most = max(LEAST_OF_A_PERSON, rate // SHARE_OF_API_RATE)
+    return min(rate, most) if rate else most
+
+
+def _of_an_address() -> int:
+    return 2 * _of_a_person()

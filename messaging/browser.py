@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from messaging import ownchanges
-from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused
+from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, TooManyRequests
 from messaging.liveness import missing
 from messaging.projections.registry import Projection
 from messaging.projections.waiting import not_reached, wait_for
@@ -92,6 +92,8 @@ def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
     layout = "fragment.html" if is_fragment(request) else "base.html"
     context = {"refused": refused, "layout": layout}
     answer = render(request, "refused.html", context, status=refused.status)
+    if isinstance(refused, TooManyRequests):
+        answer["Retry-After"] = str(refused.wait_s)
     if is_fragment(request):
         answer["HX-Retarget"], answer["HX-Reswap"] = "#notice", "innerHTML"
     return answer

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import conf, mediator, sessions
+from messaging import conf, counters, mediator, sessions
 from messaging.bus import current_bus
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
@@ -175,6 +175,36 @@ def _is_loopback(server: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@register(deploy=True)
+def all_web_processes_count_together(**kwargs: Any) -> list[CheckMessage]:
+    if settings.WEB_WORKERS == 1 or counters.SHARED in settings.CACHES:
+        return []
+    return [
+        Warning(
+            f"WEB_WORKERS is {settings.WEB_WORKERS} and CACHE_URL is empty: each web process "
+            "counts passwords, sign-ups and requests by itself, so limits are that much higher.",
+            hint="Set CACHE_URL to a Redis that all of them reach, or WEB_WORKERS to 1 if there is "
+            "one web process in all.",
+            id="postlog.W020",
+        )
+    ]
+
+
+@register(deploy=True)
+def the_proxy_in_front_is_believed(**kwargs: Any) -> list[CheckMessage]:
+    """With DEBUG off pages are HTTPS only, which a proxy in front has to end."""
+    if settings.DEBUG or settings.REST_FRAMEWORK["NUM_PROXIES"]:
+        return []
+    return [
+        Warning(
+            "TRUSTED_PROXIES is 0: behind the proxy that ends HTTPS all people count as one "
+            "address, and what one of them does too often is refused to all.",
+            hint="Set TRUSTED_PROXIES to the number of proxies in front.",
+            id="postlog.W021",
+        )
+    ]
 
 
 def _built_by() -> dict[str, int]:

@@ -73,6 +73,16 @@ class ConcurrentChange(Refused):
         super().__init__("concurrent_change", "Others changed this at the same time. Try again.")
 
 
+class TooManyRequests(Refused):
+    """A person or an address asks too often. Nothing was done."""
+
+    status = 429
+
+    def __init__(self, detail: str, wait_s: int) -> None:
+        super().__init__("throttled", detail)
+        self.wait_s = wait_s
+
+
 class ReadSideBehind(PostlogError):
     """A query's token was not reached in time: answer 503 and try again later."""
 

@@ -14,6 +14,7 @@ from django.db import connections
 from messaging import conf
 from messaging.exceptions import Pooled, Unreachable
 
+READ = "read"  # the alias of the read database
 CONNECT_TIMEOUT_S = 5
 LOOKS = 5
 
@@ -49,11 +50,22 @@ def parameters(settings: dict[str, Any]) -> dict[str, Any]:
 
 def limit_waits_for_locks(seconds: float) -> None:
     """Let PostgreSQL end a wait for a lock after so long, in every session that this process
-    opens from now on. A `lock_timeout` in the URL wins: of two settings the last one counts."""
-    limit = f"-c lock_timeout={round(seconds * 1000)}ms"
-    for config in connections.settings.values():
-        if "options" in config["OPTIONS"]:
-            config["OPTIONS"]["options"] = f"{limit} {config['OPTIONS']['options']}"
+    opens from now on."""
+    for alias in connections.settings:
+        _set_at_start(alias, "lock_timeout", seconds)
+
+
+def limit_reads(seconds: float) -> None:
+    """So too a statement on the read database, of whose cost a reader decides."""
+    _set_at_start(READ, "statement_timeout", seconds)
+
+
+def _set_at_start(alias: str, name: str, seconds: float) -> None:
+    """The same name in the URL wins: of two settings the last one counts. A pooler refuses
+    settings of a session, so behind one there are no options to add to."""
+    options = connections.settings[alias]["OPTIONS"]
+    if "options" in options:
+        options["options"] = f"-c {name}={round(seconds * 1000)}ms {options['options']}"
 
 
 @contextmanager

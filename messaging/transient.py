@@ -13,6 +13,7 @@ AWAY = (BusError, ReadOnlyDatabase, StreamBusy, Unreachable, OperationalError, I
 LONGEST_PAUSE_S = 10.0
 
 READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during a failover
+CANCELLED = "57014"  # query_canceled: statement_timeout, a replica's conflict, pg_cancel_backend
 # SQLSTATE: read-only, idle_in_transaction_session_timeout, transaction_timeout, lock_timeout.
 AWAY_STATES = frozenset({READ_ONLY, "25P03", "25P04", "55P03"})
 # Connection exceptions; insufficient resources; operator intervention (shutdown, cancelled).

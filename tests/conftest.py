@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from messaging import counters
 from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
 from tests.support.modes import ALIASES, Mode, fresh_mode
 from tests.support.processes import ROOT
@@ -100,7 +100,7 @@ def _migrate(urls: dict[str, str]) -> None:
 @pytest.fixture(autouse=True)
 def counts_from_nothing() -> None:
     """Requests and wrong passwords are counted for each test by itself."""
-    cache.clear()
+    counters.forget_all()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -7,6 +7,15 @@ from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import get_resolver
 
+from messaging.api.answers import API_PREFIX
+from messaging.api.throttles import count_request
+from messaging.browser import refusal
+from messaging.exceptions import TooManyRequests
+from messaging.transient import is_away
+from messaging.unavailable import unavailable
+
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
@@ -19,7 +28,7 @@ def no_null_characters(get_response: Answer) -> Answer:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith("/api/"):
+        if not request.path_info.startswith(API_PREFIX):
             if "\0" in request.path_info:
                 return answer(request, 404, Http404())
             if "\0" in "".join(name + "".join(values) for name, values in request.GET.lists()):
@@ -32,3 +41,28 @@ def no_null_characters(get_response: Answer) -> Answer:
         return found
 
     return middleware
+
+
+class LimitForms:
+    """Middleware: forms count as requests of the API do, by the same person or address. 429 as a
+    page for what is too many, here or in a view (a sign-in, a sign-up)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method in SAFE or request.path_info.startswith(API_PREFIX):
+            return self._get_response(request)
+        try:
+            rate = count_request(request, request.user)
+        except Exception as error:  # whose it is, a database tells
+            if not is_away(error):
+                raise
+            return unavailable(request)
+        if rate is not None and rate.exceeded:
+            detail = f"You send too much at once. Try again in {rate.reset_s} seconds."
+            return refusal(request, TooManyRequests(detail, rate.reset_s))
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return refusal(request, error) if isinstance(error, TooManyRequests) else None

@@ -12,7 +12,7 @@ from django.db import DataError
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.authentication import BasicAuthentication as DRFBasicAuthentication
-from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from messaging import attempts
@@ -37,20 +37,14 @@ class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox com
 
 
 class BasicAuthentication(DRFBasicAuthentication):
-    """HTTP Basic. After some wrong passwords the next ones are not looked at."""
+    """HTTP Basic. Each request costs a password hash, so the limits are asked before."""
 
     def authenticate_credentials(
         self, userid: str, password: str, request: Request | None = None
     ) -> Any:
         assert request is not None, "DRF hands it over"
-        seconds = attempts.must_wait_s(request._request, userid)
-        if seconds:
-            raise Throttled(seconds)
-        try:
+        with attempts.password(request._request, userid):
             return super().authenticate_credentials(userid, password, request)
-        except AuthenticationFailed:
-            attempts.failed(request._request, userid)
-            raise
 
     def authenticate(self, request: Request) -> Any:
         try:

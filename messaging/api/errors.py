@@ -9,13 +9,25 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import QueryDict, UnreadablePostError
 from django.utils.log import log_response
 from drf_standardized_errors.handler import ExceptionHandler
-from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    ErrorDetail,
+    ParseError,
+    Throttled,
+    ValidationError,
+)
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
-from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, StreamBusy
-from messaging.transient import READ_ONLY, drop_connections, is_away, reason, sqlstate
+from messaging.exceptions import (
+    NeedsNewerCode,
+    ReadSideBehind,
+    Refused,
+    StreamBusy,
+    TooManyRequests,
+)
+from messaging.transient import CANCELLED, READ_ONLY, drop_connections, is_away, reason, sqlstate
 
 
 class Unavailable(APIException):
@@ -36,6 +48,8 @@ class Refusal(APIException):
 
 class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, TooManyRequests):
+            return Throttled(exc.wait_s)
         if isinstance(exc, Refused):
             return refusal(exc)
         if isinstance(exc, RequestDataTooBig):
@@ -84,6 +98,8 @@ def _why(away: Exception) -> str:
         return "The database is read-only now. Try again; if it is a replica, ask on the primary."
     if isinstance(away, StreamBusy):
         return str(away)
+    if sqlstate(away) == CANCELLED:
+        return "This took too long and was ended. Try again, or ask for less."
     return "A server behind this one does not answer. Try again."
 
 

@@ -1,49 +1,51 @@
-"""How often one person, or one address, may ask: counted in fixed windows of a minute.
+"""How often one person, or one address, may ask: requests of the API and forms of the pages.
 
 DRF's own throttle keeps the time of each request in one cache entry, which at thousands a
 minute costs more than answering.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-WINDOW_S = 60
+from messaging import counters
+from messaging.addresses import network_of
+
+REQUESTS = counters.Window("requests", 60)
 
 
 class Rate(NamedTuple):
     limit: int
     remaining: int
     reset_s: int  # when the next window begins
+    exceeded: bool
+
+
+def count_request(request: HttpRequest, user: Any) -> Rate | None:
+    """Count by person; who is not signed in, by address. None: there is no limit."""
+    limit = settings.API_RATE
+    if not limit:
+        return None
+    who = f"person:{user.pk}" if user.is_authenticated else network_of(request)
+    count, reset_s = counters.add(REQUESTS, who)
+    rate = Rate(limit, max(0, limit - count), reset_s, count > limit)
+    request.rate = rate  # type: ignore[attr-defined]  # for the headers
+    return rate
 
 
 class PersonThrottle(BaseThrottle):
-    """By person; who is not signed in, by address."""
+    """For the API's views."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        limit = settings.API_RATE
-        if not limit:
-            return True
-        window, used_s = divmod(int(time.time()), WINDOW_S)
-        who = f"person:{request.user.pk}" if request.user.is_authenticated else None
-        key = f"rate:{who or self.get_ident(request)}:{window}"
-        cache.add(key, 0, timeout=WINDOW_S)
-        try:
-            count = cache.incr(key)
-        except ValueError:  # it has just expired
-            count = 1
-        self._rate = Rate(limit, max(0, limit - count), WINDOW_S - used_s)
-        request._request.rate = self._rate  # type: ignore[attr-defined]  # for the headers
-        return count <= limit
+        self._rate = count_request(request._request, request.user)
+        return self._rate is None or not self._rate.exceeded
 
-    def wait(self) -> float:
-        return self._rate.reset_s
+    def wait(self) -> float | None:
+        return self._rate and self._rate.reset_s
 
 
 def rate_headers(

@@ -24,6 +24,7 @@ NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
             "DEBUG": "maybe",
             "ENV_FILE": "nowhere.env",
             "LOCK_DATABASE_URL": "nonsense",
+            "CACHE_URL": "memcache://localhost",
         },
         {"KAFKA_PARTITIONS": "0", "DEBUG": "off", "POOLED": "on"},
         {
@@ -158,7 +159,7 @@ def test_a_password_with_special_characters_is_taken(password: str) -> None:
 def test_no_part_of_a_wrong_cache_url_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_URL", f"{SECRET}://:{SECRET}@cache")
     monkeypatch.setattr(env, "problems", [])
-    env.cache("CACHE_URL")
+    env.redis("CACHE_URL")
     (problem,) = env.problems
     assert SECRET not in str(problem)
 

@@ -1,0 +1,127 @@
+"""How often somebody did something in a window of time, for limits.
+
+Memory is fixed, so that nobody can push out the counter of another: a kind of counter has
+ROWS x CELLS cells, each (kind, who) belongs to one cell of every row, and its count is the least
+of its cells (a count-min sketch). Sharing cells makes a limit a little stricter, never laxer.
+With CACHE_URL all processes count together; while that server is away, each by itself.
+See docs/decisions/0027-counters-and-limits.md.
+"""
+
+import logging
+import time
+from collections.abc import Iterable
+from hashlib import blake2b
+from threading import Lock
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.cache import caches
+
+SHARED = "counters"  # the alias in CACHES, if CACHE_URL names a server
+ROWS, CELLS = 2, 2**14
+ASK_AGAIN_S = 5.0  # after the server was away
+
+log = logging.getLogger("postlog.counters")
+
+
+class Window(NamedTuple):
+    kind: str
+    seconds: int
+
+    def now(self) -> tuple[int, int]:
+        """Which window is under way, and in how many seconds it ends."""
+        turn, used_s = divmod(int(time.time()), self.seconds)
+        return turn, self.seconds - used_s
+
+
+class Count(NamedTuple):
+    number: int
+    reset_s: int  # when it begins at 0 again
+
+
+def add(window: Window, who: str, delta: int = 1) -> Count:
+    """Add to the count in one step, and return what it is then."""
+    turn, reset_s = window.now()
+    cells = list(_cells(window.kind, who))
+    return Count(max(0, _store().add(window, turn, cells, delta)), reset_s)
+
+
+def look(window: Window, who: str) -> Count:
+    """The count as it is."""
+    return add(window, who, 0)
+
+
+def forget_all() -> None:
+    """For tests."""
+    _local.clear()
+
+
+def _cells(kind: str, who: str) -> Iterable[int]:
+    """One cell of each row. Keyed, so that nobody can choose a name that shares another's."""
+    text = f"{kind}\0{who}".encode(errors="surrogatepass")
+    key = blake2b(settings.SECRET_KEY.encode()).digest()
+    digest = blake2b(text, key=key, digest_size=4 * ROWS).digest()
+    for row in range(ROWS):
+        yield row * CELLS + int.from_bytes(digest[4 * row : 4 * row + 4]) % CELLS
+
+
+class Local:
+    """The counts of this process. Those of a window that has ended go all at once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._windows: dict[str, tuple[int, dict[int, int]]] = {}
+
+    def add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
+        with self._lock:
+            current, counts = self._windows.get(window.kind, (turn, {}))
+            if current != turn:
+                counts = {}
+            self._windows[window.kind] = turn, counts
+            for cell in cells:
+                counts[cell] = counts.get(cell, 0) + delta
+            return min(counts[cell] for cell in cells)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._windows.clear()
+
+
+class Shared:
+    """The counts of all processes, in Redis; of this one while Redis is away."""
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        self._ask_again = 0.0
+
+    def add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
+        from redis.exceptions import RedisError  # takes long, and most run without it
+
+        if time.monotonic() < self._ask_again:
+            return self._local.add(window, turn, cells, delta)
+        try:
+            return min(self._add(window, turn, cell, delta) for cell in cells)
+        except (RedisError, OSError) as error:
+            self._ask_again = time.monotonic() + ASK_AGAIN_S
+            log.warning("CACHE_URL cannot be asked, so this process counts by itself: %s", error)
+            return self._local.add(window, turn, cells, delta)
+
+    def _add(self, window: Window, turn: int, cell: int, delta: int) -> int:
+        cache = caches[SHARED]
+        # With the window's turn: a key that lost its end in a race is never read again.
+        key = f"{window.kind}:{turn}:{cell}"
+        if not delta:
+            return int(cache.get(key) or 0)
+        cache.add(key, 0, timeout=2 * window.seconds)
+        try:
+            return int(cache.incr(key, delta))
+        except ValueError:  # the server has just dropped it
+            return delta
+
+
+_local = Local()
+_shared = Shared(_local)
+
+
+def _store() -> Local | Shared:
+    return _shared if SHARED in settings.CACHES else _local
