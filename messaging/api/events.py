@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import conditional_page, require_safe
 
 from messaging import codec
+from messaging.api.answers import error_answer
 from messaging.message import EVENTS
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
@@ -51,7 +52,7 @@ def event_schema(request: HttpRequest, name: str) -> JsonResponse:
     """The JSON Schema of one event's payload."""
     schema = codec.json_schemas().get(name)
     if schema is None:
-        raise Http404
+        return error_answer(404, "not_found", "There is no such event.")
     where = request.build_absolute_uri(reverse("event", args=[name]))
     return JsonResponse({"$schema": SCHEMA_ID, "$id": where, **schema})
 

@@ -322,7 +322,8 @@ def test_every_event_is_in_the_asyncapi_document_and_has_a_schema(sqlite: Mode) 
     for name in EVENTS:
         schema = Api().client.get(f"/api/v1/events/{name}/").json()
         Draft202012Validator.check_schema(schema)
-    assert Api().client.get("/api/v1/events/nothing/").status_code == 404
+    nothing = Api().client.get("/api/v1/events/nothing/")
+    assert (nothing.status_code, nothing.json()["errors"][0]["code"]) == (404, "not_found")
 
 
 def test_a_real_record_fits_its_description_and_a_wrong_one_does_not(sqlite: Mode) -> None:

@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
 from commands_app.commands import AddComment, NewPost
-from messaging import browser, mediator
+from messaging import browser, health, mediator
 from messaging.message import COMMANDS, QUERIES, Context
 from messaging.projections.registry import PROJECTIONS
 from tests.support.consuming import consume_all
@@ -107,7 +107,10 @@ def routes(patterns: Any = None, before: str = "/") -> Iterator[Route]:
             yield Route(here.replace("\\", "").removesuffix("?"))
 
 
-ROUTES = sorted({*routes(), Route("/static/<name>"), Route("/<name>")})
+# What middlewares answer is no view of the URLconf.
+ROUTES = sorted(
+    {*routes(), *map(Route, health.ADDRESSES), Route("/static/<name>"), Route("/<name>")}
+)
 
 UNALIKE = [route for route in ROUTES if not ALIKE.match(route.template)]
 
