@@ -8,9 +8,10 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from knox.admin import AuthTokenAdmin
+from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken
 
+from accounts import tokens
 from accounts.models import User
 
 if TYPE_CHECKING:
@@ -69,10 +70,22 @@ class RightsAdmin(GroupAdmin):
         return _is_superuser(request)
 
 
+class TokenForm(AuthTokenCreateForm):  # type: ignore[misc]  # knox comes without types
+    def clean(self) -> Any:
+        if user := self.cleaned_data.get("user"):
+            try:
+                tokens.make_room(user)
+            except tokens.TooManyTokens as refused:
+                raise ValidationError(refused.detail, refused.code) from refused
+        return super().clean()
+
+
 @admin.register(AuthToken)
 class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without types
     """A token acts as its person: others' are made by superusers alone, and by nobody given
     to somebody else. Revoking one takes the permission to delete it."""
+
+    add_form = TokenForm
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)

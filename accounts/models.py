@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
+from knox.models import AuthToken
 
 from accounts import names
 
@@ -26,6 +27,8 @@ class User(AbstractUser):
     # before there were these columns, has the same.
     casefolded = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
     skeleton = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
+
+    keeps_tokens = False  # as the person says who sets a new password; not stored
 
     class Meta(AbstractUser.Meta):
         constraints = [
@@ -49,14 +52,24 @@ class User(AbstractUser):
             self._require_free()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Raises `ValidationError` for a name that nobody can have, or that somebody has."""
+        """Raises `ValidationError` for a name that nobody can have, or that somebody has.
+
+        A new password ends the tokens for the API, whoever sets it and by whatever way: who
+        resets it, because somebody else has had it, means these too.
+        """
         if self.pk is None or self._state.adding:
             self._save_new(*args, **kwargs)
             return
-        known = type(self).objects.filter(pk=self.pk).values_list("username", flat=True).first()
-        if known is not None and known != self.username:
+        known = type(self).objects.filter(pk=self.pk).values_list("username", "password").first()
+        if known is not None and known[0] != self.username:
             raise ValidationError({"username": "A username never changes: events name it."})
-        super().save(*args, **kwargs)
+        # A hash that Django renews at a sign-in has no `_password`.
+        is_set = getattr(self, "_password", None) is not None or not self.has_usable_password()
+        is_new = known is not None and known[1] != self.password and is_set
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_new and not self.keeps_tokens:
+                AuthToken.objects.filter(user=self).delete()
 
     def _save_new(self, *args: Any, **kwargs: Any) -> None:
         try:

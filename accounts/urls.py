@@ -3,7 +3,8 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from accounts.web import ChangePassword, SignIn, SignUp, account, revoke
+from accounts.account import account, revoke, revoke_all
+from accounts.web import ChangePassword, SignIn, SignUp
 
 urlpatterns = [
     path("", account, name="account"),
@@ -12,4 +13,5 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", ChangePassword.as_view(), name="change-password"),
     path("tokens/revoke/", revoke, name="revoke-token"),
+    path("tokens/revoke-all/", revoke_all, name="revoke-all-tokens"),
 ]

@@ -1,9 +1,9 @@
-"""Sign up, sign in, and the page of one's account with its tokens for the API."""
+"""Sign up, sign in, change one's password."""
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib.auth import login
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import (
     AuthenticationForm,
     PasswordChangeForm,
@@ -12,14 +12,12 @@ from django.contrib.auth.forms import (
 from django.contrib.auth.views import LoginView, PasswordChangeView, RedirectURLMixin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
 from django.views.generic import CreateView
-from knox.models import AuthToken
 
 from accounts.models import User
 from messaging import attempts
@@ -96,8 +94,15 @@ class SignIn(LoginView):
         return {"kept": carried(self.request), **super().get_context_data(**kwargs)}
 
 
-class OldPasswordForm(PasswordChangeForm):
+class NewPasswordForm(PasswordChangeForm):
     """Asks the limits before it looks at the old password."""
+
+    end_tokens = forms.BooleanField(
+        initial=True,
+        required=False,
+        label="End my tokens for the API as well",
+        help_text="Whoever has one acts as you, with the old password or the new one.",
+    )
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -107,30 +112,15 @@ class OldPasswordForm(PasswordChangeForm):
         with attempts.password(self._request, self.user.get_username(), "password change"):
             return super().clean_old_password()
 
+    def save(self, commit: bool = True) -> Any:
+        self.user.keeps_tokens = not self.cleaned_data["end_tokens"]
+        return super().save(commit)
+
 
 class ChangePassword(PasswordChangeView):
-    form_class = OldPasswordForm
+    form_class = NewPasswordForm
     template_name = "accounts/change_password.html"
     success_url = reverse_lazy("account")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "request": self.request}
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def account(request: HttpRequest) -> HttpResponse:
-    """One's tokens. POST makes one, which is shown this once."""
-    token = AuthToken.objects.create(request.user)[1] if request.method == "POST" else None
-    tokens = AuthToken.objects.filter(user=request.user).order_by("-created")
-    return render(request, "accounts/account.html", {"token": token, "tokens": tokens})
-
-
-@login_required
-@require_POST
-def revoke(request: HttpRequest) -> HttpResponse:
-    """Take one of one's tokens back."""
-    key = request.POST.get("token", "").replace("\0", "")
-    AuthToken.objects.filter(user=request.user, digest=key).delete()
-    return redirect("account")

@@ -232,7 +232,11 @@ CORS_EXPOSE_HEADERS = [
     "Consistency-Token", "ETag", "Location", "Retry-After",
     "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
 ]  # fmt: skip
-REST_KNOX = {"TOKEN_TTL": timedelta(days=30), "EXPIRY_DATETIME_FORMAT": "iso-8601"}
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(days=30),
+    "TOKEN_LIMIT_PER_USER": 50,  # accounts/tokens.py
+    "EXPIRY_DATETIME_FORMAT": "iso-8601",
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Postlog",
     "DESCRIPTION": "Posts in which every change is an event. One endpoint a command, one a query.",
