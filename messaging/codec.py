@@ -20,6 +20,8 @@ from messaging.message import EVENTS, Envelope, wire_name_of
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
+Payload = str | bytes | msgspec.Raw
+
 Id = Any  # a UUID or its canonical text form, because only that is written
 
 _upcasters: dict[str, tuple[str, Upcaster]] = {}  # wire name -> (next wire name, function)
@@ -89,7 +91,7 @@ def encode_event(event: object) -> tuple[str, str]:
     return wire_name, data.decode()
 
 
-def decode_event(wire_name: str, data: str | bytes | msgspec.Raw) -> Any:
+def decode_event(wire_name: str, data: Payload) -> Any:
     """The event of a payload, lifted to the version that the code knows.
 
     Raises `UnknownMessage` for a type that nobody registered, `Unreadable` for a

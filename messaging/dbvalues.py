@@ -25,6 +25,14 @@ def sql_now(connection: BaseDatabaseWrapper) -> str:
     return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
 
 
+def database_now(connection: BaseDatabaseWrapper) -> datetime:
+    """What the database's clock shows."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql_now(connection)}", [])
+        found = cursor.fetchone()[0]
+    return found if isinstance(found, datetime) else datetime.fromisoformat(f"{found}+00:00")
+
+
 class SecondsNow(Func):
     """The database's clock, in seconds since the epoch: hosts' own clocks differ."""
 

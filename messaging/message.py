@@ -18,6 +18,15 @@ COMMANDS: dict[str, type] = {}  # by class name
 QUERIES: dict[str, type] = {}  # by class name
 EVENTS: dict[str, type] = {}  # by wire name
 _WIRE_NAMES: dict[type, str] = {}
+_NAMING: dict[type, "Naming"] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """Which fields of an event repeat what its envelope says, or name people."""
+
+    stream: str  # the field that holds the id of the event's own stream; empty: none
+    people: tuple[str, ...]  # the fields that hold usernames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +81,12 @@ def query(cls: M) -> M:
     return _register(cls, QUERIES, cls.__name__)
 
 
-def event(wire_name: str) -> Callable[[M], M]:
+def event(wire_name: str, *, stream: str = "", people: tuple[str, ...] = ()) -> Callable[[M], M]:
     """Register an event under its versioned wire name, such as `posts.post_liked.v1`.
 
     The name is stored with every event: never change it, add the next version and an
-    upcaster (messaging/codec.py).
+    upcaster (messaging/codec.py). `stream` is the field that holds the stream's id, `people` are
+    those that hold usernames: consumers refuse what cannot be in them (messaging/plausible.py).
     """
     _, _, version = wire_name.rpartition(".v")
     if not (version.isascii() and version.isdigit()):
@@ -86,7 +96,11 @@ def event(wire_name: str) -> Callable[[M], M]:
         if cls in _WIRE_NAMES:
             raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
         _register(cls, EVENTS, wire_name)
+        known = {field.name for field in fields(cls)}
+        if missing := {stream, *people} - known - {""}:
+            raise RegistrationError(f"{cls.__name__} has no field {', '.join(sorted(missing))}.")
         _WIRE_NAMES[cls] = wire_name
+        _NAMING[cls] = Naming(stream=stream, people=people)
         return cls
 
     return register
@@ -97,6 +111,10 @@ def wire_name_of(event_type: type) -> str:
         return _WIRE_NAMES[event_type]
     except KeyError:
         raise UnknownMessage(f"{event_type.__name__} is not registered with @event.") from None
+
+
+def naming_of(event_type: type) -> Naming:
+    return _NAMING[event_type]
 
 
 def utc_now() -> datetime:

@@ -2,16 +2,18 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from hashlib import blake2b
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import NamedTuple
 from uuid import UUID
 
-from messaging import codec
+from messaging import codec, plausible
 from messaging.bus.base import Bus, Record, partition_of
 from messaging.bus.rejected import Rejected, without
 from messaging.exceptions import Unreadable
+from messaging.message import Envelope
 
 SCHEMA = """
 CREATE TABLE record (
@@ -43,9 +45,16 @@ class LogCopy:
     """Use it as a context manager: the file is gone at the end."""
 
     def __init__(
-        self, partitions: int, *, keep_documents: bool = False, rejected: Rejected = ()
+        self,
+        partitions: int,
+        *,
+        keep_documents: bool = False,
+        rejected: Rejected = (),
+        latest: datetime | None = None,
     ) -> None:
+        """`latest`: what says that it was recorded later is none of the relay's."""
         self._partitions = partitions
+        self._latest = latest
         self._rejected = rejected
         self._keep = keep_documents
         self._folder = TemporaryDirectory(prefix="postlog-log-")
@@ -118,6 +127,9 @@ class LogCopy:
         except Unreadable as error:
             self.odd.append(f"{place}: not readable: {error}")
             return None
+        if fault := self._fault(envelope, data):
+            self.odd.append(f"{place}: event {envelope.event_id} cannot be: {fault}")
+            return None
         key = str(envelope.stream_id)
         if record.partition != partition_of(key, self._partitions):
             self.odd.append(f"{place}: stream {key} belongs to another partition")
@@ -133,6 +145,11 @@ class LogCopy:
             record.value if self._keep else None,
             envelope.stream_type,
         )
+
+    def _fault(self, envelope: Envelope, data: codec.Payload) -> str:
+        if self._latest is not None and envelope.recorded_at > self._latest:
+            return f"it says that it was recorded at {envelope.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+        return plausible.fault_of_document(envelope, data)
 
 
 def digest_of(document: bytes) -> bytes:

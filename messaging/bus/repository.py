@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from messaging import codec
+from messaging import codec, plausible
 from messaging.bus.base import Bus, partition_of
 from messaging.codec import Recorded
 from messaging.exceptions import Loss, Unreadable
@@ -77,4 +77,6 @@ class LogRepository(Generic[S]):
             envelope, data = codec.decode_envelope(document)
         except Unreadable:
             return None  # nothing of ours; if it was, its version is missing
+        if plausible.fault_of_document(envelope, data):
+            return None
         return (envelope, bytes(data)) if envelope.stream_type == self._stream_type else None

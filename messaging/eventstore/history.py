@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from messaging import codec
+from messaging import codec, plausible
 from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.proof import Proof, require_proofs
 from messaging.bus.rejected import without
@@ -101,8 +101,8 @@ def contradictions(
     bus: Bus, ranges: Mapping[int, tuple[int, int]], go_on: Callable[[], None] = lambda: None
 ) -> Iterator[str]:
     """Yield a message for each record in these ranges of the log that is an event of one of this
-    store's stream types and is not in the store. Records that cannot be read or are of other
-    types are none of its business; consumers park or skip them."""
+    store's stream types and is not in the store. Records that cannot be read, cannot be or are of
+    other types are none of its business; consumers park or skip them."""
     rejected = RejectedRecord.all_of_them()
     for records in bus.read_ranges(ranges, batch=AT_ONCE):
         events = [pair for one in without(records, rejected) if (pair := _event(one)) is not None]
@@ -116,8 +116,10 @@ def contradictions(
 
 def _event(record: Record) -> tuple[Record, Envelope] | None:
     try:
-        envelope, _ = codec.decode_envelope(record.value or b"")
+        envelope, data = codec.decode_envelope(record.value or b"")
     except Unreadable:
+        return None
+    if plausible.fault_of_document(envelope, data):
         return None
     if STREAM_TYPES and envelope.stream_type not in STREAM_TYPES:
         return None

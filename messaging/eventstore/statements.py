@@ -41,6 +41,8 @@ DIALECTS: dict[str, dict[str, str]] = {
         "lock": "FOR UPDATE",
         "skip": "FOR UPDATE SKIP LOCKED",
         "greatest": "GREATEST",
+        "least": "LEAST",
+        "in_an_hour": "STATEMENT_TIMESTAMP() + INTERVAL '1 hour'",
         "now": "STATEMENT_TIMESTAMP()",
         "in_seconds": "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'",
     },
@@ -48,6 +50,8 @@ DIALECTS: dict[str, dict[str, str]] = {
         "lock": "",
         "skip": "",
         "greatest": "MAX",
+        "least": "MIN",
+        "in_an_hour": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+1 hour')",
         "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
         "in_seconds": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
     },
@@ -88,10 +92,11 @@ _INSERT_EVENT = (
 )
 # The time of a stream's events never goes back, although hosts' clocks differ: an event is
 # recorded no earlier than the one before it, whose stream and version are the last two values.
+# Nor is it far ahead of the database's clock: consumers would not believe it (decoding.py).
 INSERT_EVENT = Statement(
     "postlog_event",
-    _INSERT_EVENT + "{greatest}(%s, COALESCE((SELECT recorded_at FROM eventstore_event "
-    "WHERE stream_id = %s AND version = %s), '1970-01-01')))",
+    _INSERT_EVENT + "{least}({in_an_hour}, {greatest}(%s, COALESCE((SELECT recorded_at FROM "
+    "eventstore_event WHERE stream_id = %s AND version = %s), '1970-01-01'))))",
 )
 RESTORE_EVENT = Statement("postlog_restore", _INSERT_EVENT + "%s)")
 INSERT_OUTBOX = Statement(

@@ -6,10 +6,10 @@ from uuid import UUID
 from django.db import IntegrityError, OperationalError, transaction
 from uuid_utils.compat import uuid7
 
-from messaging import codec
+from messaging import codec, plausible
 from messaging.bus.base import LARGEST_RECORD
 from messaging.eventstore import receipts, statements
-from messaging.exceptions import LostRace, Refused, TooLarge
+from messaging.exceptions import Invalid, LostRace, Refused, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Result, utc_now
 from messaging.transient import sqlstate
 
@@ -41,7 +41,8 @@ class UnitOfWork:
         """Append to a stream that is at version `before`; return its new version.
 
         Raises `TooLarge` for an event that the bus would not take: once stored, it would keep
-        all later ones from being published.
+        all later ones from being published. Raises `Invalid` and `WrongPayload` for one that no
+        consumer would believe.
         """
         if not events:
             return before
@@ -64,7 +65,8 @@ class UnitOfWork:
             for version, (wire_name, _) in enumerate(encoded, before + 1)
         ]
         payloads = [payload for _, payload in encoded]
-        for envelope, payload in zip(envelopes, payloads, strict=True):
+        for envelope, event, payload in zip(envelopes, events, payloads, strict=True):
+            _require_plausible(envelope, event)
             _require_size(envelope, payload)
         statements.append(before, envelopes, payloads, snapshot)
         return before + len(events)
@@ -94,6 +96,13 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
         if answer is None:
             raise
     return result if answer is None else receipts.replay(answer)
+
+
+def _require_plausible(envelope: Envelope, event: object) -> None:
+    if not plausible.is_username(envelope.actor):
+        raise Invalid("invalid_actor", f"{ascii(envelope.actor)[:60]} cannot be a username.")
+    if fault := plausible.fault_of(envelope, event):
+        raise WrongPayload(f"{envelope.type} is not stored: {fault}.")
 
 
 def _require_size(envelope: Envelope, payload: str) -> None:

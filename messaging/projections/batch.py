@@ -6,18 +6,11 @@ becomes a dead letter, later events of its stream join it, and other streams go 
 
 import traceback
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from messaging import codec
-from messaging.bus.base import Record
 from messaging.codec import Recorded
-from messaging.exceptions import UnknownMessage, Unreadable
-from messaging.message import EVENTS, Envelope, wire_name_of
 from messaging.projections.deadletters import (
-    WAITS_FOR_CODE,
     Letter,
     Outcome,
     Parked,
@@ -26,64 +19,10 @@ from messaging.projections.deadletters import (
     discarded,
     queues_of,
 )
+from messaging.projections.decoding import Decoded, Decoder
 from messaging.projections.registry import Projection
 from messaging.projections.session import Session
 from messaging.transient import is_away, is_beyond_limits
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A record with what it says, as far as that can be read."""
-
-    record: Record
-    envelope: Envelope | None
-    event: Any  # None where the projection has no use for it
-    failure: str = ""  # why it cannot be read
-    code: str = "unreadable"  # of the dead letter that it becomes then
-
-    @property
-    def place(self) -> Place:
-        if self.envelope is not None:
-            return self.envelope.event_id
-        return (self.record.partition, self.record.offset)
-
-
-def decode(projection: Projection, records: Sequence[Record]) -> list[Decoded]:
-    """Read the records that concern the projection; others are left out."""
-    wanted = wanted_types(projection)
-    return concerning(projection, (_decode(record, wanted) for record in records))
-
-
-def concerning(projection: Projection, found: Iterable[Decoded]) -> list[Decoded]:
-    """Those of its type of stream, and those of which nobody can say."""
-    mine = projection.stream_type
-    return [d for d in found if d.envelope is None or d.envelope.stream_type == mine]
-
-
-def decode_letter(projection: Projection, record: Record) -> Decoded:
-    """Read the record of a dead letter again."""
-    return _decode(record, wanted_types(projection))
-
-
-def wanted_types(projection: Projection) -> set[str]:
-    return {wire_name_of(event_type) for event_type in projection.appliers}
-
-
-def _decode(record: Record, wanted: set[str]) -> Decoded:
-    envelope = None
-    try:
-        if record.value is None:
-            raise Unreadable("the record has no value")
-        envelope, data = codec.decode_envelope(record.value)
-        if record.key is None or record.key.decode(errors="replace") != str(envelope.stream_id):
-            raise Unreadable(f"the record's key is {record.key!r}, not its stream id")
-        if envelope.type in EVENTS and envelope.type not in wanted:
-            return Decoded(record, envelope, None)
-        return Decoded(record, envelope, codec.decode_event(envelope.type, data))
-    except Unreadable as error:
-        return Decoded(record, envelope, None, str(error))
-    except UnknownMessage as error:
-        return Decoded(record, envelope, None, str(error), WAITS_FOR_CODE)
 
 
 def apply(
@@ -124,7 +63,7 @@ class _Run:
         self.session = Session(projection, generation)
         self.outcome = Outcome()
         self._projection = projection
-        self._wanted = wanted_types(projection)
+        self._decoder = Decoder(projection)
         self._generation = generation
         self._poison = poison
         self._drains = drains
@@ -136,7 +75,7 @@ class _Run:
         streams = {d.envelope.stream_id for d in batch if d.envelope is not None}
         self._queues = queues_of(self._projection.name, self._generation, streams, self._taken)
         waiting = [
-            _decode(letter.record, self._wanted)
+            self._decoder.believed(letter.record)
             for queue in self._queues.values()
             for letter in queue.values()
             if self._drains
@@ -154,7 +93,7 @@ class _Run:
     def _one(self, decoded: Decoded) -> None:
         envelope = decoded.envelope
         if envelope is None:
-            self._park(decoded, "unreadable", decoded.failure)
+            self._park(decoded, decoded.code, decoded.failure)
             return
         root = self.session.root(envelope.stream_id)
         progress = root.version if root is not None else 0
@@ -212,7 +151,7 @@ class _Run:
         """The missing event has come: what waited behind it takes effect, in order."""
         root = self.session.root(stream_id)
         while root is not None and (letter := queue.pop(root.version + 1, None)) is not None:
-            decoded = _decode(letter.record, self._wanted)
+            decoded = self._decoder.believed(letter.record)
             self.outcome.parked.pop(decoded.place, None)
             if not self._took_effect(decoded):
                 return
@@ -220,7 +159,9 @@ class _Run:
                 self.outcome.drained.append(letter.id)
 
     def _park(self, decoded: Decoded, code: str, reason: str) -> None:
-        self.outcome.parked[decoded.place] = Parked(decoded.record, decoded.envelope, code, reason)
+        self.outcome.parked[decoded.place] = Parked(
+            decoded.record, decoded.envelope, code, reason, decoded.due_at
+        )
         if (envelope := decoded.envelope) is not None:
             letter = Letter(None, envelope.event_id, decoded.record)
             self._queues[envelope.stream_id][envelope.version] = letter

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
@@ -26,8 +27,13 @@ class Letter:
 # An event of a type or version that this code does not know. No hand is needed: consumers with
 # newer code apply it (retrying.py).
 WAITS_FOR_CODE = "waits for newer code"
+# Records that no relay can have written. They name no stream, so that none waits for them.
+IMPOSSIBLE = "impossible"
+# So too, until their time has come: it may be a clock that is wrong.
+FROM_THE_FUTURE = "from the future"
+NOT_BELIEVED = (IMPOSSIBLE, FROM_THE_FUTURE)
 # What other code may be able to apply.
-OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison")
+OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 
 # Of sound events, which wait for an earlier one of their stream.
 WAITS_FOR_ANOTHER = ("gap", "behind")
@@ -45,6 +51,7 @@ class Parked:
     envelope: Envelope | None  # None: it cannot be read that far
     code: str
     reason: str
+    due_at: datetime | None = None  # when it is tried again, whatever tried it
 
     def __str__(self) -> str:
         where = f"partition {self.record.partition} offset {self.record.offset}"
@@ -161,4 +168,5 @@ def _dead_letter(projection: str, generation: int, parked: Parked, code: str) ->
         code=parked.code,
         reason=parked.reason,
         tried_by=code,
+        due_at=parked.due_at,
     )

@@ -10,9 +10,18 @@ from django.db import transaction
 
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
-from messaging.projections.batch import Decoded
 from messaging.projections.codedigest import digest_of
-from messaging.projections.deadletters import WAITS_FOR_CODE, Outcome, Place, record_of, store
+from messaging.projections.deadletters import (
+    NOT_BELIEVED,
+    WAITS_FOR_ANOTHER,
+    WAITS_FOR_CODE,
+    Outcome,
+    Parked,
+    Place,
+    record_of,
+    store,
+)
+from messaging.projections.decoding import Decoded, Decoder
 from messaging.projections.faults import FaultWindow
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
@@ -110,21 +119,27 @@ class Delivery(ABC, Generic[T]):
 
     def committed(self, outcome: Outcome) -> Halted:
         self._faults.moved_on()
-        waiting = 0
-        for parked in outcome.parked.values():
-            # A gap often heals by itself: it is reported when it does not (gaps.py).
-            if parked.code == WAITS_FOR_CODE:
-                waiting += 1
-            elif parked.code not in ("gap", "behind"):
-                log.error("%s: parked %s", self.projection.name, parked)
-        if waiting:
-            log.warning(
-                "%s: %d streams wait for newer code: this one does not know the type or version of "
-                "an event. Start a consumer with the newer code.", self.projection.name, waiting
-            )  # fmt: skip
+        self._tell(list(outcome.parked.values()))
         for partition, (_, reason) in outcome.halted.items():
             log.error("%s: partition %d is halted. %s", self.projection.name, partition, reason)
         return {partition: reason for partition, (_, reason) in outcome.halted.items()}
+
+    def _tell(self, parked: Sequence[Parked]) -> None:
+        name = self.projection.name
+        for one in parked:
+            # A gap often heals by itself: it is reported when it does not (gaps.py).
+            if one.code not in (*WAITS_FOR_ANOTHER, *NOT_BELIEVED, WAITS_FOR_CODE):
+                log.error("%s: parked %s", name, one)
+        # Whoever writes one such record can write a million.
+        if strange := [one for one in parked if one.code in NOT_BELIEVED]:
+            log.error(
+                "%s: %d records are not believed. The first: %s", name, len(strange), strange[0]
+            )
+        if waiting := sum(one.code == WAITS_FOR_CODE for one in parked):
+            log.warning(
+                "%s: %d streams wait for newer code: this one does not know the type or version of "
+                "an event. Start a consumer with the newer code.", name, waiting
+            )  # fmt: skip
 
 
 class LetterDelivery(Delivery[DeadLetter]):
@@ -148,9 +163,10 @@ class LetterDelivery(Delivery[DeadLetter]):
     def decode(self, items: Sequence[DeadLetter]) -> list[Decoded]:
         """Those that are still there: what waited may have taken effect meanwhile."""
         there = [letter for letter in items if letter.id in self.taken]
-        decoded = [batch.decode_letter(self.projection, record_of(letter)) for letter in there]
+        decoder = Decoder(self.projection)
+        decoded = [_decoded(decoder, letter) for letter in there]
         self._ids = {d.place: letter.id for d, letter in zip(decoded, there, strict=True)}
-        return batch.concerning(self.projection, decoded)
+        return [one for one in decoded if one.concerns(self.projection.stream_type)]
 
     def keep(self, outcome: Outcome) -> None:
         """A letter that fails again stays as it is, with its new reason; others are done."""
@@ -161,7 +177,7 @@ class LetterDelivery(Delivery[DeadLetter]):
         for place, parked in outcome.parked.items():
             failed.add(self._ids[place])
             DeadLetter.objects.filter(id=self._ids[place]).update(
-                code=parked.code, reason=parked.reason, tried_by=code
+                code=parked.code, reason=parked.reason, tried_by=code, due_at=parked.due_at
             )
         DeadLetter.objects.filter(id__in=set(self.taken) - failed).delete()
 
@@ -169,6 +185,13 @@ class LetterDelivery(Delivery[DeadLetter]):
         self.applied += len(self.taken) - len(outcome.parked)
         self.parked += len(outcome.parked)
         return super().committed(outcome)
+
+
+def _decoded(decoder: Decoder, letter: DeadLetter) -> Decoded:
+    """One that names a stream was believed when it was parked."""
+    if letter.stream_id is None:
+        return decoder.record_of_the_log(record_of(letter))
+    return decoder.believed(record_of(letter))
 
 
 def reopen(projection: Projection, generation: int, stream_id: UUID) -> LetterDelivery:

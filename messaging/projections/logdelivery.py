@@ -8,9 +8,9 @@ from messaging.bus.base import Record, in_batches
 from messaging.bus.proof import proof_of
 from messaging.bus.rejected import without
 from messaging.exceptions import Loss
-from messaging.projections import batch, checkpoints
-from messaging.projections.batch import Decoded
+from messaging.projections import checkpoints
 from messaging.projections.checkpoints import Move
+from messaging.projections.decoding import Decoded, Decoder
 from messaging.projections.delivery import Delivery, Halted
 from messaging.projections.models import RejectedRecord
 from messaging.projections.registry import Projection
@@ -51,7 +51,7 @@ class LogDelivery(Delivery[Record]):
             checkpoints.advance(self.projection.name, self.generation, steps)
 
     def decode(self, items: Sequence[Record]) -> list[Decoded]:
-        return batch.decode(self.projection, without(items, RejectedRecord.all_of_them()))
+        return Decoder(self.projection).from_log(without(items, RejectedRecord.all_of_them()))
 
     def advance(self, items: Sequence[Record]) -> None:
         firsts: dict[int, int] = {}

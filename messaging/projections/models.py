@@ -96,6 +96,7 @@ class DeadLetter(models.Model):
         max_length=64, blank=True, db_default="", help_text="Digest of the code that tried it last."
     )
     parked_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(null=True, help_text="When it is tried again in any case.")
 
     class Meta:
         constraints = [

@@ -6,11 +6,17 @@ import time
 from collections.abc import Collection
 
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from messaging.exceptions import Loss
 from messaging.projections import mending
 from messaging.projections.codedigest import digest_of
-from messaging.projections.deadletters import OF_THE_CODE, is_given_up, is_ready
+from messaging.projections.deadletters import (
+    FROM_THE_FUTURE,
+    OF_THE_CODE,
+    is_given_up,
+    is_ready,
+)
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 
@@ -35,8 +41,9 @@ class Retries:
             return
         code = digest_of(self._projection)
         untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
+        due = Q(code=FROM_THE_FUTURE, due_at__lte=Now())
         found = DeadLetter.objects.filter(
-            untried | is_ready(self._projection.name) | is_given_up(self._projection.name),
+            untried | due | is_ready(self._projection.name) | is_given_up(self._projection.name),
             projection=self._projection.name,
             generation=generation,
             partition__in=list(partitions),

@@ -14,8 +14,8 @@ from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, Stored, stored_events
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import EVENTS
-from messaging.projections.batch import Decoded, wanted_types
 from messaging.projections.deadletters import NOT_IN_LOG, WAITS_FOR_CODE, discarded
+from messaging.projections.decoding import Decoded, wanted_types
 from messaging.projections.delivery import Delivery
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection

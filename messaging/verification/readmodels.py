@@ -10,8 +10,8 @@ from django.db import connections, transaction
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import Stored
 from messaging.projections import checkpoints
-from messaging.projections.batch import wanted_types
 from messaging.projections.deadletters import discarded
+from messaging.projections.decoding import wanted_types
 from messaging.projections.live import live
 from messaging.projections.models import DeadLetter, ReadModel
 from messaging.projections.registry import Projection

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -89,7 +89,7 @@ def test_a_stream_waits_for_the_code_that_knows_its_event_and_others_go_on(
     with newer_code():
         publish(record_of(newer, 2, PostPinned(post_id=newer), type=unknown))
     edit = MessageUpdated(post_id=newer, message="v3")
-    publish(record_of(newer, 3, edit), record_of(other, 2, edit))
+    publish(record_of(newer, 3, edit), record_of(other, 2, replace(edit, post_id=other)))
     consume_all()
     assert letters() == [(2, WAITS), (3, "behind")]
     assert Post.objects.get(stream_id=newer).version == 1

@@ -249,8 +249,9 @@ def test_the_store_refuses_to_work_outside_a_transaction(post_id: Any) -> None:
         posts.load(unit, post_id)
     with pytest.raises(NoTransaction):
         unit.append("post", post_id, 1, [MessageUpdated(post_id=post_id, message="b")])
+    other = uuid4()
     with pytest.raises(NoTransaction):
-        unit.append("post", uuid4(), 0, [PostCreated(post_id=post_id, author="a", message="b")])
+        unit.append("post", other, 0, [PostCreated(post_id=other, author="a", message="b")])
     assert versions(post_id) == [1]
 
 

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
+from messaging import plausible
 from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
@@ -52,7 +54,8 @@ class Command(DatabaseCommand):
         ends = bus.end_offsets()
         reports = Reports(self.stderr.write)
         rejected = RejectedRecord.all_of_them()
-        with LogCopy(len(ends), keep_documents=True, rejected=rejected) as copy:
+        latest = plausible.latest(connections[DATABASE])
+        with LogCopy(len(ends), keep_documents=True, rejected=rejected, latest=latest) as copy:
             copy.add(bus, bus.begin_offsets(), ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
+from messaging import plausible
 from messaging.bus import current_bus
 from messaging.bus.logcopy import LogCopy
 from messaging.eventstore.models import RejectedRecord
+from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
@@ -55,7 +58,8 @@ class Command(DatabaseCommand):
             if offset:
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         rejected = RejectedRecord.all_of_them()
-        with LogCopy(len(ends), rejected=rejected) as copy:
+        latest = plausible.latest(connections[DATABASE])
+        with LogCopy(len(ends), rejected=rejected, latest=latest) as copy:
             copy.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             yield from copy.odd

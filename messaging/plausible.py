@@ -1,0 +1,59 @@
+"""What cannot be: records that no handler of this project can have led to, signed or not.
+
+Nobody stores such an event (eventstore/unit.py), and no consumer believes one (decoding.py).
+"""
+
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging import codec
+from messaging.dbvalues import database_now
+from messaging.exceptions import UnknownMessage, Unreadable
+from messaging.message import Envelope, naming_of, utc_now
+
+# As Django's validator has it, whatever stricter rule new accounts meet: existing names go on.
+USERNAME = re.compile(r"[\w.@+-]{1,150}")
+# Clocks are wrong by minutes, and the store bounds the times that it takes (statements.py).
+FUTURE = timedelta(days=1)
+
+
+@lru_cache(maxsize=10_000)
+def is_username(name: str) -> bool:
+    """Whether an account can have this name."""
+    return USERNAME.fullmatch(name) is not None
+
+
+def fault_of(envelope: Envelope, event: Any) -> str:
+    """Why this cannot be; empty: it can. `event` is None where nobody reads the payload."""
+    if not is_username(envelope.actor):
+        return f"no account can have the name of its actor, {ascii(envelope.actor)[:60]}"
+    if event is None:
+        return ""
+    naming = naming_of(type(event))
+    if naming.stream:
+        named: UUID = getattr(event, naming.stream)
+        if named != envelope.stream_id:
+            return f"its payload is about {named}, its envelope about {envelope.stream_id}"
+    for field in naming.people:
+        if not is_username(name := getattr(event, field)):
+            return f"no account can have the name in {field}, {ascii(name)[:60]}"
+    return ""
+
+
+def fault_of_document(envelope: Envelope, data: codec.Payload) -> str:
+    """The same of a payload that nobody has read yet."""
+    try:
+        event = codec.decode_event(envelope.type, data)
+    except (Unreadable, UnknownMessage):
+        event = None
+    return fault_of(envelope, event)
+
+
+def latest(connection: BaseDatabaseWrapper) -> datetime:
+    """What is later than this is from the future, whichever of the two clocks is wrong."""
+    return max(utc_now(), database_now(connection)) + FUTURE
