@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from benchmarks.http import CLIENTS, Client, granian, throughput
+from benchmarks.http import CLIENTS, SITE, Client, granian, throughput
 from benchmarks.measure import Result, medians
 from benchmarks.serve import command, sign_in
 from benchmarks.write import new_posts
@@ -29,7 +29,7 @@ def results() -> Iterator[Result]:
 
 def feed() -> Result:
     with (
-        granian("config.wsgi:application") as ours,
+        granian(SITE) as ours,
         granian("benchmarks.bare_site:application") as bare,
     ):
         pages, templates = medians(
@@ -50,7 +50,7 @@ def feed() -> Result:
 
 def tabs(newest: UUID) -> Result:
     """CPU of the server's processes while open feeds ask whether there is something new."""
-    with granian("config.wsgi:application") as port:
+    with granian(SITE) as port:
         client = Client(port)
         client.connection.request("GET", f"/new-posts/{newest}/", headers=client.headers)
         answer = client.connection.getresponse()
@@ -80,7 +80,7 @@ def tabs(newest: UUID) -> Result:
 def keys(posts: list[UUID]) -> Result:
     """The same command with and without an Idempotency-Key, one after the other."""
     people = iter([sign_in(f"keyed{n}") for n in range(2 * ROUNDS)])
-    with granian("config.wsgi:application") as port:
+    with granian(SITE) as port:
 
         def each(keyed: bool) -> float:
             client = Client(port, {"Authorization": f"Token {next(people)}"})

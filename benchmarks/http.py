@@ -1,6 +1,7 @@
 """A server, and clients that keep it busy."""
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
@@ -12,17 +13,21 @@ from contextlib import contextmanager
 from benchmarks.setup import ROOT
 from tests.services import free_port
 
+SITE = "config.asgi:application"
+THREADS = "4"  # of a worker
 CLIENTS = 8  # connections, each with one request at a time
 
 
 @contextmanager
 def granian(application: str) -> Iterator[int]:
-    """The port of a granian with 2 workers."""
+    """The port of a granian with 2 workers of 4 threads each."""
     port = free_port()
-    options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws"]
+    kind = ["asginl"] if application == SITE else ["wsgi", "--blocking-threads", THREADS]
+    options = ["--interface", *kind, "--http", "1", "--workers", "2", "--no-ws"]
     server = subprocess.Popen(
         [sys.executable, "-m", "granian", *options, "--port", str(port), application],
         cwd=ROOT,
+        env={**os.environ, "WEB_THREADS": THREADS},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
-from benchmarks.http import Client, granian
+from benchmarks.http import SITE, Client, granian
 from benchmarks.measure import Result
 from benchmarks.serve import sign_in
 from benchmarks.setup import ROOT
@@ -27,7 +27,7 @@ def results() -> Iterator[Result]:
         for command in (["runrelay"], ["runconsumer", "--no-relay"])
     ]
     try:
-        with granian("config.wsgi:application") as port:
+        with granian(SITE) as port:
             once(Client(port, {"Authorization": f"Token {token}"}), time.perf_counter())
             measure(port, token, WARM_UP)
             times = measure(port, token, RATE * SECONDS)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from uuid import UUID
 
-from benchmarks.http import CLIENTS, granian, throughput
+from benchmarks.http import CLIENTS, SITE, granian, throughput
 from benchmarks.measure import Result, medians
 from benchmarks.write import bare_connection, bare_inserts, new_posts
 
@@ -19,7 +19,7 @@ def results() -> Iterator[Result]:
     project_all()
     tokens = iter([sign_in(f"reader{n}") for n in range(ROUNDS)])
     with (
-        granian("config.wsgi:application") as ours,
+        granian(SITE) as ours,
         granian("benchmarks.bare_site:application") as bare,
     ):
         likes, inserts = medians(

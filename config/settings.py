@@ -186,7 +186,7 @@ WORKER_STALL_SECONDS = env.whole_number("WORKER_STALL_SECONDS", 120, least=1, mo
 MOST_LAG = env.whole_number("MOST_LAG", 10_000, least=0, most=10**9)  # events; then not ready
 
 WEB_WORKERS = env.whole_number("WEB_WORKERS", 2, least=1, most=1_024)  # granian's --workers
-# How many requests a server process works on at once (granian's --blocking-threads).
+# How many requests a server process works on at once (web/buffering.py).
 WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

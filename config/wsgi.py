@@ -5,10 +5,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.umask(0o077)  # as manage.py
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django_application = get_wsgi_application()
+application = get_wsgi_application()
 
 from config import settings  # noqa: E402  once Django is set up
-from messaging.api.chunked import with_bodies_of_unknown_length  # noqa: E402  needs settings
 from messaging.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
 
 if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
@@ -19,4 +18,3 @@ if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
 # nobody who waits for an answer.
 limit_waits_for_locks(settings.LOCK_TIMEOUT_SECONDS)
 limit_reads(settings.READ_TIMEOUT_SECONDS)
-application = with_bodies_of_unknown_length(django_application)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.services import free_port
 from tests.support.modes import new_sqlite
 from tests.support.processes import ROOT, Worker, manage
 from tests.support.waiting import wait_until
+from tests.support.web import SERVER
 
 # Playwright leaves a loop in its thread, in which Django then sees asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -46,9 +46,7 @@ class Site:
         self.env = {**new_sqlite(folder), "DEBUG": "on", "KAFKA_BOOTSTRAP_SERVERS": ""}
         demo = manage(self.env, "demo")
         assert demo.returncode == 0, demo.stderr
-        server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws",
-                  "--blocking-threads", "8", "--port", str(self.port)]  # fmt: skip
-        self.web = Worker(self.env, "config.wsgi:application", program=server)
+        self.web = Worker(self.env, "--port", str(self.port), program=SERVER)
         self.relay = Worker(self.env, "runrelay")
         self.consumer = self.start_consumer()
         wait_until(lambda: "sourdough" in self._feed(), "the demo's posts are on the feed")

@@ -1,6 +1,5 @@
 """The OpenAPI document, unknown addresses, health."""
 
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from messaging.api.chunked import with_bodies_of_unknown_length
 from messaging.bus import current_bus
 from messaging.message import COMMANDS, QUERIES, utc_now
 from messaging.models import Heartbeat
@@ -143,19 +141,6 @@ def test_elsewhere_an_unknown_address_is_a_page(sqlite: Mode) -> None:
 def test_a_host_that_is_not_ours_is_400_in_the_error_form(sqlite: Mode) -> None:
     answer = Client().get("/api/v1/", headers={"Host": "evil.example"})
     assert (answer.status_code, errors(answer)) == (400, [("invalid_request", None)])
-
-
-def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
-    seen: dict[str, Any] = {}
-
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        seen.update(environ, body=environ["wsgi.input"].read())
-        return []
-
-    endless = BytesIO(b"x" * 3_000_000)
-    environ = {"wsgi.input": endless, "wsgi.input_terminated": True}
-    with_bodies_of_unknown_length(application)(environ, None)
-    assert (seen["CONTENT_LENGTH"], len(seen["body"])) == ("1048577", 1_048_577)
 
 
 def test_ready_when_all_that_it_needs_is_there(database: Mode) -> None:

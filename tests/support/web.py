@@ -16,6 +16,9 @@ from tests.support.api import person
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
 
+SERVER = [sys.executable, "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws",
+          "config.asgi:application"]  # fmt: skip
+
 
 @dataclass
 class Answer:
@@ -28,17 +31,30 @@ class Answer:
         return json.loads(self.body)
 
 
+def token_of(username: str) -> str:
+    return str(AuthToken.objects.create(person(username))[1])
+
+
+def status_of(url: str, timeout: float = 10, **headers: str) -> int | None:
+    """Nothing where no server answers in time."""
+    try:
+        with urlopen(Request(url, headers=headers), timeout=timeout) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
 class Web(Worker):
-    """granian, with one process of so many threads, and signed in by token."""
+    """The web server, with one process of so many threads, and signed in by token."""
 
     def __init__(self, env: dict[str, str], *, threads: int = 8, username: str = "alice") -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
-        token = AuthToken.objects.create(person(username))[1]
-        self._headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-        server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--workers",
-                  "1", "--blocking-threads", str(threads), "--port", str(port)]  # fmt: skip
-        env = {**env, "WEB_THREADS": str(threads)}
-        super().__init__(env, "config.wsgi:application", program=server)
+        token = f"Token {token_of(username)}"
+        self._headers = {"Authorization": token, "Content-Type": "application/json"}
+        program = [*SERVER, "--port", str(port)]
+        super().__init__({**env, "WEB_THREADS": str(threads)}, program=program)
 
     def __enter__(self) -> "Web":
         wait_until(self._answers, "the web server answers")

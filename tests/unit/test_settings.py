@@ -1,6 +1,5 @@
 """A wrong setting stops the start with a message that says which one and what cures it."""
 
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -8,6 +7,7 @@ import pytest
 
 from config import env
 from tests.support.processes import Worker, manage
+from tests.support.web import SERVER
 
 NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
 
@@ -109,9 +109,8 @@ def test_no_command_runs_on_a_default_that_stands_in_for_a_wrong_database() -> N
 
 
 def test_the_web_server_does_not_start_without_the_env_file_that_was_named() -> None:
-    granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
     env = {"ENV_FILE": "nowhere.env"}
-    with Worker(env, "--port", "0", "config.wsgi:application", program=granian) as server:
+    with Worker(env, "--port", "0", program=SERVER) as server:
         assert server.wait() != 0
         assert "ENV_FILE: There is no file" in server.output()
 

@@ -1,0 +1,12 @@
+"""For the web server: `granian --interface asginl config.asgi:application` (see the Procfile)."""
+
+from django.conf import settings
+
+from config.wsgi import application as wsgi_application
+from web.buffering import Buffered
+
+application = Buffered(
+    wsgi_application,
+    threads=settings.WEB_THREADS,
+    max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+)

@@ -1,0 +1,126 @@
+"""Whoever can open sockets cannot stop the site: slow heads, bodies and readers, and HTTP/2.
+
+Against the web server as the Procfile starts it, so as `make run` and `make stack` do. Behind a
+proxy: tests/e2e/test_nginx.py.
+"""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from messaging.eventstore.models import Event
+from tests.services import free_port
+from tests.support import slow
+from tests.support.modes import Mode, fresh_mode
+from tests.support.processes import ROOT, Worker
+from tests.support.waiting import wait_until
+from tests.support.web import status_of, token_of
+
+PROMISED_S = 1.0
+PATIENCE_S = 30  # of a test with a server that does nothing else
+
+
+class ProcfileWeb(Worker):
+    """The web line of the Procfile, by a shell, as a runner of Procfiles has it."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.port = free_port()
+        program = ["/bin/sh", "-c", f"exec {lines['web']}"]
+        super().__init__({**env, "PATH": path, "PORT": str(self.port)}, program=program)
+
+    def __enter__(self) -> "ProcfileWeb":
+        wait_until(lambda: self.live() == 200, "the site answers")
+        return self
+
+    def live(self) -> int | None:
+        return status_of(f"http://127.0.0.1:{self.port}/health/live")
+
+    def send(self, *parts: bytes, end: bool = False) -> bytes:
+        """Send these on a connection of their own, with no more to come if this is the `end`;
+        what is answered until the server ends it."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+            for part in parts:
+                connection.sendall(part)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcfileWeb]:
+    folder = tmp_path_factory.mktemp("attacked")
+    fresh = fresh_mode("sqlite", "embedded", folder)
+    with django_db_blocker.unblock(), fresh as mode, ProcfileWeb(mode.env) as web:
+        yield web
+
+
+@pytest.mark.parametrize("kinds", [*slow.KINDS.values(), slow.ALL], ids=[*slow.KINDS, "all"])
+def test_the_site_answers_within_a_second_during_an_attack(
+    site: ProcfileWeb, kinds: dict[slow.Kind, int]
+) -> None:
+    with slow.Attack(site.port, kinds) as attack:
+        assert slow.answers_meanwhile(attack, site.live) < PROMISED_S
+
+
+def new_post(site: ProcfileWeb, length: bytes) -> bytes:
+    head = b"POST /api/v1/commands/new-post/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    token = b"Authorization: Token %s\r\n" % token_of("alice").encode()
+    return head + token + b"Content-Type: application/json\r\n" + length + b"\r\n"
+
+
+WHOLE = b'{"message": "Hi"}'
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+def test_a_body_in_chunks_is_read_whole(site: ProcfileWeb) -> None:
+    parts = [b"%x\r\n%s\r\n" % (len(part), part) for part in (WHOLE[:5], WHOLE[5:])]
+    answer = site.send(new_post(site, CHUNKED), *parts, b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 201"), answer
+
+
+@pytest.mark.parametrize(
+    ("length", "parts"),
+    [
+        (CHUNKED, [b"%x\r\n%s\r\n" % (len(WHOLE), WHOLE)]),
+        (b"Content-Length: %d\r\n" % (len(WHOLE) + 1), [WHOLE]),
+    ],
+    ids=["chunked", "content-length"],
+)
+def test_a_body_that_is_broken_off_takes_no_effect_though_it_looks_whole(
+    site: ProcfileWeb, length: bytes, parts: list[bytes]
+) -> None:
+    before = Event.objects.count()
+    site.send(new_post(site, length), *parts, end=True)
+    assert Event.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("length", "parts", "status", "code"),
+    [
+        (b"Content-Length: 1048577\r\n", [], 413, "too_large"),
+        (CHUNKED, [b"100001\r\n", b"x" * 0x100001], 413, "too_large"),
+        (CHUNKED, [b"3\r\n{}}\r\n0\r\n\r\n"], 400, "parse_error"),
+    ],
+    ids=["declared", "chunked", "wrong"],
+)
+def test_a_body_that_is_refused_is_so_in_the_apis_form_and_at_once(
+    site: ProcfileWeb, length: bytes, parts: list[bytes], status: int, code: str
+) -> None:
+    head, _, body = site.send(new_post(site, length), *parts).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status), head
+    assert [error["code"] for error in json.loads(body)["errors"]] == [code]
+
+
+def test_a_server_ends_in_time_though_slow_clients_hold_on(sqlite: Mode) -> None:
+    """Those that read nothing would do so for ever."""
+    with ProcfileWeb(sqlite.env) as site, slow.Attack(site.port, slow.ALL) as attack:
+        wait_until(attack.readers_wait, "there is an answer for each that reads nothing")
+        assert site.stop(PATIENCE_S) == 0
