@@ -79,6 +79,7 @@ def test_while_the_database_is_away_it_is_tried_again_after_a_minute(
     work: list[Any], sqlite: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     work += [OperationalError("database is locked"), None]
+    connection.ensure_connection()
     days = Days(2)
     cleaning.run(days)
     assert days.waits[1:] == [60, 24 * 3_600]
