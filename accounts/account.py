@@ -20,7 +20,7 @@ def account(request: HttpRequest) -> HttpResponse:
     token = refused = None
     if request.method == "POST":
         try:
-            token = tokens.create(request.user)[1]
+            token = tokens.create(request, request.user)[1]
         except TooManyTokens as error:
             refused = error
     context = {
@@ -37,12 +37,12 @@ def account(request: HttpRequest) -> HttpResponse:
 def revoke(request: HttpRequest) -> HttpResponse:
     """Take one of one's tokens back."""
     key = request.POST.get("token", "").replace("\0", "")
-    AuthToken.objects.filter(user=request.user, digest=key).delete()
+    tokens.revoke(request, AuthToken.objects.filter(user=request.user, digest=key))
     return redirect("account")
 
 
 @login_required
 @require_POST
 def revoke_all(request: HttpRequest) -> HttpResponse:
-    AuthToken.objects.filter(user=request.user).delete()
+    tokens.revoke(request, AuthToken.objects.filter(user=request.user))
     return redirect("account")

@@ -13,6 +13,7 @@ from knox.models import AuthToken
 
 from accounts import tokens
 from accounts.models import User
+from messaging import securitylog
 
 if TYPE_CHECKING:
     Base = UserAdmin[User]
@@ -22,14 +23,31 @@ else:
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
+class Recorded:
+    """A line of the security log for each change of what somebody may do, and who made it."""
+
+    RECORDED: tuple[str, ...] = ()  # names of fields
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Called once something was saved; the form of a new password has its field, too."""
+        changed = [name for name in form.changed_data if name in self.RECORDED]
+        if changed:
+            _record(request, form.user if changed == ["password"] else form.instance, changed)
+        return super().construct_change_message(request, form, formsets, add)  # type: ignore[misc]
+
+
 @admin.register(User)
-class PersonAdmin(Base):
+class PersonAdmin(Recorded, Base):
     """A name is given once. Nobody is deleted, because the name would be free for another,
     who would then own what it wrote: take "active" away instead.
 
     Staff who are no superusers change people without any rights, and give nobody rights: who
     can set the password of somebody with more rights has those rights.
     """
+
+    RECORDED = (*RIGHTS, "is_active", "password")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
@@ -57,8 +75,18 @@ admin.site.unregister(AuthToken)
 
 
 @admin.register(Group)
-class RightsAdmin(GroupAdmin):
+class RightsAdmin(Recorded, GroupAdmin):
     """A group is the rights of its members: superusers alone change one."""
+
+    RECORDED = ("permissions",)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        super().delete_model(request, obj)
+        _record(request, obj, ["deleted"])
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for group in queryset:
+            self.delete_model(request, group)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)
@@ -87,11 +115,31 @@ class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without ty
 
     add_form = TokenForm
 
+    def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        securitylog.record("token made", request, name=obj.user.get_username(), by=_who(request))
+
+    def delete_model(self, request: HttpRequest, obj: AuthToken) -> None:
+        tokens.revoke(request, AuthToken.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        tokens.revoke(request, queryset)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def _record(request: HttpRequest, of: Any, fields: list[str]) -> None:
+    securitylog.record(
+        "permissions changed", request, of=str(of), fields=",".join(fields), by=_who(request)
+    )
+
+
+def _who(request: HttpRequest) -> str:
+    return request.user.get_username()
 
 
 def _is_superuser(request: HttpRequest) -> bool:

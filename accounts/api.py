@@ -42,6 +42,6 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
 
     def create_token(self) -> tuple[AuthToken, str]:
         try:
-            return tokens.create(self.request.user)
+            return tokens.create(self.request._request, self.request.user)
         except tokens.TooManyTokens as refused:
             raise refusal(refused) from refused

@@ -1,13 +1,17 @@
 """Tokens for the API: how many a person may have, and when they end."""
 
+from collections import Counter
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from knox.models import AuthToken
 from knox.settings import knox_settings
 
 from accounts.models import User
+from messaging import securitylog
 from messaging.exceptions import Forbidden
 
 
@@ -24,12 +28,21 @@ def valid(user: AbstractBaseUser) -> QuerySet[AuthToken]:
     return found
 
 
-def create(user: AbstractBaseUser) -> tuple[AuthToken, str]:
+def create(request: HttpRequest, user: AbstractBaseUser) -> tuple[AuthToken, str]:
     """The new token's row, and the token itself. Raises `TooManyTokens`."""
     with transaction.atomic():
         make_room(user)
         created: tuple[AuthToken, str] = AuthToken.objects.create(user)
-        return created
+    securitylog.record("token made", request, name=user.get_username())
+    return created
+
+
+def revoke(request: HttpRequest, rows: QuerySet[AuthToken]) -> None:
+    """Delete these rows, with a line for each person whose they were."""
+    ended = Counter(rows.values_list("user__username", flat=True))
+    rows.delete()
+    for name, count in sorted(ended.items()):
+        securitylog.record("tokens revoked", request, name=name, count=count)
 
 
 def make_room(user: AbstractBaseUser) -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import CreateView
 
 from accounts.models import User
-from messaging import attempts
+from messaging import attempts, securitylog
 from messaging.exceptions import TooManyRequests
 from web.returning import carried, keep
 
@@ -124,3 +124,8 @@ class ChangePassword(PasswordChangeView):
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "request": self.request}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer = super().form_valid(form)
+        securitylog.record("password changed", self.request, name=self.request.user.get_username())
+        return answer
