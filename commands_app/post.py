@@ -24,6 +24,9 @@ from messaging.contracts.posts import (
 from messaging.exceptions import Forbidden, Invalid, NotFound, Refused, Stale
 
 MAX_TEXT = 10_000  # code points, after line ends became \n
+# Each command on a post loads all of them. Events beyond that are stored already still count.
+MAX_COMMENTS = 10_000  # removed ones included: their ids are kept
+MAX_LIKES = 10_000
 
 
 class Comment(NamedTuple):
@@ -101,6 +104,8 @@ def like_post(post: Post | None, actor: str) -> list[PostEvent]:
     post = existing(post)
     if actor in post.likers:
         return []
+    if len(post.likers) >= MAX_LIKES:
+        raise Refused("too_many_likes", f"A post has at most {MAX_LIKES:,} likes.")
     return [PostLiked(post_id=post.post_id, username=actor)]
 
 
@@ -116,6 +121,9 @@ def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> l
     post = existing(post)
     if comment_id in post.comments or comment_id in post.removed_comments:
         raise Refused("comment_exists", "There is, or was, a comment with this id.", "comment_id")
+    if len(post.comments) + len(post.removed_comments) >= MAX_COMMENTS:
+        most = f"A post takes at most {MAX_COMMENTS:,} comments, those that were removed included."
+        raise Refused("too_many_comments", most)
     return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
 
 

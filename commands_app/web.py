@@ -1,7 +1,9 @@
 """What people send from the browser: forms become commands, and refusals stay beside the field."""
 
+from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -122,12 +124,18 @@ def remove_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> Htt
 
 def send(request: HttpRequest, command: object, *, once: bool = False) -> Result:
     """Send it as who is signed in. With `once`, the same form with the same text counts once:
-    a double click, or a page that is sent again."""
+    a double click, or a page that is sent again, within the hours that an Idempotency-Key is
+    remembered."""
     actor = request.user.get_username()
     command_id = None
     if once:
         command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM) or uuid4()} {command!a}")
-    context = Context(actor=actor, command_id=command_id, if_text=original_of(request))
+    context = Context(
+        actor=actor,
+        command_id=command_id,
+        remember_for=timedelta(hours=settings.IDEMPOTENCY_HOURS),
+        if_text=original_of(request),
+    )
     result = mediator.send(command, context)
     remember(request, Position(result.stream_id, result.version))
     return result

@@ -27,6 +27,7 @@ from messaging.transient import write_fault
 
 LOOK_EVERY_S = 5.0
 TOO_OLD_S = 15.0
+FRESH_S = 1  # so long may whoever stands in front give the same answer again
 FIRST_LOOK_S = 2.0  # the one request that begins the looking waits so long for a result
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -44,7 +45,9 @@ def ready(request: HttpRequest) -> HttpResponse:
     behind and moves; 503 names what is not so."""
     failing = _looking.failing()
     status = "unavailable" if failing else "ok"
-    return JsonResponse({"status": status, "failing": failing}, status=503 if failing else 200)
+    answer = JsonResponse({"status": status, "failing": failing}, status=503 if failing else 200)
+    answer["Cache-Control"] = f"max-age={FRESH_S}"
+    return answer
 
 
 ADDRESSES = {"/health/live": live, "/health/ready": ready}

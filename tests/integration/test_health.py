@@ -169,3 +169,15 @@ def test_partitions_that_nobody_reads_are_not_ready(database: Mode) -> None:
     answer = ready()
     assert answer.status_code == 503
     assert "stalled" in answer.json()["failing"]["lag"]
+
+
+def test_a_probe_asks_nobody_and_may_be_answered_again_for_a_second(
+    sqlite: Mode, django_assert_num_queries: Any
+) -> None:
+    leading()
+    consume_all()
+    wait_until(lambda: probe().status_code == 200, "it is ready")
+    for alias in ("default", "read"):
+        with django_assert_num_queries(0, using=alias):
+            answers = [probe() for _ in range(20)]
+    assert {answer["Cache-Control"] for answer in answers} == {"max-age=1"}

@@ -1,10 +1,12 @@
 """The pages without a browser: what rubbish, other people's ids and hand-made requests get."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +14,7 @@ from knox.models import AuthToken
 
 from commands_app.commands import AddComment, NewPost
 from messaging import browser, mediator
-from messaging.eventstore.models import Event
+from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
 from tests.support.api import person
@@ -272,6 +274,20 @@ def test_the_same_form_sent_again_counts_once_and_another_text_counts(post_id: U
     third = alice.post("/write/", {"text": "once", "form": "f2"})
     assert third["Location"] != first["Location"]
     assert Event.objects.count() == before + 3
+
+
+def test_what_became_of_a_form_is_forgotten_after_a_while(post_id: UUID) -> None:
+    """Refused ones too: else anybody could fill a table for ever."""
+    alice, before = signed_in(), Receipt.objects.count()
+    for text in ("once", " ", "x" * 10_001):
+        alice.post("/write/", {"text": text, "form": text[:9]})
+        alice.post(f"/posts/{post_id}/comments/", {"text": text, "form": text[:9]})
+    left = Receipt.objects.order_by("-id")[: Receipt.objects.count() - before]
+    assert len(left) == 6
+    hours = timedelta(hours=settings.IDEMPOTENCY_HOURS)
+    for receipt in left:
+        assert receipt.expires_at is not None
+        assert abs(receipt.expires_at - receipt.created_at - hours) < timedelta(seconds=1)
 
 
 # --- accounts --------------------------------------------------------------------------------

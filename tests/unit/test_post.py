@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -42,6 +42,47 @@ def refusal(work: Callable[[], Any]) -> str:
     with pytest.raises(Refused) as refused:
         work()
     return refused.value.code
+
+
+def liked_by(count: int) -> list[Any]:
+    return [CREATED, *(PostLiked(post_id=ID, username=f"person{n}") for n in range(count))]
+
+
+def commented_on(count: int) -> list[Any]:
+    ids = [UUID(int=n) for n in range(count)]
+    return [
+        CREATED,
+        *(CommentAdded(post_id=ID, comment_id=one, author="bob", text="Yes") for one in ids),
+    ]
+
+
+def test_a_post_has_at_most_so_many_likes() -> None:
+    full = liked_by(10_000)
+    like = decide.like_post(given(*full[:-1]), "person9999")
+    assert like == [PostLiked(post_id=ID, username="person9999")]
+    assert refusal(lambda: decide.like_post(given(*full), "bob")) == "too_many_likes"
+    assert decide.like_post(given(*full), "person0") == [], "who likes it already changes nothing"
+    gone = PostUnliked(post_id=ID, username="person0")
+    assert decide.like_post(given(*full, gone), "bob") == [LIKED]
+
+
+def test_a_post_takes_at_most_so_many_comments() -> None:
+    full = commented_on(10_000)
+    [added] = decide.add_comment(given(*full[:-1]), COMMENT, "bob", "Yes")
+    assert added == COMMENTED
+    comment = lambda *events: decide.add_comment(given(*events), COMMENT, "bob", "Yes")  # noqa: E731
+    assert refusal(lambda: comment(*full)) == "too_many_comments"
+    gone = CommentRemoved(post_id=ID, comment_id=UUID(int=0))
+    assert refusal(lambda: comment(*full, gone)) == "too_many_comments", "its id is kept"
+
+
+def test_what_was_stored_beyond_the_limits_still_counts() -> None:
+    post = given(*liked_by(10_002), *commented_on(10_002)[1:])
+    assert post is not None
+    assert (len(post.likers), len(post.comments)) == (10_002, 10_002)
+    assert decide.unlike_post(post, "person10001") != []
+    assert decide.remove_comment(post, UUID(int=10_001), "bob") != []
+    assert decide.edit_message(post, "alice", "Ho") != []
 
 
 def test_a_new_post_is_created() -> None:
