@@ -1,4 +1,5 @@
-"""A command on a stream with many events behind it, against one with few."""
+"""A command on a stream with many events behind it, against one with few; and each command on a
+post that is nearly full, against a post with nothing on it."""
 
 import itertools
 import time
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4
 from benchmarks.measure import Result, medians
 
 MANY, FEW = 10_000, 10
+NEARLY_FULL = 9_500  # of the 10,000 likes and 10,000 comments that a post takes
 COMMANDS = 60
 ROUNDS = 5
 
@@ -44,6 +46,35 @@ def results() -> Iterator[Result]:
             target=1.05,
             higher_is_better=False,
         )
+
+    yield from on_a_full_post()
+
+
+def on_a_full_post() -> Iterator[Result]:
+    empty, full = post_with(nothing, 0), post_with(likes_and_comments, NEARLY_FULL)
+    for name, work in ON_A_POST.items():
+        long, short = medians(ROUNDS, lambda w=work: w(full), lambda w=work: w(empty))  # type: ignore[misc]
+        yield Result(
+            name="a command on a full post",
+            workload=f"{name}; {NEARLY_FULL:,} likes and as many comments; {ROUNDS} rounds",
+            ours=long,
+            limit=short,
+            against="on an empty post",
+            unit="ms",
+            target=8.0,
+            higher_is_better=False,
+        )
+    worst, short = medians(ROUNDS, lambda: often(full), lambda: edit_ms(empty))
+    yield Result(
+        name="a command that writes a snapshot",
+        workload=f"one edit in a hundred, of that post; {ROUNDS} rounds of {COMMANDS}",
+        ours=worst,
+        limit=short,
+        against="an edit of an empty post",
+        unit="ms",
+        target=8.0,
+        higher_is_better=False,
+    )
 
 
 def post_with(events: Events, count: int) -> UUID:
@@ -87,23 +118,72 @@ def comments(post_id: UUID, count: int) -> list[object]:
     ]
 
 
-def edit_ms(post_id: UUID) -> float:
-    from commands_app.commands import EditMessage
+def nothing(post_id: UUID, count: int) -> list[object]:
+    return []
+
+
+def likes_and_comments(post_id: UUID, count: int) -> list[object]:
+    return [*likes(post_id, count), *comments(post_id, count)]
+
+
+def like_and_unlike_ms(post_id: UUID) -> float:
+    from commands_app.commands import LikePost, UnlikePost
+
+    return each_ms([LikePost(post_id=post_id), UnlikePost(post_id=post_id)] * (COMMANDS // 2))
+
+
+def comment_ms(post_id: UUID) -> float:
+    """Comment, change it, and remove it."""
+    from commands_app.commands import AddComment, EditComment, RemoveComment
+
+    todo: list[object] = []
+    for _ in range(COMMANDS // 3):
+        comment = {"post_id": post_id, "comment_id": uuid4()}
+        todo.append(AddComment(**comment, text="one"))
+        todo.append(EditComment(**comment, text="two"))
+        todo.append(RemoveComment(**comment))
+    return each_ms(todo)
+
+
+def each_ms(commands: list[object]) -> float:
     from messaging import mediator
     from messaging.message import Context
 
     author = Context(actor="author")
     begun = time.perf_counter()
-    for _ in range(COMMANDS):
-        mediator.send(EditMessage(post_id=post_id, message=f"edit {next(numbers)}"), author)
-    return (time.perf_counter() - begun) / COMMANDS * 1_000
+    for command in commands:
+        mediator.send(command, author)
+    return (time.perf_counter() - begun) / len(commands) * 1_000
+
+
+def edit_ms(post_id: UUID) -> float:
+    from commands_app.commands import EditMessage
+
+    texts = [f"edit {next(numbers)}" for _ in range(COMMANDS)]
+    return each_ms([EditMessage(post_id=post_id, message=text) for text in texts])
+
+
+ON_A_POST = {
+    "edits": edit_ms,
+    "likes and unlikes": like_and_unlike_ms,
+    "comments, edits and removals of them": comment_ms,
+}
 
 
 def rare(post_id: UUID) -> float:
     """The same without snapshots, from the last one on."""
+    return edit_ms_with_snapshots_every(10**9, post_id)
+
+
+def often(post_id: UUID) -> float:
+    """The same with a snapshot at each edit."""
+    return edit_ms_with_snapshots_every(1, post_id)
+
+
+def edit_ms_with_snapshots_every(events: int, post_id: UUID) -> float:
     from messaging.eventstore import repository
 
-    every, repository.EVERY = repository.EVERY, 10**9
+    every, repository.EVERY = repository.EVERY, events
     try:
         return edit_ms(post_id)
     finally:

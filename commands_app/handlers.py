@@ -30,7 +30,9 @@ from messaging.mediator import handles
 from messaging.message import Result
 
 # Raise the number when evolve gives events another meaning: older snapshots are left alone then.
-posts: Repository[Post, PostEvent] = Repository(STREAM_TYPE, evolve, Post, schema=1)
+posts: Repository[Post, PostEvent] = Repository(
+    STREAM_TYPE, evolve, Post, schema=1, before_snapshot=Post.pack
+)
 
 
 @handles(NewPost)

@@ -5,10 +5,12 @@ command leads to (none: nothing changes), or refuses. These rules stand nowhere 
 """
 
 import unicodedata
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
+from commands_app.packed import Packed
 from messaging.contracts.posts import (
     CommentAdded,
     CommentRemoved,
@@ -36,6 +38,9 @@ class Comment(NamedTuple):
     author: str
     fingerprint: int  # of the text
 
+    def packed(self) -> str:
+        return f"{short(self.fingerprint.to_bytes(8))} {self.author}"
+
 
 @dataclass(slots=True, kw_only=True)
 class Post:
@@ -44,10 +49,22 @@ class Post:
     post_id: UUID
     author: str
     message: str
-    likers: set[str] = field(default_factory=set)
-    comments: dict[UUID, Comment] = field(default_factory=dict)
-    removed_comments: set[UUID] = field(default_factory=set)  # their ids are not used again
+    likers: Packed = field(default_factory=Packed)  # by name
+    comments: Packed = field(default_factory=Packed)  # by id
+    removed_comments: Packed = field(default_factory=Packed)  # by id, which is not used again
     removed: bool = False
+
+    def comment(self, comment_id: UUID) -> Comment | None:
+        packed = self.comments.get(key_of(comment_id))
+        if packed is None:
+            return None
+        number, _, author = packed.partition(" ")
+        return Comment(author, int.from_bytes(urlsafe_b64decode(f"{number}=")))
+
+    def pack(self) -> None:
+        """Make ready for a snapshot."""
+        for part in (self.likers, self.comments, self.removed_comments):
+            part.pack()
 
 
 def evolve(post: Post | None, event: PostEvent) -> Post:
@@ -61,20 +78,31 @@ def evolve(post: Post | None, event: PostEvent) -> Post:
         case PostLiked():
             post.likers.add(event.username)
         case PostUnliked():
-            post.likers.discard(event.username)
+            post.likers.remove(event.username)
         case CommentAdded():
-            post.comments[event.comment_id] = Comment(event.author, fingerprint(event.text))
+            added = Comment(event.author, fingerprint(event.text))
+            post.comments.add(key_of(event.comment_id), added.packed())
         case CommentUpdated():
-            comment = post.comments[event.comment_id]
-            post.comments[event.comment_id] = Comment(comment.author, fingerprint(event.text))
+            comment = post.comment(event.comment_id)
+            assert comment is not None, "a comment is added before it is changed"
+            changed = Comment(comment.author, fingerprint(event.text))
+            post.comments.change(key_of(event.comment_id), changed.packed())
         case CommentRemoved():
-            del post.comments[event.comment_id]
-            post.removed_comments.add(event.comment_id)
+            post.comments.remove(key_of(event.comment_id))
+            post.removed_comments.add(key_of(event.comment_id))
         case PostRemoved():
             post.removed = True
         case _:
             assert_never(event)
     return post
+
+
+def key_of(comment_id: UUID) -> str:
+    return short(comment_id.bytes)
+
+
+def short(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 # --- decisions -------------------------------------------------------------------------------
@@ -119,7 +147,7 @@ def unlike_post(post: Post | None, actor: str) -> list[PostEvent]:
 def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> list[PostEvent]:
     text = valid_text(text, "text")
     post = existing(post)
-    if comment_id in post.comments or comment_id in post.removed_comments:
+    if key_of(comment_id) in post.comments or key_of(comment_id) in post.removed_comments:
         raise Refused("comment_exists", "There is, or was, a comment with this id.", "comment_id")
     if len(post.comments) + len(post.removed_comments) >= MAX_COMMENTS:
         most = f"A post takes at most {MAX_COMMENTS:,} comments, those that were removed included."
@@ -168,7 +196,7 @@ def own(post: Post, actor: str) -> Post:
 
 
 def own_comment(post: Post, comment_id: UUID, actor: str) -> Comment:
-    comment = post.comments.get(comment_id)
+    comment = post.comment(comment_id)
     if comment is None:
         raise NotFound("comment_not_found", "There is no such comment.", "comment_id")
     if comment.author != actor:

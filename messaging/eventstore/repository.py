@@ -46,7 +46,8 @@ class Repository(Generic[S, E]):
 
     `evolve(state, event)` returns the state after the event; it owns the state that it
     is given and may change it in place. Raise `schema` when it gives the events another
-    meaning: snapshots carry it, and those of another one are not used.
+    meaning: snapshots carry it, and those of another one are not used. `before_snapshot` may
+    bring a state into another form that means the same.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Repository(Generic[S, E]):
         state_type: type[S],
         *,
         schema: int,
+        before_snapshot: Callable[[S], None] | None = None,
     ) -> None:
         self._stream_type = stream_type
+        self._before_snapshot = before_snapshot
         STREAM_TYPES.add(stream_type)
         self._evolve = evolve
         self._snapshots = SnapshotCodec(state_type, schema)
@@ -120,6 +123,8 @@ class Repository(Generic[S, E]):
             return None
         state = self._after(loaded.state, events)
         assert state is not None
+        if self._before_snapshot is not None:
+            self._before_snapshot(state)
         return Snapshot(self._snapshots.schema, self._snapshots.encode(state))
 
     def _after(self, state: S | None, events: Sequence[E]) -> S | None:

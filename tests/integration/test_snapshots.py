@@ -4,6 +4,7 @@ import random
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from commands_app import handlers
@@ -51,6 +52,16 @@ def post_with(edits: int) -> UUID:
     for number in range(edits):
         mediator.send(EditMessage(post_id=post_id, message=f"text {number}"), ALICE)
     return post_id
+
+
+def test_a_snapshot_keeps_what_is_on_a_post_as_strings(sqlite: Mode) -> None:
+    """Decoding each comment would cost more than the command."""
+    post_id = post_with(edits=0)
+    for number in range(99):
+        mediator.send(AddComment(post_id=post_id, text=f"{number}"), ALICE)
+    state = msgspec.json.decode(Snapshot.objects.get(stream_id=post_id).state)
+    assert (state["comments"]["size"], state["comments"]["changed"]) == (99, {})
+    assert loaded(post_id).state == folded(post_id)
 
 
 def test_a_stream_gets_a_snapshot_every_hundred_events(database: Mode) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands_app import post as decide
-from commands_app.post import Post, evolve, fingerprint
+from commands_app.post import Post, evolve, fingerprint, key_of
 from messaging.exceptions import Refused
 
 ID = UUID(int=1)
@@ -136,8 +136,8 @@ def as_model(post: Post | None) -> dict[str, Any]:
     return {
         "author": post.author,
         "message": post.message,
-        "likers": sorted(post.likers),
-        "comments": {key: tuple(c) for key, c in post.comments.items()},
-        "gone": sorted(post.removed_comments),
+        "likers": sorted(name for name, _ in post.likers.items()),
+        "comments": {one: post.comment(one) for one in COMMENTS if post.comment(one)},
+        "gone": sorted(one for one in COMMENTS if key_of(one) in post.removed_comments),
         "removed": post.removed,
     }
