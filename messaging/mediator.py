@@ -7,7 +7,7 @@ Nothing that sends a command knows who handles it; the API, the forms and
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from messaging.eventstore.unit import UnitOfWork, in_one_transaction
 from messaging.exceptions import ConcurrentChange, LostRace, RegistrationError, UnknownMessage
@@ -23,11 +23,34 @@ A = TypeVar("A")
 ATTEMPTS = 8  # of a command that loses races, some 10 ms apart
 
 CommandHandler = Callable[[Any, UnitOfWork], Result]
-QueryHandler = Callable[[Any], Any]
+QueryHandler = Callable[..., Any]
 
 _command_handlers: dict[type, CommandHandler] = {}
 _query_handlers: dict[type, QueryHandler] = {}
 _query_projections: dict[type, Projection] = {}
+_personal_queries: set[type] = set()
+
+
+class Reader(Protocol):
+    """Who asks a query, as Django's users are, and its AnonymousUser."""
+
+    @property
+    def is_staff(self) -> bool: ...
+    def get_username(self) -> str: ...
+    def has_perm(self, perm: str, /) -> bool: ...
+
+
+class Nobody:
+    is_staff = False
+
+    def get_username(self) -> str:
+        return ""
+
+    def has_perm(self, perm: str, /) -> bool:
+        return False
+
+
+NOBODY = Nobody()
 
 
 def handles(
@@ -59,6 +82,24 @@ def answers(
     return register
 
 
+def answers_personally(
+    query_type: type[Q], projection: Projection
+) -> Callable[[Callable[[Q, Reader], A]], Callable[[Q, Reader], A]]:
+    """As `answers`, of a query whose answer depends on who asks: no cache may give it to
+    anybody else."""
+
+    def register(handler: Callable[[Q, Reader], A]) -> Callable[[Q, Reader], A]:
+        answers(query_type, projection)(handler)  # type: ignore[arg-type]  # called with both
+        _personal_queries.add(query_type)
+        return handler
+
+    return register
+
+
+def is_personal(query_type: type) -> bool:
+    return query_type in _personal_queries
+
+
 def send(command: object, context: Context) -> Result:
     """Carry out a command in one durable transaction, and return its result.
 
@@ -78,7 +119,7 @@ def send(command: object, context: Context) -> Result:
     raise ConcurrentChange
 
 
-def ask(query: object, reached: Position | None = None) -> Any:
+def ask(query: object, reached: Position | None = None, reader: Reader = NOBODY) -> Any:
     """Answer a query from the read models, in whatever form its handler returns.
 
     With `reached`, the answer shows at least that version of that stream; raises
@@ -87,7 +128,7 @@ def ask(query: object, reached: Position | None = None) -> Any:
     handler = answerer_of(type(query))
     if reached is not None:
         wait_for(_query_projections[type(query)], reached)
-    return handler(query)
+    return handler(query, reader) if is_personal(type(query)) else handler(query)
 
 
 def handler_of(command_type: type) -> CommandHandler:

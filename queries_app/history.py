@@ -22,7 +22,7 @@ from messaging.projections.session import Rows
 from queries_app.models import CommentText, History, HistoryEntry
 
 history = Projection(
-    "history", stream_type=STREAM_TYPE, models=[History, HistoryEntry, CommentText]
+    "history", stream_type=STREAM_TYPE, models=[History, HistoryEntry, CommentText], version=2
 )
 
 
@@ -76,11 +76,12 @@ def comment_removed(post: History, event: CommentRemoved, rows: Rows) -> None:
 
 @history.on(PostRemoved)
 def post_removed(post: History, event: PostRemoved, rows: Rows) -> None:
-    """Whoever deletes a post does not leave its texts for all to read."""
+    """Who did what when stays, and the texts too, for the few who may see them
+    (history_query.py)."""
     post.visible = False
     post.message = ""
-    rows.delete_all(HistoryEntry)
     rows.delete_all(CommentText)
+    enter(rows, "post_removed")
 
 
 def enter(rows: Rows, what: str, **values: Any) -> None:

@@ -117,13 +117,14 @@ class HistoryEntry(ReadModel):
             )
         ]
         verbose_name_plural = "history entries"
+        permissions = [("view_removed_text", "Can view removed texts (one's own; staff: all)")]
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.position}: {self.what}"
 
 
 class CommentText(ReadModel):
-    """The text of a comment that its next edit replaces."""
+    """The text of a comment that its next edit replaces. There is none of a removed comment."""
 
     key = ("comment_id",)
 

@@ -11,17 +11,12 @@ from messaging.exceptions import NotFound
 from messaging.mediator import answers
 from messaging.message import query
 from messaging.projections.live import live, live_root
-from messaging.projections.paging import MAX_PAGE_SIZE, PAGE_SIZE, Page, page_of
-from queries_app.history import history
+from messaging.projections.paging import PAGE_SIZE, Page, page_of
+from queries_app import history_query  # noqa: F401  # registers its query
+from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
 from queries_app.likes import likes
-from queries_app.models import Comment, History, HistoryEntry, Likes, Post
+from queries_app.models import Comment, Likes, Post
 from queries_app.projections import posts
-
-SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
-COUNT = {"serializer_kwargs": {"min_value": 0, "max_value": 2**31 - 1}}
-CURSOR = {"serializer_kwargs": {"max_length": 200}}
-NAME = {"example": "alice"}
-USERNAME = {"serializer_kwargs": {"max_length": 150}, **NAME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +48,6 @@ class PostDetail(PostView):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPosts:
     count: int  # 20 stands for more as well
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntryView:
-    version: int  # of the post, by what happened
-    # post_created, message_updated, comment_removed, ...
-    what: str = field(metadata={"example": "message_updated"})
-    actor: str = field(metadata=NAME)
-    at: datetime
-    comment_id: UUID | None
-    old_text: str | None
-    new_text: str | None
 
 
 @query
@@ -149,16 +132,6 @@ class CountNewPosts:
     post_id: UUID
 
 
-@query
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostHistory:
-    """All that happened to a post, oldest first: who did what, with the old and new text."""
-
-    post_id: UUID
-    cursor: str | None = field(default=None, metadata=CURSOR)
-    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
-
-
 @answers(FindPostById, posts)
 def find_post_by_id(query: FindPostById) -> PostDetail:
     post = found(query.post_id)
@@ -232,21 +205,6 @@ def count_new_posts(query: CountNewPosts) -> NewPosts:
     return NewPosts(count=newer.order_by()[:PAGE_SIZE].count())
 
 
-@answers(FindPostHistory, history)
-def find_post_history(query: FindPostHistory) -> Page[HistoryEntryView]:
-    root: History | None = live_root(history, query.post_id)
-    if root is None or not root.visible:
-        raise post_not_found()
-    return page_of(
-        live(history, HistoryEntry).filter(stream_id=query.post_id),
-        key=("position",),
-        newest_first=False,
-        cursor=query.cursor,
-        page_size=query.page_size,
-        to_result=entry_view,
-    )
-
-
 def visible_posts() -> QuerySet[Post]:
     return live(posts, Post).filter(visible=True)
 
@@ -256,10 +214,6 @@ def found(post_id: UUID) -> Post:
     if post is None or not post.visible:
         raise post_not_found()
     return post
-
-
-def post_not_found() -> NotFound:
-    return NotFound("post_not_found", "There is no such post.", "post_id")
 
 
 def page_of_posts(rows: QuerySet[Post], cursor: str | None, page_size: int) -> Page[PostView]:
@@ -305,16 +259,4 @@ def comment_view(comment: Comment) -> CommentView:
         text=comment.text,
         commented_at=comment.commented_at,
         edited_at=comment.edited_at,
-    )
-
-
-def entry_view(entry: HistoryEntry) -> HistoryEntryView:
-    return HistoryEntryView(
-        version=entry.position,
-        what=entry.what,
-        actor=entry.actor,
-        at=entry.at,
-        comment_id=entry.comment_id,
-        old_text=entry.old_text,
-        new_text=entry.new_text,
     )

@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.vary import vary_on_cookie
 
 from messaging import mediator
 from messaging.browser import Behind, behind, page
@@ -17,6 +19,7 @@ from messaging.contracts.posts import fingerprint
 from messaging.exceptions import Invalid, NotFound, Stale
 from messaging.projections.paging import Page, encode_cursor
 from queries_app.history import history
+from queries_app.history_query import FindPostHistory
 from queries_app.likes import liked_by, likes
 from queries_app.projections import posts
 from queries_app.queries import (
@@ -26,7 +29,6 @@ from queries_app.queries import (
     FindComments,
     FindMostLikedPosts,
     FindPostById,
-    FindPostHistory,
     FindPostsByAuthor,
     FindPostsWithComments,
     PostView,
@@ -137,10 +139,13 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
 
 
 @require_safe
+@cache_control(private=True)  # what was removed is for few
+@vary_on_cookie
 @page
 def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, history)
-    found = mediator.ask(FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor")))
+    query = FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor"))
+    found = mediator.ask(query, reader=request.user)
     context = {"post_id": post_id, "page": found, "behind": late}
     return render(request, "history.html", context)
 

@@ -33,6 +33,7 @@ class TextForm:
     action: str
     back: str  # where Cancel leads
     part: Part | None = None  # None: it is never shown within a page
+    history: str = ""  # where the text as it was stays readable
 
 
 def edit_post(post_id: UUID) -> TextForm:
@@ -42,6 +43,7 @@ def edit_post(post_id: UUID) -> TextForm:
         action=reverse("edit", args=[post_id]),
         back=reverse("post", args=[post_id]),
         part=Part("article", f"post-{post_id}"),
+        history=reverse("history", args=[post_id]),
     )
 
 
@@ -52,6 +54,7 @@ def edit_comment(post_id: UUID, comment_id: UUID) -> TextForm:
         action=reverse("edit-comment", args=[post_id, comment_id]),
         back=f"{reverse('post', args=[post_id])}#comment-{comment_id}",
         part=Part("li", f"comment-{comment_id}"),
+        history=reverse("history", args=[post_id]),
     )
 
 

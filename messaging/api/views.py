@@ -94,7 +94,8 @@ class QueryView(MessageView):
         serializer = self._serializer = self.serializer_class(data=params)
         serializer.is_valid(raise_exception=True)
         reached = tokens.read(token) if token is not None else None
-        found = mediator.ask(serializer.validated_data, reached)
+        query = serializer.validated_data
+        found = mediator.ask(query, reached, request.user)
         if isinstance(found, Page):
             found = {
                 "next": page_url(request, params, found.next),
@@ -103,6 +104,8 @@ class QueryView(MessageView):
             }
         version = getattr(found, "version", None)  # of one thing; a page's ETag is its content's
         headers = {"ETag": etag(version)} if version is not None else {}
+        if mediator.is_personal(type(query)):
+            headers |= {"Cache-Control": "private", "Vary": "Authorization, Cookie"}
         body = msgspec.to_builtins(found) if _is_browsed(request) else found
         return Response(body, headers=headers)
 

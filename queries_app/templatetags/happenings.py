@@ -12,6 +12,7 @@ HAPPENED = {
     "comment_added": "commented",
     "comment_updated": "edited a comment",
     "comment_removed": "removed a comment",
+    "post_removed": "removed the post",
 }
 
 

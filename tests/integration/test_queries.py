@@ -28,13 +28,13 @@ from messaging.message import Context, utc_now
 from messaging.projections.models import ProjectionState
 from messaging.projections.paging import PAGE_SIZE, Page, encode_cursor
 from messaging.projections.registry import PROJECTIONS
+from queries_app.history_query import FindPostHistory
 from queries_app.models import Post
 from queries_app.queries import (
     FindAllPosts,
     FindComments,
     FindMostLikedPosts,
     FindPostById,
-    FindPostHistory,
     FindPostsByAuthor,
     FindPostsWithComments,
     FindPostsWithLikes,

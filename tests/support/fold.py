@@ -94,8 +94,6 @@ def expected_history() -> dict[tuple[UUID, int], dict[str, Any]]:
         }
         if new is not None:
             texts[thing] = new
-        if what == "post_removed":
-            entries = {key: entry for key, entry in entries.items() if key[0] != event.stream_id}
     return entries
 
 

@@ -83,8 +83,8 @@ def apply(post: Post, event: Event) -> None:
     }
     if post.removed:
         post.message = ""
-        for gone in (post.likers, post.comments, post.entries):
-            gone.clear()
+        post.likers.clear()
+        post.comments.clear()
 
 
 def _change(
