@@ -261,7 +261,10 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"postlog": {"level": "INFO"}},
+    "loggers": {
+        "postlog": {"level": "INFO"},
+        "django": {"handlers": []},  # with DEBUG its own would write each line once more
+    },
 }
 
 env.refuse_problems()

@@ -34,8 +34,9 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Disconnected(Exception):
-    """The client went away, or broke its body off: nothing is to be done."""
+class BrokenOff(Exception):
+    """The client went away within its body, or what it sends is no valid chunk: the server says
+    the same of both."""
 
 
 class TooLarge(io.RawIOBase):
@@ -82,8 +83,8 @@ class Buffered:
                 async with asyncio.timeout(self._body_within_s):
                     await add_body(environ, receive, self._max_body)
             answer = await self._threads.run(environ)
-        except Disconnected:
-            return
+        except BrokenOff:  # unanswered, the server would say 500; who went away does not hear it
+            answer = error_answer(400, "invalid_request", "The body is broken off, or not valid.")
         except TimeoutError:
             answer = error_answer(408, "request_timeout", "The body did not arrive in time.")
         finally:
@@ -157,7 +158,7 @@ async def receive_body(
     while more and length != declared and length <= max_body:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Disconnected
+            raise BrokenOff
         body.write(message.get("body", b""))
         length += len(message.get("body", b""))
         more = message.get("more_body", False)

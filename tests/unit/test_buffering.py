@@ -1,6 +1,7 @@
 """The application sees whole requests only, as WSGI has them, however they arrive."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -134,7 +135,9 @@ def test_a_body_that_does_not_arrive_in_time_is_408(header: tuple[bytes, bytes])
 @pytest.mark.parametrize("header", [LENGTH, CHUNKED])
 def test_a_body_that_is_broken_off_is_not_worked_on(header: tuple[bytes, bytes]) -> None:
     site = Site()
-    assert site.ask(scope(header), part(b"abc"), {"type": "http.disconnect"}) == []
+    start, body = site.ask(scope(header), part(b"abc"), {"type": "http.disconnect"})
+    assert start["status"] == 400
+    assert json.loads(body["body"])["errors"][0]["code"] == "invalid_request"
     assert site.seen == []
 
 

@@ -49,3 +49,11 @@ def test_an_error_of_the_server_keeps_its_traceback(log: io.StringIO) -> None:
     except KeyError:
         logging.getLogger("django.request").exception("Internal Server Error")
     assert "Traceback" in log.getvalue()
+
+
+def test_no_line_is_written_twice(log: io.StringIO) -> None:
+    """With DEBUG, Django's logger has a handler of its own beside the root's."""
+    known = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    ours = [one for one in known if one.name.split(".")[0] in ("django", "postlog")]
+    assert len(ours) > 2
+    assert [one.name for one in ours if one.handlers and one.name != "django.server"] == []
