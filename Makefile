@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test check stack stack-clean bench soak chromium pgbouncer
+.PHONY: help run test check stack stack-clean bench soak chromium pgbouncer nginx
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -30,7 +30,7 @@ TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(
 	--ignore-glob "*/test_control_records*" --ignore-glob "*/test_retention*" --ignore-glob "*/test_forged_records*" \
 	--ignore-glob "*/test_proofs*" --ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*"
 
-test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
@@ -73,6 +73,14 @@ pgbouncer: # Debian's, for the tests behind a pooler, where it is missing and ca
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing PgBouncer ..." && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null 2>&1; \
 	} || echo "PgBouncer is missing and cannot be installed here: the tests behind it are skipped."
+
+# Debian's too. Unpacked and not installed, which would start it, for all the world, on port 80.
+nginx: $(BIN)/stamp-run
+	@PATH="$$PATH:/usr/sbin:$(CURDIR)/.venv/nginx/usr/sbin"; command -v nginx >/dev/null || { \
+		command -v apt-get >/dev/null && echo "Fetching nginx ..." && folder=$$(mktemp -d) && cd "$$folder" && \
+		{ test "$$(id -u)" != 0 || apt-get update -qq; } && apt-get download -qq nginx >/dev/null 2>&1 && \
+		dpkg -x nginx_*.deb $(CURDIR)/.venv/nginx && rm -r "$$folder" && nginx -v 2>/dev/null; \
+	} || echo "nginx is missing and cannot be had here: the tests behind it are skipped."
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Postlog needs Python 3.11 or newer; name one with PYTHON=")'

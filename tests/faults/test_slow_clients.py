@@ -5,53 +5,17 @@ proxy: tests/e2e/test_nginx.py.
 """
 
 import json
-import os
-import socket
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from messaging.eventstore.models import Event
-from tests.services import free_port
 from tests.support import slow
 from tests.support.modes import Mode, fresh_mode
-from tests.support.processes import ROOT, Worker
+from tests.support.procfile import PATIENCE_S, ProcfileWeb
 from tests.support.waiting import wait_until
-from tests.support.web import status_of, token_of
-
-PROMISED_S = 1.0
-PATIENCE_S = 30  # of a test with a server that does nothing else
-
-
-class ProcfileWeb(Worker):
-    """The web line of the Procfile, by a shell, as a runner of Procfiles has it."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self.port = free_port()
-        program = ["/bin/sh", "-c", f"exec {lines['web']}"]
-        super().__init__({**env, "PATH": path, "PORT": str(self.port)}, program=program)
-
-    def __enter__(self) -> "ProcfileWeb":
-        wait_until(lambda: self.live() == 200, "the site answers")
-        return self
-
-    def live(self) -> int | None:
-        return status_of(f"http://127.0.0.1:{self.port}/health/live")
-
-    def send(self, *parts: bytes, end: bool = False) -> bytes:
-        """Send these on a connection of their own, with no more to come if this is the `end`;
-        what is answered until the server ends it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
-            for part in parts:
-                connection.sendall(part)
-            if end:
-                connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65_536), b""))
+from tests.support.web import token_of
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +30,8 @@ def site(django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_the_site_answers_within_a_second_during_an_attack(
     site: ProcfileWeb, kinds: dict[slow.Kind, int]
 ) -> None:
-    with slow.Attack(site.port, kinds) as attack:
-        assert slow.answers_meanwhile(attack, site.live) < PROMISED_S
+    with slow.Attack(site.connect, kinds) as attack:
+        assert slow.answers_meanwhile(attack, site.live) < slow.PROMISED_S
 
 
 def new_post(site: ProcfileWeb, length: bytes) -> bytes:
@@ -121,6 +85,6 @@ def test_a_body_that_is_refused_is_so_in_the_apis_form_and_at_once(
 
 def test_a_server_ends_in_time_though_slow_clients_hold_on(sqlite: Mode) -> None:
     """Those that read nothing would do so for ever."""
-    with ProcfileWeb(sqlite.env) as site, slow.Attack(site.port, slow.ALL) as attack:
+    with ProcfileWeb(sqlite.env) as site, slow.Attack(site.connect, slow.ALL) as attack:
         wait_until(attack.readers_wait, "there is an answer for each that reads nothing")
         assert site.stop(PATIENCE_S) == 0

@@ -1,7 +1,6 @@
 """Static files in production: collected before the server starts, and nothing else is served."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import temporary_folder
-from tests.support.processes import ROOT, environment
+from tests.support.clone import fresh_clone
+from tests.support.processes import environment
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "tests", "__pycache__", "*_cache")
 PRODUCTION = {
     "DEBUG": "off",
     "SECRET_KEY": "for-this-test-only" * 3,
@@ -35,11 +33,8 @@ for path in (staticfiles_storage.url("postlog.css"), "/static/staticfiles.json",
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """The project's code without anything that a run leaves."""
-    tree = temporary_folder("static")
-    shutil.copytree(ROOT, tree, ignore=LEFT_OUT, dirs_exist_ok=True)
-    yield tree
-    shutil.rmtree(tree)
+    with fresh_clone() as tree:
+        yield tree
 
 
 def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

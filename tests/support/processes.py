@@ -105,11 +105,13 @@ class Worker:
         return self.process.wait(deadline_s)
 
 
-def manage(env: dict[str, str], *arguments: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+def manage(
+    env: dict[str, str], *arguments: str, folder: Path = ROOT, **kwargs: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env=environment(env),
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import statistics
 import threading
 import time
@@ -18,6 +19,7 @@ POST = (
 )  # fmt: skip
 DRIP_EVERY_S = 0.1
 PROBES = 5
+PROMISED_S = 1.0
 
 Kind = Callable[[bytes], bytes]  # what a connection begins with, to this host
 
@@ -66,11 +68,12 @@ class Attack:
     """So many connections of each kind, until the end. Those that drip send a byte now and again,
     and are opened anew when the server has ended them; the others do nothing more."""
 
-    def __init__(self, port: int, kinds: dict[Kind, int], host: str = "localhost") -> None:
-        self._port, self._host = port, host.encode()
-        self._connections = [
-            (kind, self._connect(kind)) for kind, n in kinds.items() for _ in range(n)
-        ]
+    def __init__(
+        self, connect: Callable[[], socket.socket], kinds: dict[Kind, int], host: str = "localhost"
+    ) -> None:
+        self._open, self._host = connect, host.encode()
+        all_kinds = [kind for kind, count in kinds.items() for _ in range(count)]
+        self._connections = [(kind, self._connect(kind)) for kind in all_kinds]
         self.rounds = 0  # how often all of them have sent a byte
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -86,11 +89,13 @@ class Attack:
             connection.close()
 
     def _connect(self, kind: Kind) -> socket.socket:
-        connection = socket.socket()
+        try:
+            connection = self._open()
+        except OSError:  # the server stops, or refuses so many
+            return socket.socket()
         if kind is slow_reader:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with suppress(OSError):  # the server stops, or refuses so many
-            connection.connect(("127.0.0.1", self._port))
+        with suppress(OSError):
             connection.send(kind(self._host))
         connection.setblocking(False)
         return connection
@@ -105,8 +110,11 @@ class Attack:
 
     def readers_wait(self) -> bool:
         """Whether each that reads nothing could read something."""
+        poll = select.poll()
         readers = [connection for kind, connection in self._connections if kind is slow_reader]
-        return len(select.select(readers, [], [], 0)[0]) == len(readers)
+        for connection in readers:
+            poll.register(connection, select.POLLIN)
+        return len(poll.poll(0)) == len(readers)
 
 
 def still_awaited(connection: socket.socket) -> bool:
@@ -114,7 +122,7 @@ def still_awaited(connection: socket.socket) -> bool:
     try:
         connection.send(b"x")
         connection.recv(1)
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return True
     except OSError:
         pass
