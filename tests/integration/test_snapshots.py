@@ -112,7 +112,7 @@ def test_writers_side_by_side_leave_a_true_snapshot(
 
     def like(writer: int) -> None:
         for number in range(20):
-            mediator.send(LikePost(post_id=post_id), Context(actor=f"w{writer} {number}"))
+            mediator.send(LikePost(post_id=post_id), Context(actor=f"w{writer}-{number}"))
 
     assert together(*(lambda w=w: like(w) for w in range(4))) == [None] * 4  # type: ignore[misc]
     assert Snapshot.objects.get().version > 75
