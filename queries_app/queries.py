@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from messaging.exceptions import NotFound
 from messaging.mediator import answers
@@ -89,7 +89,11 @@ class FindPostsWithComments:
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostsWithLikes:
-    """The posts with at least so many likes, newest first."""
+    """The posts with at least so many likes, newest first.
+
+    With `min_likes` above 1 a page looks at 5,000 posts that have likes, so it may have fewer than
+    `page_size` of them, or none, and yet a `next`.
+    """
 
     min_likes: int = field(default=1, metadata=COUNT)
     cursor: str | None = field(default=None, metadata=CURSOR)
@@ -160,8 +164,9 @@ def find_posts_with_comments(query: FindPostsWithComments) -> Page[PostView]:
 def find_posts_with_likes(query: FindPostsWithLikes) -> Page[PostView]:
     rows = visible_posts()
     if query.min_likes > 0:
-        rows = rows.filter(has_likes=True, likes__gte=query.min_likes)
-    return page_of_posts(rows, query.cursor, query.page_size)
+        rows = rows.filter(has_likes=True)
+    only = Q(likes__gte=query.min_likes) if query.min_likes > 1 else None
+    return page_of_posts(rows, query.cursor, query.page_size, only)
 
 
 @answers(FindMostLikedPosts, likes)
@@ -216,7 +221,9 @@ def found(post_id: UUID) -> Post:
     return post
 
 
-def page_of_posts(rows: QuerySet[Post], cursor: str | None, page_size: int) -> Page[PostView]:
+def page_of_posts(
+    rows: QuerySet[Post], cursor: str | None, page_size: int, only: Q | None = None
+) -> Page[PostView]:
     return page_of(
         rows,
         key=("posted_at", "stream_id"),
@@ -224,6 +231,7 @@ def page_of_posts(rows: QuerySet[Post], cursor: str | None, page_size: int) -> P
         cursor=cursor,
         page_size=page_size,
         to_result=lambda post: PostView(**summary(post)),
+        only=only,
     )
 
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
+STEP = 5_000  # rows that one page looks at, at most, where no index knows which of them match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,14 @@ def page_of(
     cursor: str | None,
     page_size: int,
     to_result: Callable[[M], T],
+    only: Q | None = None,
 ) -> Page[T]:
-    """One page of `rows`, in one statement.
+    """One page of `rows`.
 
     `key` names the fields that the list is sorted by, the last of them unique; an index
-    has to begin with the same ones (after the columns that `rows` is filtered by).
+    has to begin with the same ones (after the columns that `rows` is filtered by). `only` is what
+    no index serves: a page then looks at `STEP` rows, whose end one more statement finds, and may
+    be short, or empty, though others follow.
     """
     at = decode_cursor(cursor, _shape_of(rows.model, key)) if cursor else None
     backwards = at is not None and at[0]
@@ -84,28 +88,43 @@ def page_of(
     if at is not None:
         rows = rows.filter(_beyond(key, at[1], "lt" if descending else "gt"))
     sign = "-" if descending else ""
-    found: Sequence[M] = list(rows.order_by(*(sign + name for name in key))[: page_size + 1])
+    rows = rows.order_by(*(sign + name for name in key))
+    edge = None if only is None else _edge(rows, key)
+    if edge is not None:
+        rows = rows.filter(_beyond(key, edge, "gt" if descending else "lt", inclusive=True))
+    if only is not None:
+        rows = rows.filter(only)
+    found: Sequence[M] = list(rows[: page_size + 1])
     more = len(found) > page_size
     shown = list(found[:page_size])
     if backwards:
         shown.reverse()
 
-    def cursor_at(row: M, *, back: bool) -> str:
-        return encode_cursor(back, *(getattr(row, name) for name in key))
+    def at_row(row: M) -> Sequence[Any]:
+        return [getattr(row, name) for name in key]
 
-    has_next = backwards or more
-    has_previous = more if backwards else at is not None
+    last = at_row(shown[0 if backwards else -1]) if shown and (more or edge is None) else edge
+    first = at_row(shown[-1 if backwards else 0]) if shown else None
+    ahead = encode_cursor(backwards, *last) if last and (more or edge is not None) else None
+    behind = encode_cursor(not backwards, *first) if first and at is not None else None
     return Page(
-        next=cursor_at(shown[-1], back=False) if shown and has_next else None,
-        previous=cursor_at(shown[0], back=True) if shown and has_previous else None,
+        next=behind if backwards else ahead,
+        previous=ahead if backwards else behind,
         results=[to_result(row) for row in shown],
     )
 
 
-def _beyond(key: tuple[str, ...], values: Sequence[Any], beyond: str) -> Q:
+def _edge(rows: "QuerySet[M]", key: tuple[str, ...]) -> Sequence[Any] | None:
+    """The key of the last row of the step; None: the list ends before."""
+    return next(iter(rows.values_list(*key)[STEP - 1 : STEP]), None)
+
+
+def _beyond(
+    key: tuple[str, ...], values: Sequence[Any], beyond: str, *, inclusive: bool = False
+) -> Q:
     """What lies beyond the cursor: of each field but the last a range, which an index can
     serve, and in it what is not equal, or is and lies beyond by the next field."""
-    wanted = Q(**{f"{key[-1]}__{beyond}": values[-1]})
+    wanted = Q(**{f"{key[-1]}__{beyond}{'e' * inclusive}": values[-1]})
     for name, value in [*zip(key, values, strict=True)][-2::-1]:
         unequal = Q(**{f"{name}__{beyond}": value})
         wanted = Q(**{f"{name}__{beyond}e": value}) & (unequal | wanted)

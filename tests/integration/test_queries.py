@@ -25,6 +25,7 @@ from messaging.contracts.posts import CommentAdded, PostCreated, PostLiked
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid, NotFound
 from messaging.message import Context, utc_now
+from messaging.projections import paging
 from messaging.projections.models import ProjectionState
 from messaging.projections.paging import PAGE_SIZE, Page, encode_cursor
 from messaging.projections.registry import PROJECTIONS
@@ -313,7 +314,7 @@ MANY = 2_000
 QUERIES: dict[str, Callable[[UUID, str | None], Any]] = {
     "by id": lambda post_id, _: FindPostById(post_id=post_id),
     "all": lambda _, cursor: FindAllPosts(cursor=cursor),
-    "by author": lambda _, cursor: FindPostsByAuthor(author="author 1", cursor=cursor),
+    "by author": lambda _, cursor: FindPostsByAuthor(author="author1", cursor=cursor),
     "with comments": lambda _, cursor: FindPostsWithComments(cursor=cursor),
     "with likes": lambda _, cursor: FindPostsWithLikes(min_likes=2, cursor=cursor),
     "most liked": lambda _, cursor: FindMostLikedPosts(cursor=cursor),
@@ -322,15 +323,53 @@ QUERIES: dict[str, Callable[[UUID, str | None], Any]] = {
 }
 
 
+def with_likes(*counts: int) -> list[UUID]:
+    """Posts with so many likes, the last one newest."""
+    ids = [uuid4() for _ in counts]
+    for i, count in zip(ids, counts, strict=True):
+        publish(record_of(i, 1, PostCreated(post_id=i, author="a", message="Hi")))
+        likes = range(2, count + 2)
+        publish(*[record_of(i, v, PostLiked(post_id=i, username=f"p{v}")) for v in likes])
+    consume_all()
+    return ids
+
+
+def test_a_page_of_much_liked_posts_looks_at_so_many_posts_and_no_more(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "STEP", 4)
+    ids = with_likes(5, 5, *[1] * 9, 5, 0, 5, 0, 0, 1)
+    much_liked = [ids[13], ids[11], ids[1], ids[0]]
+
+    def page(cursor: str | None = None) -> Any:
+        return mediator.ask(FindPostsWithLikes(min_likes=5, cursor=cursor, page_size=2))
+
+    first = page()
+    assert [post.post_id for post in first.results] == much_liked[:2]
+    second = page(first.next)
+    assert (second.results, second.previous) == ([], None), "four posts with too few likes"
+    assert second.next is not None
+    third = page(second.next)
+    assert third.results == []
+    last = page(third.next)
+    assert [post.post_id for post in last.results] == much_liked[2:]
+    assert last.next is None
+    back, seen = last.previous, []
+    while back is not None:
+        found = page(back)
+        seen = [post.post_id for post in found.results] + seen
+        back = found.previous
+    assert seen == much_liked[:2], "and the other way round"
+    assert page(first.next).next == second.next
+
+
 def test_no_query_scans_or_sorts_a_table_and_none_needs_more_than_three_statements(
     database: Mode,
 ) -> None:
     ids = [uuid4() for _ in range(MANY)]
     batch = []
     for n, i in enumerate(ids):
-        batch.append(
-            record_of(i, 1, PostCreated(post_id=i, author=f"author {n % 5}", message="Hi"))
-        )
+        batch.append(record_of(i, 1, PostCreated(post_id=i, author=f"author{n % 5}", message="Hi")))
         if n % 2 == 0:  # of few rows PostgreSQL rightly thinks that sorting them is cheaper
             batch += [record_of(i, v, PostLiked(post_id=i, username=f"p{v}")) for v in range(2, 5)]
             batch += [
