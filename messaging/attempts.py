@@ -20,6 +20,7 @@ from messaging import counters, securitylog
 from messaging.addresses import network_of
 from messaging.counters import Window
 from messaging.exceptions import TooManyRequests
+from messaging.people import LONGEST
 
 WRONG = (ValidationError, AuthenticationFailed)  # how forms and the API say that one was wrong
 
@@ -126,7 +127,9 @@ def _exists(name: str) -> bool:
     tells too."""
     model = get_user_model()
     wanted = {f"{model.USERNAME_FIELD}__iexact": name}
-    return name.isprintable() and model._default_manager.filter(**wanted).exists()
+    # SQLite compares with nothing that is very long, and says so as if it were away.
+    is_none = len(name) > LONGEST or not name.isprintable()
+    return not is_none and model._default_manager.filter(**wanted).exists()
 
 
 def _of_a_person() -> int:

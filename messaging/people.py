@@ -5,6 +5,8 @@ from django.core.exceptions import ValidationError
 
 from messaging.exceptions import Invalid
 
+LONGEST = 150  # characters of a username, in every release
+
 
 class People:
     """Knows or makes the account of each name; remembers what it has seen."""
@@ -49,9 +51,10 @@ def _found_or_made(actor: str) -> tuple[str, bool]:
 
 
 def _is_storable(actor: str) -> bool:
-    """Whether a database takes it as text at all. What is no name now may have been one once."""
+    """Whether the column takes it at all. What is no name now may have been one once."""
     try:
         actor.encode()
     except UnicodeEncodeError:
         return False
-    return bool(actor) and "\0" not in actor
+    # SQLite compares with nothing that is very long, and says so as if it were away.
+    return 0 < len(actor) <= LONGEST and "\0" not in actor
