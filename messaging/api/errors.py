@@ -14,6 +14,7 @@ from rest_framework.exceptions import (
     ErrorDetail,
     ParseError,
     Throttled,
+    UnsupportedMediaType,
     ValidationError,
 )
 from rest_framework.response import Response
@@ -28,6 +29,8 @@ from messaging.exceptions import (
     TooManyRequests,
 )
 from messaging.transient import CANCELLED, READ_ONLY, drop_connections, is_away, reason, sqlstate
+
+KINDS_OF_BODIES = "Send application/json, or application/x-www-form-urlencoded, as Content-Type."
 
 
 class Unavailable(APIException):
@@ -62,6 +65,8 @@ class Handler(ExceptionHandler):
             return Unavailable("needs_newer_code", "A deployment is under way. Try again.")
         if isinstance(exc, UnreadablePostError):
             return ParseError("The body did not arrive.")
+        if isinstance(exc, UnsupportedMediaType):  # DRF's says again all that was sent
+            return UnsupportedMediaType("", KINDS_OF_BODIES)
         if is_away(exc):
             drop_connections()
             return Unavailable("unavailable", _why(exc))
