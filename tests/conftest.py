@@ -4,6 +4,7 @@ The servers start once, in the process that controls pytest; its workers find th
 environment. Nothing of them is left at the end. A run of tests/unit alone starts none.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -101,6 +102,12 @@ def _migrate(urls: dict[str, str]) -> None:
 def counts_from_nothing() -> None:
     """Requests and wrong passwords are counted for each test by itself."""
     counters.forget_all()
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """For tests of a thousand refusals, whose lines would hide what a failure says."""
+    caplog.set_level(logging.CRITICAL)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

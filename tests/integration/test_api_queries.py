@@ -1,7 +1,5 @@
 """Queries over HTTP: open to all, strict about parameters, never stale without saying so."""
 
-import base64
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +10,7 @@ from django.db import connections
 
 from messaging import tokens
 from messaging.message import QUERIES as REGISTERED
-from tests.support.api import HTML, QUERIES, Api, errors, some_id
+from tests.support.api import QUERIES, Api, errors, some_id
 from tests.support.modes import Mode, use
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
@@ -89,93 +87,6 @@ def test_what_is_not_there_is_404(database: Mode) -> None:
     for query in ("find-post-by-id", "find-comments"):
         answer = Api().ask(query, post_id=some_id())
         assert (answer.status_code, errors(answer)) == (404, [("post_not_found", "post_id")])
-
-
-def cursor(time: str, row_id: str = "00000000-0000-4000-8000-000000000000") -> str:
-    raw = json.dumps([False, time, row_id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-BAD = {
-    "an unknown parameter": ("find-all-posts/?limit=5", "unknown_field", "limit"),
-    "another format": ("find-all-posts/?format=json", "unknown_field", "format"),
-    "NUL as parameter": ("find-all-posts/?%00=1", "unknown_field", r"\x00"),
-    "a parameter twice": ("find-all-posts/?page_size=1&page_size=1", "repeated_field", "page_size"),
-    "no id": ("find-post-by-id/", "required", "post_id"),
-    "an empty id": ("find-post-by-id/?post_id=", "invalid", "post_id"),
-    "a number as id": ("find-post-by-id/?post_id=5", "invalid", "post_id"),
-    "NUL as id": ("find-post-by-id/?post_id=%00", "invalid", "post_id"),
-    "NUL as author": (
-        "find-posts-by-author/?author=%00",
-        "null_characters_not_allowed",
-        "author",
-    ),
-    "a long author": ("find-posts-by-author/?author=" + "x" * 151, "max_length", "author"),
-    "broken UTF-8": ("find-posts-by-author/?author=%ff", "parse_error", None),
-    "broken UTF-8 as parameter": ("find-all-posts/?%ff=1", "parse_error", None),
-    "a page of none": ("find-all-posts/?page_size=0", "min_value", "page_size"),
-    "a page of 101": ("find-all-posts/?page_size=101", "max_value", "page_size"),
-    "a page of 1.0": ("find-all-posts/?page_size=1.0", "invalid", "page_size"),
-    "a page of 1e1": ("find-all-posts/?page_size=1e1", "invalid", "page_size"),
-    "a page in other digits": ("find-all-posts/?page_size=%D9%A1", "invalid", "page_size"),
-    "a page of 5,000 digits": ("find-all-posts/?page_size=" + "9" * 5_000, "invalid", "page_size"),
-    "fewer likes than none": ("find-posts-with-likes/?min_likes=-1", "min_value", "min_likes"),
-    "more likes than counted": (
-        "find-posts-with-likes/?min_likes=2147483648",
-        "max_value",
-        "min_likes",
-    ),
-    "a cursor made by hand": ("find-all-posts/?cursor=2", "invalid_cursor", "cursor"),
-    "a cursor of nothing": ("find-all-posts/?cursor=bnVsbA", "invalid_cursor", "cursor"),
-    "NUL as cursor": ("find-all-posts/?cursor=%00", "null_characters_not_allowed", "cursor"),
-    "a long cursor": ("find-all-posts/?cursor=" + "a" * 5_000, "max_length", "cursor"),
-    "a cursor before all time": (
-        "find-all-posts/?cursor=" + cursor("0001-01-01T00:00:00+14:00"),
-        "invalid_cursor",
-        "cursor",
-    ),
-    "a cursor after all time": (
-        "find-all-posts/?cursor=" + cursor("9999-12-31T23:59:59-14:00"),
-        "invalid_cursor",
-        "cursor",
-    ),
-    "a forged token": (
-        f"find-all-posts/?consistency_token={'0' * 32}.1:forged",
-        "invalid_token",
-        "consistency_token",
-    ),
-    "an empty token": (
-        "find-all-posts/?consistency_token=",
-        "invalid_token",
-        "consistency_token",
-    ),
-    "a token twice": (
-        "find-all-posts/?consistency_token=a&consistency_token=a",
-        "repeated_field",
-        "consistency_token",
-    ),
-    "3,000 parameters": (
-        "find-all-posts/?" + "&".join(f"p{number}=1" for number in range(3_000)),
-        "invalid_request",
-        None,
-    ),
-}
-
-
-@pytest.mark.parametrize(("path", "code", "attr"), BAD.values(), ids=BAD.keys())
-def test_bad_parameters_are_refused(
-    unchanged: Mode, path: str, code: str, attr: str | None
-) -> None:
-    answer = Api().client.get(f"{QUERIES}/{path}")
-    page = Api().client.get(f"{QUERIES}/{path}", headers={"Accept": HTML})
-    assert (answer.status_code, errors(answer)[0]) == (400, (code, attr))
-    assert page.status_code == 400
-
-
-@pytest.mark.parametrize("token", ["", "x", "caf\xe9", f"{'0' * 32}.1:forged", ":" * 5_000])
-def test_a_forged_token_in_the_header_is_400(sqlite: Mode, token: str) -> None:
-    answer = Api().ask("find-all-posts", headers={"Consistency-Token": token})
-    assert (answer.status_code, errors(answer)) == (400, [("invalid_token", "consistency_token")])
 
 
 def only_line(caplog: pytest.LogCaptureFixture) -> str:
