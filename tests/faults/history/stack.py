@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -400,7 +401,7 @@ def commands() -> dict[str, list[str]]:
     found = {}
     for line in (ROOT / "Procfile").read_text().splitlines():
         name, _, command = line.partition(": ")
-        found[name] = shlex.split(command.replace("${WEB_THREADS:-8}", WEB_THREADS))
+        found[name] = shlex.split(re.sub(r"\$\{[A-Z_]+:-(.*?)\}", r"\1", command))
     return found
 
 
