@@ -5,25 +5,15 @@ proxy: tests/e2e/test_nginx.py.
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from messaging.eventstore.models import Event
 from tests.support import slow
-from tests.support.modes import Mode, fresh_mode
+from tests.support.modes import Mode
 from tests.support.procfile import PATIENCE_S, ProcfileWeb
 from tests.support.waiting import wait_until
 from tests.support.web import token_of
-
-
-@pytest.fixture(scope="module")
-def site(django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcfileWeb]:
-    folder = tmp_path_factory.mktemp("attacked")
-    fresh = fresh_mode("sqlite", "embedded", folder)
-    with django_db_blocker.unblock(), fresh as mode, ProcfileWeb(mode.env) as web:
-        yield web
 
 
 @pytest.mark.parametrize("kinds", [*slow.KINDS.values(), slow.ALL], ids=[*slow.KINDS, "all"])
