@@ -1,4 +1,4 @@
-"""Tokens for the API that have expired: nobody can use them, and the account's page lists them."""
+"""Tokens for the API that have expired: nobody can use them."""
 
 from django.db.models.functions import Now
 from knox.models import AuthToken

@@ -24,7 +24,8 @@ class User(AbstractUser):
         error_messages={"unique": TAKEN},
     )
 
-    # before there were these columns, has the same.
+    # Unlike "", NULL is not unique: an account has none where an older one, from before there were
+    # these columns, has the same.
     casefolded = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
     skeleton = models.CharField(max_length=names.KEY_LENGTH, null=True, editable=False)  # noqa: DJ001
 
@@ -43,7 +44,10 @@ class User(AbstractUser):
 
     def clean(self) -> None:
         """For forms, which have no fields for what is unique here."""
-        super().clean()
+        username = self.username
+        super().clean()  # which would change the name of an older account to NFKC
+        if not self._state.adding:
+            self.username = username
         if self._state.adding and self.username:
             try:
                 names.check(self.username)

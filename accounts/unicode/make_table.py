@@ -3,8 +3,10 @@
     python accounts/unicode/make_table.py FOLDER
 
 FOLDER holds confusables.txt, IdentifierStatus.txt, Scripts.txt, ScriptExtensions.txt and
-PropertyValueAliases.txt of one version, from https://www.unicode.org/Public/. When the table
-changes, add a migration that computes the skeletons of all accounts anew (0002_skeletons).
+PropertyValueAliases.txt of one version, from https://www.unicode.org/Public/. Run it with the
+oldest Python that the project supports: letters that it does not know are left out, so that a
+name is one wherever it is checked. When the table changes, add a migration that computes the
+skeletons of all accounts anew, as 0002_skeletons does.
 """
 
 import json
