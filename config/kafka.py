@@ -1,9 +1,13 @@
-"""How Kafka is reached: what a kafka-python client takes, and what of it contradicts the rest."""
+"""How Kafka is reached, and with which keys records are signed; what of it cannot be meant."""
+
+import re
 
 from config import env
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL = ("SASL_MECHANISM", "SASL_PLAIN_USERNAME", "SASL_PLAIN_PASSWORD")
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+SHORTEST_SECRET = 32  # characters: at least 128 bits, also of hexadecimal digits
 SSL = ("SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_PASSWORD")
 
 
@@ -28,6 +32,47 @@ def security() -> dict[str, str]:
             _problem("SASL_MECHANISM", message, "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN.")
     arguments = {"security_protocol": protocol} | {n.lower(): v for n, v in found.items()}
     return {name: value for name, value in arguments.items() if value}
+
+
+def record_keys() -> list[tuple[str, str]]:
+    """Ids and secrets of `id1:secret1,id2:secret2`. No message shows a secret."""
+    found: dict[str, str] = {}
+    for number, key in enumerate(env.words("RECORD_KEYS"), 1):
+        key_id, colon, secret = key.partition(":")
+        if fault := _fault_of_key(number, key_id if colon else None, secret, found):
+            hint = "Give id:secret, id:secret, ... The first signs, all verify."
+            hint += ' python -c "import secrets; print(secrets.token_hex(32))" makes a secret.'
+            env.problems.append(env.Problem("RECORD_KEYS", fault, hint))
+            return []
+        found[key_id] = secret
+    return list(found.items())
+
+
+def _fault_of_key(number: int, key_id: str | None, secret: str, before: dict[str, str]) -> str:
+    if key_id is None:
+        return f"Key {number} has no id: there is no colon."
+    if not KEY_ID.fullmatch(key_id):
+        return f"The id of key {number} is not 1 to 32 letters, digits, '.', '_' and '-'."
+    if key_id in before:
+        return f"Key {number} has the id of another one: {key_id}."
+    if secret in before.values():
+        return f"Key {number} has the secret of another one: {key_id}."
+    if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 4:
+        return (
+            f"The secret of key {key_id} can be guessed: give {SHORTEST_SECRET} random characters."
+        )
+    return ""
+
+
+def signs_records(keys: list[tuple[str, str]]) -> bool | None:
+    """None: with Kafka, once there are keys."""
+    if not env.text("RECORD_SIGNATURES"):
+        return None
+    on = env.switch("RECORD_SIGNATURES", False)
+    if on and not keys and not env.text("RECORD_KEYS"):
+        message = "It is on, and RECORD_KEYS is empty."
+        env.problems.append(env.Problem("RECORD_SIGNATURES", message, "Set RECORD_KEYS."))
+    return on
 
 
 def _without_effect(name: str, protocol: str, wanted: str) -> None:

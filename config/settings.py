@@ -108,6 +108,9 @@ POSTLOG_KAFKA = {
     "security": kafka.security(),
 }
 
+POSTLOG_RECORD_KEYS = kafka.record_keys()
+POSTLOG_SIGN_RECORDS = kafka.signs_records(POSTLOG_RECORD_KEYS)
+
 # --- people, time, static files ----------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

@@ -168,6 +168,19 @@ def the_broker_is_not_spoken_to_in_plain_text(**kwargs: Any) -> list[CheckMessag
     ]
 
 
+@register(deploy=True)
+def records_are_signed(**kwargs: Any) -> list[CheckMessage]:
+    if not conf.kafka().bootstrap_servers or conf.signs_records():
+        return []
+    return [
+        Warning(
+            "Records are not signed: whoever can write to the topic can write history.",
+            hint="Set RECORD_KEYS, as docs/operations.md says (Signed records).",
+            id="postlog.W012",
+        )
+    ]
+
+
 def _is_loopback(server: str) -> bool:
     """Of `host:port`, as a client takes it."""
     host = urlsplit(f"//{server.strip().rpartition('//')[2]}").hostname or ""

@@ -21,6 +21,25 @@ def lock_database() -> dict[str, Any] | None:
     return found
 
 
+def record_keys() -> tuple[tuple[str, str], ...]:
+    """Ids and secrets. The first signs, all verify."""
+    return tuple(settings.POSTLOG_RECORD_KEYS)
+
+
+def signs_records() -> bool:
+    """By default with Kafka, once there are keys: whoever can write to the embedded log can write
+    to the event store as well."""
+    chosen = signs_records_by_choice()
+    by_default = bool(settings.POSTLOG_KAFKA["bootstrap_servers"])
+    return bool(record_keys()) and (by_default if chosen is None else chosen)
+
+
+def signs_records_by_choice() -> bool | None:
+    """None: by default."""
+    chosen: bool | None = settings.POSTLOG_SIGN_RECORDS
+    return chosen
+
+
 def kafka() -> KafkaSettings:
     values: dict[str, Any] = settings.POSTLOG_KAFKA
     return KafkaSettings(**values)

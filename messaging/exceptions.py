@@ -187,6 +187,10 @@ class LostTail(Loss):
         self.offset = offset
 
 
+class NoKeys(Loss):
+    """Records are signed, and this process has no keys: set RECORD_KEYS as elsewhere."""
+
+
 class Unreadable(PostlogError):
     """A record cannot be decoded: no JSON, no envelope, an unknown type or broken data."""
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from messaging import codec
 from messaging.bus.base import Bus, Record
@@ -13,6 +14,7 @@ from messaging.exceptions import LostPartition, PostlogError
 from messaging.message import Envelope
 from messaging.projections import checkpoints
 from messaging.projections import models as projections
+from messaging.projections.deadletters import record_of
 from messaging.projections.rowstore import DATABASE
 
 
@@ -49,9 +51,13 @@ def reject(record: Record, envelope: Envelope) -> None:
             defaults={"event_id": envelope.event_id},
         )
     letters = projections.DeadLetter.objects.filter(
-        partition=record.partition, offset=record.offset, event_id=envelope.event_id
+        Q(event_id=envelope.event_id) | Q(event_id=None),  # that one was not believed
+        partition=record.partition,
+        offset=record.offset,
     )
     for letter in letters:
+        if letter.event_id is None and digest_of(record_of(letter)) != digest_of(record):
+            continue  # from the same place of an earlier log
         try:
             with transaction.atomic(using=DATABASE):
                 checkpoints.hold(letter.projection, letter.generation, [letter.partition])

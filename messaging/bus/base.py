@@ -28,6 +28,7 @@ class Message(NamedTuple):
 
     key: str  # the stream id, in canonical text form
     value: bytes  # a CloudEvents JSON document
+    signature: bytes | None = None  # of both (signing.py); None: records are not signed
 
 
 class Place(NamedTuple):
@@ -45,6 +46,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     gap: int = 0  # how many offsets directly before it hold no record (Kafka's control records)
+    signature: bytes | None = None
 
 
 class Fetched(NamedTuple):

@@ -108,7 +108,10 @@ class EmbeddedBus(Bus):
         if there is none."""
         with bus_errors():
             rows = records_up_to(self.topic, partition, start, count, size)
-            found = [Record(partition, o, _bytes(k), _bytes(v)) for o, k, v in rows]
+            found = [
+                Record(partition, offset, _bytes(key), _bytes(value), 0, _bytes(signature))
+                for offset, key, value, signature in rows
+            ]
         if not found or found[0].offset != start:
             raise self.out_of_range(partition, start)
         if found[-1].offset != start + len(found) - 1:
@@ -144,11 +147,12 @@ class EmbeddedPublisher(Publisher):
             ends = {row.partition: row for row in LogPartition.objects.filter(topic=topic)}
             touched: dict[int, LogPartition] = {}
             places, records = [], []
-            for key, value in messages:
+            for key, value, signature in messages:
                 end = ends[partition_of(key, partitions)]
                 touched[end.partition] = end
                 place = Place(end.partition, end.next_offset)
-                record = LogRecord(topic=topic, key=key.encode(), value=value, **place._asdict())
+                record = LogRecord(topic=topic, value=value, signature=signature, **place._asdict())
+                record.key = key.encode()
                 places.append(place)
                 records.append(record)
                 end.next_offset += 1

@@ -46,6 +46,7 @@ from messaging.bus.hazards import (
     Topic,
     hazards_of,
 )
+from messaging.bus.signing import HEADER
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 
@@ -263,7 +264,7 @@ class KafkaPublisher(Publisher):
         )
 
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
-        for key, value in messages:
+        for key, value, _ in messages:
             if len(value) > LARGEST_EVER:
                 raise Loss(
                     f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
@@ -286,10 +287,10 @@ class KafkaPublisher(Publisher):
                     topic,
                     value=value,
                     key=key.encode(),
-                    headers=HEADERS,
+                    headers=HEADERS if signature is None else [*HEADERS, (HEADER, signature)],
                     partition=partition_of(key, partitions),
                 )
-                for key, value in messages
+                for key, value, signature in messages
             ]
         except ValueError as error:  # the client's, for a partition or a topic that is gone
             raise BusError(f"Kafka: the topic is not as it was: {error}") from error
@@ -502,11 +503,21 @@ def _fetched(consumer: Any, found: Any, reported: dict[int, int]) -> Fetched:
 
 def _records(part: Any, expected: int) -> list[Record]:
     if part[0].offset == expected and part[-1].offset == expected + len(part) - 1:
-        return [Record(r.partition, r.offset, r.key, r.value) for r in part]
+        return [
+            Record(r.partition, r.offset, r.key, r.value, 0, _signature(r.headers)) for r in part
+        ]
     records = []
     for r in part:
         if r.offset < expected:
             raise Loss(f"Partition {r.partition}: asked for offset {expected}, got {r.offset}.")
-        records.append(Record(r.partition, r.offset, r.key, r.value, r.offset - expected))
+        gap, signature = r.offset - expected, _signature(r.headers)
+        records.append(Record(r.partition, r.offset, r.key, r.value, gap, signature))
         expected = r.offset + 1
     return records
+
+
+def _signature(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
+    for name, value in headers:
+        if name == HEADER:
+            return value
+    return None

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from uuid import UUID
 from messaging import codec, plausible
 from messaging.bus.base import Bus, Record, partition_of
 from messaging.bus.rejected import Rejected, without
+from messaging.bus.signing import UNKNOWN_KEY, KeyRing, require_keys
 from messaging.exceptions import Unreadable
 from messaging.message import Envelope
 
@@ -20,6 +22,23 @@ CREATE TABLE record (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
     document BLOB, type TEXT, PRIMARY KEY (stream, version, event, digest)
 ) WITHOUT ROWID
+"""
+# Records that are not signed, or wrongly; `signed`: no, but they claim to be.
+FORGED_SCHEMA = """
+CREATE TABLE forged (
+    stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
+    signed INTEGER
+)
+"""
+# Those that may be of before records were signed: without a signature, before the first record of
+# their partition that has a right one, or where no record of the log has one. What was published
+# again since, signed, is not missing.
+UNSIGNED_BEFORE = """
+SELECT "partition", "offset" FROM forged f WHERE NOT signed
+AND ("offset" < (SELECT MIN("offset") FROM record r WHERE r."partition" = f."partition")
+  OR NOT EXISTS (SELECT 1 FROM record))
+AND NOT EXISTS (SELECT 1 FROM record r WHERE r.stream = f.stream AND r.version = f.version)
+ORDER BY "partition", "offset"
 """
 # Of what is in the log several times, word for word, the first one counts.
 INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -41,6 +60,17 @@ class Logged(NamedTuple):
     stream_type: str
 
 
+class Forgery(NamedTuple):
+    """A record that no relay with these keys wrote, as far as it can be read."""
+
+    stream_id: UUID
+    version: int
+    event_id: UUID
+    digest: bytes
+    partition: int
+    offset: int
+
+
 class LogCopy:
     """Use it as a context manager: the file is gone at the end."""
 
@@ -51,8 +81,11 @@ class LogCopy:
         keep_documents: bool = False,
         rejected: Rejected = (),
         latest: datetime | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
-        """`latest`: what says that it was recorded later is none of the relay's."""
+        """`latest`: what says that it was recorded later is none of the relay's. `ring`: nor is
+        what has no right signature."""
+        self._ring = ring
         self._partitions = partitions
         self._latest = latest
         self._rejected = rejected
@@ -62,6 +95,9 @@ class LogCopy:
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(SCHEMA)
+        self._db.execute(FORGED_SCHEMA)
+        self.unknown_keys: dict[tuple[int, str], tuple[int, int]] = {}  # -> count, first offset
+        self.forged = 0
         self.odd: list[str] = []  # records that are not what the relay writes
         self.last: dict[int, tuple[int, UUID]] = {}  # each partition's last event, and its offset
         self.read = 0
@@ -88,9 +124,10 @@ class LogCopy:
         """Read these offsets of the log; `tell` is called with how many records are read."""
         for partition, end in ends.items():
             for records in bus.read(partition, begin[partition], end):
+                require_keys(records)
                 sound = without(records, self._rejected)
-                rows = [row for record in sound if (row := self._row(record)) is not None]
                 self._db.execute("BEGIN")
+                rows = [row for record in sound if (row := self._row(record)) is not None]
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
                 self.read += len(records)
@@ -118,7 +155,41 @@ class LogCopy:
                 f"{_place(partition, offset)}, before version {version - 1}"
             )
 
+    def forgeries(self) -> Iterator[Forgery]:
+        """Those that are events, by stream."""
+        for stream, version, event, digest, partition, offset, _ in self._db.execute(
+            "SELECT * FROM forged ORDER BY stream, version"
+        ):
+            ids = UUID(bytes=stream), version, UUID(bytes=event)
+            yield Forgery(*ids, digest, partition, offset)
+
+    def unsigned_before(self) -> list[str]:
+        """The places of records that may be genuine, and older than signatures."""
+        return [_place(*row) for row in self._db.execute(UNSIGNED_BEFORE)]
+
+    def _is_signed(self, record: Record) -> bool:
+        fault = None if self._ring is None else self._ring.fault_of(record)
+        if fault is None:
+            return True
+        if fault.code == UNKNOWN_KEY:
+            key = record.partition, fault.key_id
+            count, first = self.unknown_keys.get(key, (0, record.offset))
+            self.unknown_keys[key] = count + 1, first
+            return False
+        self.forged += 1
+        with suppress(Unreadable):
+            envelope, data = codec.decode_envelope(record.value or b"")
+            document = codec.encode_record(envelope, bytes(data).decode())
+            row = (
+                envelope.stream_id.bytes, envelope.version, envelope.event_id.bytes,
+                digest_of(document), record.partition, record.offset, record.signature is not None,
+            )  # fmt: skip
+            self._db.execute("INSERT INTO forged VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return False
+
     def _row(self, record: Record) -> tuple[object, ...] | None:
+        if not self._is_signed(record):
+            return None
         place = _place(record.partition, record.offset)
         try:
             if record.value is None:

@@ -38,6 +38,7 @@ class LogRecord(models.Model):
     offset = models.BigIntegerField()
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
+    signature = models.BinaryField(null=True)
 
     class Meta:
         constraints = [
@@ -51,8 +52,8 @@ class LogRecord(models.Model):
 
 
 def records_up_to(topic: str, partition: int, start: int, count: int, size: int) -> Any:
-    """(offset, key, value) from `start` on: up to `count` records, and up to `size` bytes with the
-    record that reaches them."""
+    """(offset, key, value, signature) from `start` on: up to `count` records, and up to `size`
+    bytes with the record that reaches them."""
     length = Coalesce(Length("value"), 0)
     # Offsets are dense, so a range of them bounds what is measured.
     rows = LogRecord.objects.filter(
@@ -60,7 +61,7 @@ def records_up_to(topic: str, partition: int, start: int, count: int, size: int)
     )
     before = Window(Sum(length), order_by=F("offset").asc()) - length
     wanted = rows.alias(before=before).filter(before__lt=size)
-    return wanted.order_by("offset").values_list("offset", "key", "value")
+    return wanted.order_by("offset").values_list("offset", "key", "value", "signature")
 
 
 class LogMember(models.Model):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from messaging import codec
 from messaging.bus.base import Bus, Record
+from messaging.bus.signing import require_keys
 from messaging.exceptions import LostTail, Unreadable
 
 
@@ -71,3 +72,4 @@ def require_proofs(bus: Bus, proofs: Mapping[int, Proof], who: str) -> None:
         now = name_of(found[partition]) if partition in found else "no record"
         if now != proof.name:
             raise LostTail(partition, proof.offset, proof.name, now, who)
+    require_keys(found.values())

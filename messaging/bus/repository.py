@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from messaging import codec, plausible
-from messaging.bus.base import Bus, partition_of
+from messaging.bus.base import Bus, Record, partition_of
+from messaging.bus.signing import UNKNOWN_KEY, KeyRing, key_ring
 from messaging.codec import Recorded
 from messaging.exceptions import Loss, Unreadable
 from messaging.message import Envelope
@@ -60,7 +61,7 @@ class LogRepository(Generic[S]):
 
     def _records(self, stream_id: UUID) -> list[tuple[Envelope, bytes]]:
         key = str(stream_id)
-        ends = self._bus.end_offsets()
+        ends, ring = self._bus.end_offsets(), key_ring()
         partition = partition_of(key, len(ends))
         first = self._bus.begin_offsets()[partition]
         return [
@@ -69,6 +70,7 @@ class LogRepository(Generic[S]):
             for record in records
             if record.key == key.encode()
             and record.value is not None
+            and _is_signed(record, ring)
             and (decoded := self._decoded(record.value)) is not None
         ]
 
@@ -80,3 +82,12 @@ class LogRepository(Generic[S]):
         if plausible.fault_of_document(envelope, data):
             return None
         return (envelope, bytes(data)) if envelope.stream_type == self._stream_type else None
+
+
+def _is_signed(record: Record, ring: KeyRing | None) -> bool:
+    """Raises `Loss` for a key that is not there: what it has signed would be missing."""
+    fault = None if ring is None else ring.fault_of(record)
+    if fault is not None and fault.code == UNKNOWN_KEY:
+        where = f"partition {record.partition}, offset {record.offset}"
+        raise Loss(f"The record at {where} cannot be verified. {fault.reason}")
+    return fault is None

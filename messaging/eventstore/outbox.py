@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
 from messaging.bus.base import BATCH_BYTES, Message, Place
+from messaging.bus.signing import KeyRing, key_ring
 from messaging.eventstore.models import LogIdentity, Outbox
 from messaging.eventstore.statements import DATABASE
 
@@ -64,7 +65,7 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     """The oldest events that wait, in the order in which they are to be published: up to
     `limit`, of up to `BATCH_BYTES`.
 
-    `without` are positions that are on their way already.
+    They are signed, where records are. `without` are positions that are on their way already.
     """
     connection = connections[DATABASE]
     native = connection.features.has_native_uuid_field
@@ -76,7 +77,8 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
         sql = READ.format(wanted=wanted, limit=limit, length=length, size=BATCH_BYTES, **ids)
         cursor.execute(sql, values)
         rows = cursor.fetchall()
-    return [_pending(row) for row in rows]
+    ring = key_ring()
+    return [_pending(row, ring) for row in rows]
 
 
 def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity) -> bool:
@@ -122,12 +124,13 @@ def waiting() -> int:
     return Outbox.objects.count()
 
 
-def _pending(row: tuple[Any, ...]) -> Pending:
+def _pending(row: tuple[Any, ...], ring: KeyRing | None) -> Pending:
     position, data, event_id, stream_id, *rest = row
     if rest[RECORDED_AT].tzinfo is None:  # SQLite keeps no zone: it is UTC
         rest[RECORDED_AT] = rest[RECORDED_AT].replace(tzinfo=UTC)
     document = codec.encode_document(data, event_id, stream_id, *rest)
-    return Pending(position, Message(stream_id, document), event_id)
+    signature = None if ring is None else ring.sign(stream_id, document)
+    return Pending(position, Message(stream_id, document, signature), event_id)
 
 
 def _acknowledging(

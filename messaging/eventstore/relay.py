@@ -205,7 +205,7 @@ class Relay:
             firsts = bus.begin_offsets()  # what retention has deleted is no contradiction
             left = {p: (max(start, firsts[p]), end) for p, (start, end) in ranges.items()}
             for contradiction in history.contradictions(bus, left, self._go_on):
-                log.error("relay: %s", contradiction)
+                log.error("relay: %s", contradiction.text)
 
         self._comparing(report)
 

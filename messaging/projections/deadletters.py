@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 
 from messaging.bus.base import Record
+from messaging.bus.signing import FORGED, UNKNOWN_KEY, key_ring
 from messaging.message import Envelope
 from messaging.projections.codedigest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
@@ -31,7 +32,9 @@ WAITS_FOR_CODE = "waits for newer code"
 IMPOSSIBLE = "impossible"
 # So too, until their time has come: it may be a clock that is wrong.
 FROM_THE_FUTURE = "from the future"
-NOT_BELIEVED = (IMPOSSIBLE, FROM_THE_FUTURE)
+NOT_BELIEVED = (IMPOSSIBLE, FROM_THE_FUTURE, FORGED, UNKNOWN_KEY)
+# What another ring of keys may be able to verify.
+OF_THE_RING = (FORGED, UNKNOWN_KEY)
 # What other code may be able to apply.
 OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 
@@ -138,22 +141,30 @@ def record_of(letter: DeadLetter) -> Record:
         NOT_IN_LOG if letter.offset is None else letter.offset,
         None if key is None else bytes(key),
         None if value is None else bytes(value),
+        signature=None if letter.signature is None else bytes(letter.signature),
     )
 
 
 def store(projection: str, generation: int, outcome: Outcome) -> None:
     """Keep what was parked, and delete what has taken effect. Needs a transaction."""
     if outcome.parked:
-        code = digest_of(PROJECTIONS[projection])
         DeadLetter.objects.bulk_create(
-            [_dead_letter(projection, generation, p, code) for p in outcome.parked.values()],
+            [_dead_letter(projection, generation, p) for p in outcome.parked.values()],
             ignore_conflicts=True,
         )
     if outcome.drained:
         DeadLetter.objects.filter(id__in=outcome.drained).delete()
 
 
-def _dead_letter(projection: str, generation: int, parked: Parked, code: str) -> DeadLetter:
+def tried_by(projection: str, code: str) -> str:
+    """What has tried a letter with this code: the code of the projection, or the ring of keys."""
+    if code in OF_THE_RING:
+        ring = key_ring()
+        return "" if ring is None else ring.digest
+    return digest_of(PROJECTIONS[projection])
+
+
+def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter:
     envelope = parked.envelope
     return DeadLetter(
         projection=projection,
@@ -165,8 +176,9 @@ def _dead_letter(projection: str, generation: int, parked: Parked, code: str) ->
         offset=None if parked.record.offset == NOT_IN_LOG else parked.record.offset,
         key=parked.record.key,
         value=parked.record.value,
+        signature=parked.record.signature,
         code=parked.code,
         reason=parked.reason,
-        tried_by=code,
+        tried_by=tried_by(projection, parked.code),
         due_at=parked.due_at,
     )

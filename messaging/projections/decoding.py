@@ -13,6 +13,7 @@ from django.db import connections
 
 from messaging import codec, conf, plausible
 from messaging.bus.base import Record, partition_of
+from messaging.bus.signing import FORGED, Fault, key_ring
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import EVENTS, Envelope, utc_now, wire_name_of
 from messaging.projections.deadletters import FROM_THE_FUTURE, IMPOSSIBLE, WAITS_FOR_CODE, Place
@@ -53,15 +54,20 @@ class Decoder:
         self._partitions = conf.kafka().partitions
         self._latest = utc_now() + plausible.FUTURE
         self._database_was_asked = False
+        self._ring = key_ring()
 
     def from_log(self, records: Iterable[Record]) -> list[Decoded]:
         """Read the records that concern the projection; others are left out."""
         found = (self.record_of_the_log(record) for record in records)
         return [one for one in found if one.concerns(self._stream_type)]
 
-    def record_of_the_log(self, record: Record) -> Decoded:
-        """Believe a record only if it can be, whoever wrote it."""
+    def record_of_the_log(self, record: Record, *, signed: bool = False) -> Decoded:
+        """Believe a record only if its signature is right, where records are signed, and if it
+        can be, whoever wrote it. `signed`: it was refused for its signature before, so that
+        switching signatures off does not lead to it being believed."""
         found, data = self._read(record)
+        if unsigned := self._fault_of_signature(record, signed):
+            return self._refused(found, unsigned.code, unsigned.reason)
         if found.envelope is None:
             return found
         if fault := self._misplaced(record, found.envelope):
@@ -99,6 +105,13 @@ class Decoder:
         if found.event is None and not found.failure:
             return plausible.fault_of_document(found.envelope, data)
         return plausible.fault_of(found.envelope, found.event)
+
+    def _fault_of_signature(self, record: Record, signed: bool) -> Fault | None:
+        if self._ring is not None:
+            return self._ring.fault_of(record)
+        if signed:
+            return Fault(FORGED, "It was refused for its signature, and nothing is verified now.")
+        return None
 
     def _misplaced(self, record: Record, envelope: Envelope) -> str:
         """In another partition it could overtake the genuine one of the same version."""

@@ -10,9 +10,9 @@ from django.db import transaction
 
 from messaging.exceptions import Loss
 from messaging.projections import batch, checkpoints
-from messaging.projections.codedigest import digest_of
 from messaging.projections.deadletters import (
     NOT_BELIEVED,
+    OF_THE_RING,
     WAITS_FOR_ANOTHER,
     WAITS_FOR_CODE,
     Outcome,
@@ -20,6 +20,7 @@ from messaging.projections.deadletters import (
     Place,
     record_of,
     store,
+    tried_by,
 )
 from messaging.projections.decoding import Decoded, Decoder
 from messaging.projections.faults import FaultWindow
@@ -173,11 +174,13 @@ class LetterDelivery(Delivery[DeadLetter]):
         for _, reason in outcome.halted.values():
             raise Loss(reason)
         failed = set()
-        code = digest_of(self.projection)
         for place, parked in outcome.parked.items():
             failed.add(self._ids[place])
             DeadLetter.objects.filter(id=self._ids[place]).update(
-                code=parked.code, reason=parked.reason, tried_by=code, due_at=parked.due_at
+                code=parked.code,
+                reason=parked.reason,
+                tried_by=tried_by(self.projection.name, parked.code),
+                due_at=parked.due_at,
             )
         DeadLetter.objects.filter(id__in=set(self.taken) - failed).delete()
 
@@ -190,7 +193,7 @@ class LetterDelivery(Delivery[DeadLetter]):
 def _decoded(decoder: Decoder, letter: DeadLetter) -> Decoded:
     """One that names a stream was believed when it was parked."""
     if letter.stream_id is None:
-        return decoder.record_of_the_log(record_of(letter))
+        return decoder.record_of_the_log(record_of(letter), signed=letter.code in OF_THE_RING)
     return decoder.believed(record_of(letter))
 
 

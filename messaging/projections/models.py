@@ -90,12 +90,13 @@ class DeadLetter(models.Model):
     offset = models.BigIntegerField(null=True, help_text="None: it was read from the store.")
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
-    code = models.CharField(max_length=50)  # poison, gap, behind, unreadable, waits for newer code
+    code = models.CharField(max_length=50)  # deadletters.py, docs/operations.md
     reason = models.TextField()
     tried_by = models.CharField(
         max_length=64, blank=True, db_default="", help_text="Digest of the code that tried it last."
     )
     parked_at = models.DateTimeField(db_default=Now())
+    signature = models.BinaryField(null=True)
     due_at = models.DateTimeField(null=True, help_text="When it is tried again in any case.")
 
     class Meta:

@@ -8,14 +8,17 @@ from collections.abc import Collection
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from messaging.bus.signing import key_ring
 from messaging.exceptions import Loss
 from messaging.projections import mending
 from messaging.projections.codedigest import digest_of
 from messaging.projections.deadletters import (
     FROM_THE_FUTURE,
     OF_THE_CODE,
+    OF_THE_RING,
     is_given_up,
     is_ready,
+    tried_by,
 )
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
@@ -41,6 +44,10 @@ class Retries:
             return
         code = digest_of(self._projection)
         untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
+        ring = key_ring()
+        if ring is not None:
+            other_ring = Q(code__in=OF_THE_RING, signature__isnull=False)
+            untried |= other_ring & ~Q(tried_by=ring.digest)
         due = Q(code=FROM_THE_FUTURE, due_at__lte=Now())
         found = DeadLetter.objects.filter(
             untried | due | is_ready(self._projection.name) | is_given_up(self._projection.name),
@@ -49,20 +56,24 @@ class Retries:
             partition__in=list(partitions),
         )
         letters = list(found.order_by("id")[:AT_ONCE])
-        for letter in mending.one_a_stream(letters):
-            self._retry(letter, code)
-        if len(letters) < AT_ONCE:
+        applied = [self._retry(letter) for letter in mending.one_a_stream(letters)]
+        # What waits for a record that named no stream is found at the next look.
+        if len(letters) < AT_ONCE and not any(applied):
             self._next_look = time.monotonic() + EVERY_S
 
     def assigned(self) -> None:
         """Other partitions: their letters are tried at the next look."""
         self._next_look = 0.0
 
-    def _retry(self, letter: DeadLetter, code: str) -> None:
+    def _retry(self, letter: DeadLetter) -> bool:
+        """Whether it named no stream and is applied."""
+        name = self._projection.name
         try:
             delivery = mending.retry(letter)
         except Loss as error:  # of this stream: it was parked before, and stays so
-            log.error("%s: %s", self._projection.name, error)
-            DeadLetter.objects.filter(id=letter.id).update(tried_by=code)
-        else:
-            log.info("retried: %s", mending.told(letter, delivery))
+            log.error("%s: %s", name, error)
+            tried = {"tried_by": tried_by(name, letter.code), "due_at": None}
+            DeadLetter.objects.filter(id=letter.id).update(**tried)
+            return False
+        log.info("retried: %s", mending.told(letter, delivery))
+        return letter.stream_id is None and delivery.applied > 0

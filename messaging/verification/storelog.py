@@ -6,6 +6,7 @@ from uuid import UUID
 
 from messaging.bus.base import Bus
 from messaging.bus.logcopy import LogCopy, digest_of
+from messaging.bus.signing import key_ring
 from messaging.eventstore.models import Event, LogIdentity, Outbox, Stream
 from messaging.eventstore.scan import Stored, events_of
 
@@ -95,7 +96,7 @@ class StoreAgainstLog:
         """What is neither in the log nor in the outbox. `ends`: to where the log was read."""
         self._unseen = [one for one in self._unseen if not _waits(*one)]
         # What has left the outbox by now was acknowledged, so it is before these ends.
-        with LogCopy(len(ends)) as rest:
+        with LogCopy(len(ends), ring=key_ring()) as rest:
             rest.add(bus, ends, bus.end_offsets())
             for stream_id, group in groupby(self._unseen, key=lambda one: one[0]):
                 lost = sorted({version for _, version in group} - rest.of(stream_id).keys())

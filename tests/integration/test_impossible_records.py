@@ -9,7 +9,7 @@ from django.db import connections
 from kafka import KafkaProducer
 
 from commands_app.commands import EditMessage, LikePost, NewPost
-from messaging import mediator, plausible
+from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from messaging.bus.repository import LogRepository
@@ -193,11 +193,6 @@ def test_nobody_stores_an_event_of_such_an_actor(sqlite: Mode, actor: str) -> No
         mediator.send(NewPost(message="Hi"), Context(actor=actor))
     assert refused.value.code == "invalid_actor"
     assert not Event.objects.exists()
-
-
-@pytest.mark.parametrize("name", [".", "..", "alice", "José", "a@b.example", "x" * 150, "a_b-c+d"])
-def test_names_that_accounts_may_have_are_believed(name: str) -> None:
-    assert plausible.is_username(name)
 
 
 def test_no_partition_is_halted_by_any_of_them(sqlite: Mode) -> None:

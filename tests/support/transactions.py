@@ -29,7 +29,7 @@ def transaction(mode: Mode, messages: Sequence[Message], *, commit: bool = True)
                 value=value,
                 partition=partition_of(key, 12),
             )
-            for key, value in messages
+            for key, value, _ in messages
         ]
         producer.flush()
         producer.commit_transaction() if commit else producer.abort_transaction()

@@ -9,7 +9,9 @@ from messaging.exceptions import Loss
 
 
 def polled(*offsets: int) -> list[SimpleNamespace]:
-    return [SimpleNamespace(partition=3, offset=at, key=b"k", value=b"v") for at in offsets]
+    return [
+        SimpleNamespace(partition=3, offset=at, key=b"k", value=b"v", headers=[]) for at in offsets
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
 from messaging.bus.logcopy import LogCopy
+from messaging.bus.signing import key_ring
 from messaging.eventstore import history, restore
 from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.restore import Restored
@@ -18,6 +19,7 @@ from messaging.exceptions import PostlogError
 from messaging.leadership import Leadership, leadership
 from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
+from messaging.verification.forgeries import unknown_keys
 
 MOST_TOLD = 20
 
@@ -35,6 +37,13 @@ class Command(DatabaseCommand):
             "--ignore-unreadable",
             action="store_true",
             help="Go on although the log holds records that are no events.",
+        )
+
+        parser.add_argument(
+            "--ignore-unsigned",
+            action="store_true",
+            help="Go on although the log holds records that are older than signatures, or signed "
+            "with a key that RECORD_KEYS lacks. They are not restored.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,11 +64,14 @@ class Command(DatabaseCommand):
         reports = Reports(self.stderr.write)
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
-        with LogCopy(len(ends), keep_documents=True, rejected=rejected, latest=latest) as copy:
+        believed: dict[str, Any] = {"rejected": rejected, "latest": latest, "ring": key_ring()}
+        with LogCopy(len(ends), keep_documents=True, **believed) as copy:
             copy.add(bus, bus.begin_offsets(), ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:
                 self._refuse(copy.odd, "say --ignore-unreadable if these are no events of yours")
+            if not options["ignore_unsigned"]:
+                self._refuse_unverified(copy)
             self._refuse(list(restore.conflicts(copy)), "nothing was restored")
             if not options["dry_run"]:
                 record_from_shell("restore-events")
@@ -73,6 +85,18 @@ class Command(DatabaseCommand):
             history.require_same_log(identity)
             history.note_compared(bus, copy.last)
         self._tell(done, dry=options["dry_run"])
+        if copy.forged:
+            self.stdout.write(f"{copy.forged:,} records without a right signature were left out.")
+
+    def _refuse_unverified(self, copy: LogCopy) -> None:
+        """What may be genuine, and cannot be verified, is not left out in silence."""
+        hint = "; or say --ignore-unsigned to leave them out"
+        self._refuse(list(unknown_keys(copy)), f"nothing was restored{hint}")
+        self._refuse(
+            [f"{place}: not signed" for place in copy.unsigned_before()],
+            "they may be of before records were signed. To restore them too, run this with "
+            f"RECORD_SIGNATURES=off{hint}",
+        )
 
     def _refuse(self, reasons: list[str], what: str) -> None:
         for reason in reasons[:MOST_TOLD]:

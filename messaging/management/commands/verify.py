@@ -9,12 +9,14 @@ from django.db import connections
 from messaging import plausible
 from messaging.bus import current_bus
 from messaging.bus.logcopy import LogCopy
+from messaging.bus.signing import key_ring
 from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
 from messaging.projections.registry import PROJECTIONS
+from messaging.verification.forgeries import forgeries, unknown_keys
 from messaging.verification.readmodels import ReadModelsAgainstStore
 from messaging.verification.storelog import (
     StoreAgainstLog,
@@ -59,16 +61,20 @@ class Command(DatabaseCommand):
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
-        with LogCopy(len(ends), rejected=rejected, latest=latest) as copy:
+        with LogCopy(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as copy:
             copy.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             yield from copy.odd
+            yield from unknown_keys(copy)
+            yield from forgeries(copy)
             yield from copy.late()
             store = StoreAgainstLog(copy)
             read_models = [ReadModelsAgainstStore(one) for one in PROJECTIONS.values()]
             yield from self._stream_by_stream(store, read_models, reports)
             yield from store.streams_of_the_log_alone()
             yield from store.missing(bus, ends)
+            if copy.forged:
+                self.stderr.write(f"{copy.forged:,} records have no right signature.")
         for one in read_models:
             yield from one.foreign()
             yield from one.behind(patience_s)

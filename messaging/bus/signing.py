@@ -1,0 +1,103 @@
+"""Signatures of records: who may write to the topic is not yet believed.
+
+The relay signs the key and the value of each record (HMAC with SHA-256) and puts the signature
+into a header of it. Neither topic, partition nor offset are signed, so that records may be
+published again, into another topic as well; a repeat is dropped by its version.
+"""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from messaging import conf
+from messaging.bus.base import Record
+from messaging.exceptions import NoKeys
+
+HEADER = "postlog-signature"  # `id:` and 64 hexadecimal digits
+LONGEST_ID = 32
+
+# Codes of dead letters.
+FORGED = "forged"
+UNKNOWN_KEY = "unknown key"
+
+
+class Fault(NamedTuple):
+    """Why the signature of a record is not right."""
+
+    code: str
+    reason: str
+    key_id: str = ""  # of an unknown key
+
+
+class KeyRing:
+    """The first key signs, all verify."""
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        # Copied for each record: preparing a key costs as much as signing.
+        self._keys = {name.encode(): hmac.new(one.encode(), digestmod=sha256) for name, one in keys}
+        self._signs = next(iter(self._keys))
+        digests = sorted((name, _mac(one, b"", b"")) for name, one in self._keys.items())
+        # Tells whether two rings verify the same, and nothing about their secrets.
+        self.digest = sha256(repr(digests).encode()).hexdigest()
+
+    def sign(self, key: str, value: bytes) -> bytes:
+        mac = _mac(self._keys[self._signs], key.encode(), value)
+        return b"%b:%b" % (self._signs, mac.encode())
+
+    def fault_of(self, record: Record) -> Fault | None:
+        """None: one of the keys has signed it."""
+        if record.signature is None:
+            return Fault(FORGED, "It has no signature: no relay with RECORD_KEYS wrote it.")
+        name, _, mac = record.signature.partition(b":")
+        prepared = self._keys.get(name)
+        if prepared is None:
+            key_id = ascii(name[:LONGEST_ID].decode(errors="replace"))
+            return Fault(
+                UNKNOWN_KEY,
+                f"It is signed with key {key_id}, which RECORD_KEYS lacks here. If that is a key "
+                "of yours, add it behind the others: this is tried again then. If not, somebody "
+                "else wrote the record.",
+                key_id,
+            )
+        right = _mac(prepared, record.key or b"", record.value or b"")
+        if record.key is None or record.value is None or not _equal(mac, right):
+            key_id = name.decode()
+            return Fault(FORGED, f"Its signature is wrong: key {key_id!r} has not signed this.")
+        return None
+
+
+def key_ring() -> KeyRing | None:
+    """As the settings have it; None: records are neither signed nor verified."""
+    return _ring(conf.record_keys()) if conf.signs_records() else None
+
+
+def require_keys(genuine: Iterable[Record]) -> None:
+    """Raise `NoKeys` if records that this system has read or written before are signed, and this
+    process has no keys: it would take forgeries for events, or publish what nobody believes."""
+    if conf.record_keys() or conf.signs_records_by_choice() is False:
+        return
+    for record in genuine:
+        if record.signature is not None:
+            raise NoKeys(
+                f"The records of this log are signed (partition {record.partition}, offset "
+                f"{record.offset}), and RECORD_KEYS is empty here. Set it as it is for the other "
+                "processes; or RECORD_SIGNATURES=off in all of them, to sign and verify no more."
+            )
+
+
+@lru_cache(maxsize=8)
+def _ring(keys: tuple[tuple[str, str], ...]) -> KeyRing:
+    return KeyRing(keys)
+
+
+def _mac(prepared: hmac.HMAC, key: bytes, value: bytes) -> str:
+    mac = prepared.copy()
+    # The length of the key, so that no bytes can move from one to the other.
+    mac.update(b"%d:%b%b" % (len(key), key, value))
+    return mac.hexdigest()
+
+
+def _equal(given: bytes, right: str) -> bool:
+    return hmac.compare_digest(given, right.encode())
