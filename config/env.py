@@ -118,33 +118,23 @@ def words(name: str) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()]
 
 
-def redis(name: str) -> dict[str, Any] | None:
-    """Django's settings of a Redis URL; None: it is empty. Only Redis, because a cache that counts
-    for several processes has to add in one step."""
+def redis(name: str) -> str:
+    """The URL of a Redis, or nothing. Of no other cache: for several processes it has to add in one
+    step, and must not forget."""
     value = text(name)
     if not value:
-        return None
-    try:
-        return redis_of(value)
-    except (KeyError, TypeError, ValueError, environ.ImproperlyConfigured):
-        hint = "redis://host:6379/0 or rediss://user:password@host:6379/0, or empty"
-        problems.append(Problem(name, "This is no URL of a Redis.", hint))
-        return None
-
-
-def redis_of(url: str) -> dict[str, Any]:
-    """Django's settings of a Redis URL."""
+        return ""
     from redis import ConnectionPool  # takes long, and most run without it
 
-    if not url.startswith(("redis://", "rediss://")) or not urlsplit(url).hostname:
-        raise ValueError("it names no Redis")
-    config: dict[str, Any] = env.cache_url_config(url)
-    # One that hangs must not hold every request.
-    waits = {"socket_connect_timeout": 1, "socket_timeout": 1}
-    options = {**waits, **config.get("OPTIONS", {})}
-    ConnectionPool.from_url(config["LOCATION"], **options).make_connection()  # none is opened
-    backend = "django.core.cache.backends.redis.RedisCache"
-    return {**config, "BACKEND": backend, "KEY_PREFIX": "postlog", "OPTIONS": options}
+    try:
+        if not value.startswith(("redis://", "rediss://")) or not urlsplit(value).hostname:
+            raise ValueError("it names no Redis")
+        ConnectionPool.from_url(value).make_connection()  # which is not opened
+    except (TypeError, ValueError):
+        hint = "redis://host:6379/0 or rediss://user:password@host:6379/0, or empty"
+        problems.append(Problem(name, "This is no URL of a Redis.", hint))
+        return ""
+    return value
 
 
 def database(name: str, default: str, *, pooled: bool) -> dict[str, Any]:

@@ -192,10 +192,8 @@ WEB_WORKERS = env.whole_number("WEB_WORKERS", 2, least=1, most=1_024)  # granian
 # How many requests a server process works on at once (web/buffering.py).
 WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-# What is limited is counted in a cache of its own; without one, each process counts by itself.
-if counters := env.redis("CACHE_URL"):
-    CACHES["counters"] = counters
+# The Redis in which all that is limited is counted; without one, each process counts by itself.
+POSTLOG_COUNTERS = env.redis("CACHE_URL")
 
 # --- the API -----------------------------------------------------------------------------------
 

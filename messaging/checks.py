@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import conf, counters, mediator, sessions
+from messaging import conf, mediator, sessions
 from messaging.bus import current_bus
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
@@ -192,7 +192,7 @@ def _is_loopback(server: str) -> bool:
 
 @register(deploy=True)
 def all_web_processes_count_together(**kwargs: Any) -> list[CheckMessage]:
-    if settings.WEB_WORKERS == 1 or counters.SHARED in settings.CACHES:
+    if settings.WEB_WORKERS == 1 or settings.POSTLOG_COUNTERS:
         return []
     return [
         Warning(

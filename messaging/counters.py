@@ -10,16 +10,19 @@ See docs/decisions/0027-counters-and-limits.md.
 import logging
 import time
 from collections.abc import Iterable
+from functools import cache
 from hashlib import blake2b
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.core.cache import caches
 
-SHARED = "counters"  # the alias in CACHES, if CACHE_URL names a server
+if TYPE_CHECKING:
+    from redis import Redis
+
 ROWS, CELLS = 2, 2**14
-ASK_AGAIN_S = 5.0  # after the server was away
+LONGEST_ANSWER_S = 1.0  # of the server: one that hangs must not hold every request
+ASK_AGAIN_S = 5.0  # after it was away
 
 log = logging.getLogger("postlog.counters")
 
@@ -100,23 +103,36 @@ class Shared:
         if time.monotonic() < self._ask_again:
             return self._local.add(window, turn, cells, delta)
         try:
-            return min(self._add(window, turn, cell, delta) for cell in cells)
+            return self._add(window, turn, cells, delta)
         except (RedisError, OSError) as error:
             self._ask_again = time.monotonic() + ASK_AGAIN_S
             log.warning("CACHE_URL cannot be asked, so this process counts by itself: %s", error)
             return self._local.add(window, turn, cells, delta)
 
-    def _add(self, window: Window, turn: int, cell: int, delta: int) -> int:
-        cache = caches[SHARED]
-        # With the window's turn: a key that lost its end in a race is never read again.
-        key = f"{window.kind}:{turn}:{cell}"
-        if not delta:
-            return int(cache.get(key) or 0)
-        cache.add(key, 0, timeout=2 * window.seconds)
-        try:
-            return int(cache.incr(key, delta))
-        except ValueError:  # the server has just dropped it
-            return delta
+    def _add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
+        """In one round trip."""
+        with client(settings.POSTLOG_COUNTERS).pipeline(transaction=False) as pipeline:
+            for cell in cells:
+                key = f"postlog:{window.kind}:{turn}:{cell}"
+                pipeline.incrby(key, delta)
+                pipeline.expire(key, 2 * window.seconds)
+            numbers: list[int] = pipeline.execute()[::2]
+        return min(numbers)
+
+
+@cache
+def client(url: str) -> "Redis":
+    """Connections are made when they are needed, and kept."""
+    from redis import Redis  # takes long, and most run without it
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=LONGEST_ANSWER_S,
+        socket_timeout=LONGEST_ANSWER_S,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 _local = Local()
@@ -124,4 +140,4 @@ _shared = Shared(_local)
 
 
 def _store() -> Local | Shared:
-    return _shared if SHARED in settings.CACHES else _local
+    return _shared if settings.POSTLOG_COUNTERS else _local

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from django.core.cache import caches
+from django.conf import settings
 from django.test import override_settings
 from fakeredis import TcpFakeServer
 
-from config.env import redis_of
 from messaging import counters
 from messaging.counters import Local, Shared, Window
 from tests.support.threads import together
@@ -22,21 +21,23 @@ def the_same_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Window, "now", lambda self: (1, self.seconds))
 
 
-def at(port: int) -> dict[str, object]:
-    default = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    return {"default": default, "counters": redis_of(f"redis://127.0.0.1:{port}/0")}
+def at(port: int) -> str:
+    return f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture
-def redis() -> Iterator[None]:
-    """A server that speaks its protocol, and counters in it."""
+def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that speaks its protocol, and counters in it. A busy machine is not away."""
+    monkeypatch.setattr(counters, "LONGEST_ANSWER_S", 60)
+    counters.client.cache_clear()
     server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    with override_settings(CACHES=at(server.server_address[1])):
+    with override_settings(POSTLOG_COUNTERS=at(server.server_address[1])):
         yield
-        caches["counters"].close()
+        counters.client(settings.POSTLOG_COUNTERS).close()
+    counters.client.cache_clear()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -102,7 +103,7 @@ def test_while_redis_is_away_a_process_counts_by_itself(
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
-        with override_settings(CACHES=at(closed.getsockname()[1])):
+        with override_settings(POSTLOG_COUNTERS=at(closed.getsockname()[1])):
             store = Shared(Local())
             assert [store.add(GUESSES, 1, [7], 1) for _ in range(3)] == [1, 2, 3]
             lines = [one.getMessage() for one in caplog.records]
@@ -112,9 +113,20 @@ def test_while_redis_is_away_a_process_counts_by_itself(
 
 def test_a_redis_that_hangs_holds_a_request_for_a_moment_only() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        config = at(silent.getsockname()[1])
-        assert config["counters"]["OPTIONS"]["socket_timeout"] == 1  # type: ignore[index]
-        with override_settings(CACHES=config):
+        url = at(silent.getsockname()[1])
+        counters.client.cache_clear()
+        waits = counters.client(url).get_connection_kwargs()
+        assert (waits["socket_timeout"], waits["socket_connect_timeout"]) == (1, 1)
+        with override_settings(POSTLOG_COUNTERS=url):
             store = Shared(Local())
             assert [store.add(GUESSES, 1, [7], 1) for _ in range(2)] == [1, 2]
             assert store._ask_again > 0
+
+
+def test_no_count_stays_in_redis(redis: None) -> None:
+    counters.add(GUESSES, "alice")
+    counters.look(GUESSES, "bob")
+    client = counters.client(settings.POSTLOG_COUNTERS)
+    keys = list(client.scan_iter())
+    assert len(keys) == 4
+    assert all(0 < client.ttl(key) <= 600 for key in keys)
