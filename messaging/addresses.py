@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 IPV6_SITE = 64  # bits: whoever has one address of such a network has all 2^64 of them
 
-log = logging.getLogger("postlog.security")
+log = logging.getLogger("postlog.addresses")
 
 
 class Once:
