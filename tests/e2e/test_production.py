@@ -82,6 +82,12 @@ def test_browsers_are_told_to_come_over_https_only(production: Production) -> No
     assert "Secure" in headers["Set-Cookie"]
 
 
+def test_pages_with_secrets_are_not_compressed(production: Production) -> None:
+    """As in BREACH; and a compressed page has a weaker ETag."""
+    _, headers, body = production.ask("GET", "/accounts/login/", **{"Accept-Encoding": "gzip"})
+    assert (headers["Content-Encoding"], b"csrfmiddlewaretoken" in body) == (None, True)
+
+
 def test_what_fails_inside_is_not_told_outside(production: Production) -> None:
     assert production.ask("GET", "/health/ready")[0] == 404
     assert status_of(f"http://127.0.0.1:{production.web.port}/health/ready") in (200, 503)

@@ -24,6 +24,13 @@ def test_the_site_answers_within_a_second_during_an_attack(
         assert slow.answers_meanwhile(attack, site.live) < slow.PROMISED_S
 
 
+def test_http_2_is_not_spoken(site: ProcfileWeb) -> None:
+    with site.connect() as connection:
+        connection.sendall(slow.h2c(b"localhost"))
+        answer = connection.recv(100)
+    assert not answer or answer.startswith(b"HTTP/1.1 400"), answer
+
+
 def new_post(site: ProcfileWeb, length: bytes) -> bytes:
     head = b"POST /api/v1/commands/new-post/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     token = b"Authorization: Token %s\r\n" % token_of("alice").encode()
