@@ -15,6 +15,7 @@ from tests.support.processes import ROOT, environment
 
 
 def test_a_query_that_takes_too_long_is_503_and_the_next_one_is_answered(postgresql: Mode) -> None:
+    sessions.limit_waits_for_locks(20)  # a failure must not hang
     sessions.limit_reads(0.2)
     connections["read"].close()
     with closing(psycopg2.connect(postgresql.env["READ_DATABASE_URL"])) as other:
