@@ -51,9 +51,9 @@ def one_round(number: int) -> dict[str, float]:
     from messaging.eventstore import outbox
 
     posts = new_posts(POSTS)
-    found = {"append": like_all(posts, f"person {number}")}
+    found = {"append": like_all(posts, f"person-{number}")}
     for more in range(9):
-        like_all(posts, f"person {number} {more}")
+        like_all(posts, f"person-{number}-{more}")
     count = outbox.waiting()
     found["relay"] = count / seconds(relay_all)
     found["consume"] = count / seconds(consume_all)

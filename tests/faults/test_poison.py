@@ -22,7 +22,7 @@ def poison_in_the_middle(streams: int, each: int) -> None:
     sound = posts.appliers[PostLiked]
 
     def mistaken(post: Post, event: PostLiked, rows: object) -> None:
-        if event.post_id == bad and event.username == f"person {each // 2}":
+        if event.post_id == bad and event.username == f"person-{each // 2}":
             raise ValueError("this one is too much")
         sound.apply(post, event, rows)
 
@@ -44,7 +44,7 @@ def poison_in_the_middle(streams: int, each: int) -> None:
 
 
 def liked(post_id: UUID, version: int) -> PostLiked:
-    return PostLiked(post_id=post_id, username=f"person {version}")
+    return PostLiked(post_id=post_id, username=f"person-{version}")
 
 
 def test_one_bad_event_holds_up_its_own_stream_alone(database: Mode) -> None:

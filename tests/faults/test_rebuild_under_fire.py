@@ -57,7 +57,7 @@ def write(number: int, board: Board, stop: Flag) -> int:
             result = mediator.send(NewPost(post_id=post_id, message=text), me)
         else:
             text = f"text {sent}"
-            mediator.send(LikePost(post_id=post_id), Context(actor=f"reader {sent}"))
+            mediator.send(LikePost(post_id=post_id), Context(actor=f"reader-{sent}"))
             mediator.send(AddComment(post_id=post_id, text=text), me)
             result = mediator.send(EditMessage(post_id=post_id, message=text), me)
         board.note(post_id, result.version, text)

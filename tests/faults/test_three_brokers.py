@@ -110,7 +110,7 @@ def test_a_broker_that_dies_with_its_disk_takes_nothing_with_it(
         current_bus().close()
         for node, broker in list(cluster.brokers.items())[:deaths]:
             broker.wipe()
-            mediator.send(LikePost(post_id=post_id), Context(actor=f"fan {node}"))
+            mediator.send(LikePost(post_id=post_id), Context(actor=f"fan-{node}"))
             mediator.send(NewPost(message=f"without broker {node}"), ALICE)
             wait_until(partial(all_shown, post_id, node), f"shown without broker {node}", 180)
             broker.start()
