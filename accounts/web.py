@@ -127,5 +127,8 @@ class ChangePassword(PasswordChangeView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         answer = super().form_valid(form)
-        securitylog.record("password changed", self.request, name=self.request.user.get_username())
+        person = form.user
+        tokens = "kept" if person.keeps_tokens else "ended"
+        name = person.get_username()
+        securitylog.record("password changed", self.request, name=name, tokens=tokens)
         return answer

@@ -209,7 +209,12 @@ def refuse_unclear(url: str) -> None:
     engine = env.DB_SCHEMES.get(urlsplit(url).scheme)
     if engine not in (SQLITE, POSTGRESQL):
         raise UnclearURL("neither SQLite nor PostgreSQL")
-    user = url.partition("://")[2].rpartition("@")[0]
+    _, slashes, rest = url.partition("://")
+    if not slashes:
+        raise UnclearURL("no :// stands behind its scheme")
+    if engine == SQLITE and not rest.startswith("/") and rest != ":memory:":
+        raise UnclearURL("a file has no host: three slashes, four before an absolute path")
+    user = rest.rpartition("@")[0]
     if engine == POSTGRESQL and any(mark in user for mark in "/?#"):
         raise UnclearURL("a /, ? or # stands in its user or password")
 

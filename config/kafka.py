@@ -35,7 +35,8 @@ def security() -> dict[str, str]:
 
 
 def record_keys() -> list[tuple[str, str]]:
-    """Ids and secrets of `id1:secret1,id2:secret2`. No message shows a secret."""
+    """Ids and secrets of `id1:secret1,id2:secret2`. No message shows a secret, nor an id, which
+    is one where the two were taken for each other."""
     found: dict[str, str] = {}
     for number, key in enumerate(env.words("RECORD_KEYS"), 1):
         key_id, colon, secret = key.partition(":")
@@ -54,12 +55,12 @@ def _fault_of_key(number: int, key_id: str | None, secret: str, before: dict[str
     if not KEY_ID.fullmatch(key_id):
         return f"The id of key {number} is not 1 to 32 letters, digits, '.', '_' and '-'."
     if key_id in before:
-        return f"Key {number} has the id of another one: {key_id}."
+        return f"Key {number} has the id of another one."
     if secret in before.values():
-        return f"Key {number} has the secret of another one: {key_id}."
+        return f"Key {number} has the secret of another one."
     if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 4:
         return (
-            f"The secret of key {key_id} can be guessed: give {SHORTEST_SECRET} random characters."
+            f"The secret of key {number} can be guessed: give {SHORTEST_SECRET} random characters."
         )
     return ""
 

@@ -35,6 +35,8 @@ urlpatterns = [
     path("api/v1/", include(api)),
     re_path("^api/(?P<rest>.*)", NotFoundView.as_view()),  # with DEBUG too
     path("accounts/", include("accounts.urls")),
+    # The admin's own asks no limits before it looks at a password.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="change-password")),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),
     # /health/live and /health/ready: messaging.health.probes, before any other middleware

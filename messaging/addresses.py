@@ -59,7 +59,7 @@ def network_of(request: HttpRequest) -> str:
     address = address_of(request)
     if ":" not in address:
         return address
-    return str(ip_network((address.partition("%")[0], IPV6_SITE), strict=False))
+    return str(ip_network((address, IPV6_SITE), strict=False))
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
@@ -68,6 +68,7 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     if host.count(":") == 1:
         host = host.partition(":")[0]
+    host = host.partition("%")[0]  # an interface of that host's, in whatever characters
     try:
         found = ip_address(host)
     except ValueError:

@@ -18,7 +18,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from messaging import counters, securitylog
 from messaging.addresses import network_of
-from messaging.counters import Window
+from messaging.counters import Count, Window
 from messaging.exceptions import TooManyRequests
 from messaging.people import LONGEST
 
@@ -41,23 +41,24 @@ class WrongOnes:
     wrong: Window
     under_way: Window
 
-    def enter(self, who: str) -> int:
-        """Begin a try, which `leave` ends. Return in how many seconds it is welcome; 0: now."""
-        under_way = counters.add(self.under_way, who).number
+    def enter(self, who: str) -> tuple[int, Count]:
+        """Begin a try. Return in how many seconds it is welcome, 0: now; and what ends it."""
+        begun = counters.add(self.under_way, who)
         wrong = counters.look(self.wrong, who)
         if wrong.number >= self.most:
-            return wrong.reset_s
-        return 1 if wrong.number + under_way > self.most else 0
+            return wrong.reset_s, begun
+        return (1 if wrong.number + begun.number > self.most else 0), begun
 
     def fail(self, who: str) -> None:
         counters.add(self.wrong, who)
 
-    def leave(self, who: str) -> None:
-        counters.add(self.under_way, who, -1)
+    def leave(self, who: str, begun: Count) -> None:
+        counters.take_back(self.under_way, who, begun)
 
 
-OF_A_NAME = WrongOnes(10, Window("wrong-name", 300), Window("trying-name", 60))
-OF_AN_ADDRESS = WrongOnes(50, Window("wrong-address", 300), Window("trying-address", 60))
+# Both windows of a limit end together. A process that is killed leaves its tries for that long.
+OF_A_NAME = WrongOnes(10, Window("wrong-name", 300), Window("trying-name", 300))
+OF_AN_ADDRESS = WrongOnes(50, Window("wrong-address", 300), Window("trying-address", 300))
 
 
 @contextmanager
@@ -66,9 +67,11 @@ def password(request: HttpRequest, username: str, door: str = "sign-in") -> Iter
     `TooManyRequests` instead of entering."""
     name, address = normalised(username), network_of(request)
     tries = ((OF_A_NAME, f"{address}\0{name}"), (OF_AN_ADDRESS, address))
-    waits = [limit.enter(who) for limit, who in tries]
+    (name_wait_s, of_name), (address_wait_s, of_address) = (
+        limit.enter(who) for limit, who in tries
+    )
     try:
-        wait_s = _wait_s(name, address, *waits)
+        wait_s = _wait_s(username, address, name_wait_s, address_wait_s)
         if wait_s:
             securitylog.record(f"{door} must wait", request, name=username, seconds=wait_s)
             detail = f"Too many passwords. Try again in {wait_s} seconds."
@@ -82,8 +85,8 @@ def password(request: HttpRequest, username: str, door: str = "sign-in") -> Iter
             raise
         counters.add(RIGHT, name)
     finally:
-        for limit, who in tries:
-            limit.leave(who)
+        for (limit, who), begun in zip(tries, (of_name, of_address), strict=True):
+            limit.leave(who, begun)
 
 
 def sign_up(request: HttpRequest) -> None:
@@ -105,31 +108,31 @@ def normalised(username: str) -> str:
     return unicodedata.normalize("NFKC", username).strip().casefold()
 
 
-def _wait_s(name: str, address: str, name_wait_s: int, address_wait_s: int) -> int:
+def _wait_s(username: str, address: str, name_wait_s: int, address_wait_s: int) -> int:
     """In how many seconds a password of the name may be looked at; 0: now, and that is counted.
 
     An address that is over its limit may still try names that exist: else whoever shares it with
     somebody who guesses would be locked out.
     """
-    right = counters.look(RIGHT, name)
+    right = counters.look(RIGHT, normalised(username))
     if right.number >= _of_a_person():
         return right.reset_s
     if name_wait_s:
         return name_wait_s
-    if address_wait_s and not _exists(name):
+    if address_wait_s and not _exists(username):
         return address_wait_s
     hashes = counters.add(HASHES, address)
     return hashes.reset_s if hashes.number > _of_an_address() else 0
 
 
-def _exists(name: str) -> bool:
-    """Whether somebody has the name. No secret: names stand under posts, and the sign-up form
-    tells too."""
+def _exists(username: str) -> bool:
+    """Whether somebody has exactly this name, as Django looks for it: the sign-in form in NFKC,
+    Basic as it was sent. No secret: names stand under posts, and the sign-up form tells too."""
     model = get_user_model()
-    wanted = {f"{model.USERNAME_FIELD}__iexact": name}
-    # SQLite compares with nothing that is very long, and says so as if it were away.
-    is_none = len(name) > LONGEST or not name.isprintable()
-    return not is_none and model._default_manager.filter(**wanted).exists()
+    names = {username, unicodedata.normalize("NFKC", username)}
+    # Databases take no NUL, no surrogate and nothing that is very long.
+    known = [name for name in names if len(name) <= LONGEST and name.isprintable()]
+    return model._default_manager.filter(**{f"{model.USERNAME_FIELD}__in": known}).exists()
 
 
 def _of_a_person() -> int:

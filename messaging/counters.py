@@ -40,18 +40,24 @@ class Window(NamedTuple):
 class Count(NamedTuple):
     number: int
     reset_s: int  # when it begins at 0 again
+    turn: int  # which window it is of
 
 
 def add(window: Window, who: str, delta: int = 1) -> Count:
     """Add to the count in one step, and return what it is then."""
     turn, reset_s = window.now()
     cells = list(_cells(window.kind, who))
-    return Count(max(0, _store().add(window, turn, cells, delta)), reset_s)
+    return Count(max(0, _store().add(window, turn, cells, delta)), reset_s, turn)
 
 
 def look(window: Window, who: str) -> Count:
     """The count as it is."""
     return add(window, who, 0)
+
+
+def take_back(window: Window, who: str, added: Count) -> None:
+    """Undo an `add`. In a later window it would be taken from what others have added there."""
+    _store().add(window, added.turn, list(_cells(window.kind, who)), -1)
 
 
 def forget_all() -> None:
@@ -79,6 +85,8 @@ class Local:
         with self._lock:
             current, counts = self._windows.get(window.kind, (turn, {}))
             if current != turn:
+                if delta < 0:
+                    return 0  # of a window that has ended
                 counts = {}
             self._windows[window.kind] = turn, counts
             for cell in cells:

@@ -8,14 +8,16 @@ would be a circle.
 
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import DataError
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.authentication import BasicAuthentication as DRFBasicAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
 from messaging import attempts
+from messaging.api.throttles import count_request
 
 
 class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox comes without types
@@ -24,8 +26,18 @@ class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox com
     def authenticate(self, request: Request) -> Any:
         try:
             return super().authenticate(request)
+        except AuthenticationFailed:
+            self._count(request)
+            raise
         except (ValueError, DataError):
+            self._count(request)
             raise AuthenticationFailed("Invalid token.") from None
+
+    def _count(self, request: Request) -> None:
+        """Count a wrong one by its address. Views count only who has passed here."""
+        rate = count_request(request._request, AnonymousUser())
+        if rate is not None and rate.exceeded:
+            raise Throttled(rate.reset_s) from None
 
     def _cleanup_token(self, auth_token: Any) -> bool:
         """Whether the token has expired. knox would look, at each request, for expired ones

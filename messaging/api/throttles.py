@@ -31,7 +31,7 @@ def count_request(request: HttpRequest, user: Any) -> Rate | None:
     if not limit:
         return None
     who = f"person:{user.pk}" if user.is_authenticated else network_of(request)
-    count, reset_s = counters.add(REQUESTS, who)
+    count, reset_s, _ = counters.add(REQUESTS, who)
     rate = Rate(limit, max(0, limit - count), reset_s, count > limit)
     request.rate = rate  # type: ignore[attr-defined]  # for the headers
     return rate

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 
 from accounts.models import User
-from messaging import counters
+from messaging import attempts, counters
 from tests.support.api import Api, person
 from tests.support.modes import Mode
 from tests.support.threads import together
@@ -56,6 +56,10 @@ def basic(name: str, word: str, address: str = "192.0.2.1") -> Any:
     return Client(REMOTE_ADDR=address).post(TOKEN, headers=headers)
 
 
+def request_of(address: str) -> Any:
+    return RequestFactory(REMOTE_ADDR=address).get("/")
+
+
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.name == "postlog.security"]
 
@@ -95,6 +99,51 @@ def test_a_right_password_passes_where_others_have_guessed(sqlite: Mode, hashes:
     assert len(hashes) == 50, "names that nobody has are not looked at any more"
     assert sign_in("alice", RIGHT).status_code == 302
     assert basic("alice", RIGHT).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["Éric", "Σίσυφος", "Groß", "ALICE"])
+def test_so_does_one_of_a_name_in_any_letters(database: Mode, name: str) -> None:
+    with_password(name)
+    for number in range(50):
+        sign_in(f"nobody{number}", "wrong")
+    assert sign_in("nobody51", "wrong").status_code == 429
+    assert sign_in(name, RIGHT).status_code == 302
+    assert basic(name, RIGHT).status_code == 200
+
+
+def test_tries_that_outlast_their_window_make_no_room_in_the_next(
+    sqlite: Mode, hashes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_password("alice")
+    with attempts.password(request_of("192.0.2.1"), "alice"):
+        monkeypatch.setattr(counters.Window, "now", lambda self: (2, self.seconds))
+    hashes.clear()
+    for _ in range(15):
+        sign_in("alice", "wrong")
+    assert len(hashes) == 10
+
+
+def test_the_admins_page_for_a_new_password_leads_to_the_sites(sqlite: Mode) -> None:
+    person("root")
+    User.objects.update(is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(person("root"))
+    for ask in (client.get, client.post):
+        answer = ask("/admin/password_change/")
+        assert (answer.status_code, answer["Location"]) == (302, PASSWORD)
+
+
+def test_wrong_tokens_are_counted_by_address(sqlite: Mode) -> None:
+    with override_settings(API_RATE=3):
+        answers = [
+            Client(REMOTE_ADDR=address).get(
+                "/api/v1/queries/find-all-posts/", headers={"Authorization": f"Token {token}"}
+            )
+            for address, token in [("192.0.2.1", "x")] * 3 + [("192.0.2.1", "\xff"), ("::1", "x")]
+        ]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 401]
+    assert answers[0]["RateLimit-Remaining"] == "2"
+    assert answers[3]["Retry-After"] == "60"
 
 
 def test_an_address_causes_so_many_hashes_and_no_more(sqlite: Mode, hashes: list[str]) -> None:

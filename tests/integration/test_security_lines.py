@@ -61,7 +61,10 @@ def test_a_token_for_a_password(alice: Client, caplog: pytest.LogCaptureFixture)
 def test_a_password_that_was_changed(alice: Client, caplog: pytest.LogCaptureFixture) -> None:
     new = {"old_password": PASSWORD, "new_password1": "other" + PASSWORD}
     alice.post("/accounts/password/", {**new, "new_password2": "other" + PASSWORD})
-    assert lines(caplog) == [f'password changed: {HERE} name="alice"']
+    assert lines(caplog) == [f'password changed: {HERE} name="alice" tokens="kept"']
+    new = {"old_password": "other" + PASSWORD, "new_password1": PASSWORD, "end_tokens": "on"}
+    alice.post("/accounts/password/", {**new, "new_password2": PASSWORD})
+    assert lines(caplog) == [f'password changed: {HERE} name="alice" tokens="ended"']
 
 
 def test_tokens_of_others_in_the_admin(root: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -50,12 +50,26 @@ def store(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.usefixtures("store")
+def test_what_is_taken_back_is_taken_from_the_window_that_it_was_added_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else who enters in one window and leaves in the next could try more often there."""
+    added = counters.add(GUESSES, "alice")
+    monkeypatch.setattr(Window, "now", lambda self: (2, self.seconds))
+    counters.add(GUESSES, "alice")
+    counters.take_back(GUESSES, "alice", added)
+    assert counters.look(GUESSES, "alice").number == 1
+    counters.take_back(GUESSES, "alice", counters.add(GUESSES, "alice"))
+    assert counters.look(GUESSES, "alice").number == 1
+
+
+@pytest.mark.usefixtures("store")
 def test_counts_are_by_kind_and_by_who() -> None:
     assert [counters.add(GUESSES, "alice").number for _ in range(3)] == [1, 2, 3]
     assert counters.add(GUESSES, "bob").number == 1
     assert counters.add(Window("others", 300), "alice").number == 1
     assert counters.add(GUESSES, "alice", -1).number == 2
-    assert counters.look(GUESSES, "alice") == (2, 300)
+    assert counters.look(GUESSES, "alice") == (2, 300, 1)
     assert counters.look(GUESSES, "carol").number == 0
 
 

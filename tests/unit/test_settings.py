@@ -128,6 +128,9 @@ UNCLEAR = [
     f"postgresql://user:pass@127.0.0.1:{SECRET}/postlog",
     f"{SECRET}://user:{SECRET}{AT}",
     f"user:{SECRET}{AT}",
+    f"postgresql:/user:{SECRET}{AT}",
+    f"postgresql:user:{SECRET}{AT}",
+    f"sqlite://user:{SECRET}{AT}",
     SECRET,
 ]
 
