@@ -6,10 +6,9 @@ from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from accounts.api import TokenView
-from messaging.api.docs import SwaggerView
+from messaging.api.docs import SchemaView, SwaggerView
 from messaging.api.events import asyncapi, event_schema
 from messaging.api.routes import routes
 from messaging.api.views import NotFoundView
@@ -17,7 +16,7 @@ from messaging.api.views import NotFoundView
 api = [
     *routes(),
     path("auth/token/", TokenView.as_view(), name="token"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SwaggerView.as_view(), name="docs"),
     path("redoc/", RedirectView.as_view(pattern_name="docs")),
     path("events/", asyncapi, name="events"),

@@ -1,8 +1,12 @@
 """The OpenAPI document, unknown addresses, health."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from django.db import connections
 from django.test import Client, override_settings
 from drf_spectacular.drainage import GENERATOR_STATS
@@ -10,13 +14,24 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
+from messaging.api import docs
 from messaging.bus import current_bus
 from messaging.message import COMMANDS, QUERIES, utc_now
 from messaging.models import Heartbeat
 from tests.support.api import HTML, Api, errors
 from tests.support.modes import Mode, use
+from tests.support.processes import ROOT, environment
 from tests.support.readiness import ready
 
+# Media type that is asked for -> content type of the answer
+DOCUMENTS = {
+    "*/*": "application/vnd.oai.openapi; charset=utf-8",
+    "application/vnd.oai.openapi": "application/vnd.oai.openapi; charset=utf-8",
+    "application/yaml": "application/yaml; charset=utf-8",
+    "application/vnd.oai.openapi+json": "application/vnd.oai.openapi+json",
+    "application/json": "application/json",
+    "application/json; indent=2": "application/json",
+}
 OTHERS = {"CreateToken", "RestoreReadDb", "FindRebuild"}
 
 
@@ -105,6 +120,81 @@ def test_a_query_says_its_parameters_with_their_limits(document: Any) -> None:
 def test_the_document_is_served(sqlite: Mode) -> None:
     answer = Client().get("/api/v1/schema/", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["info"]["title"]) == (200, "Postlog")
+
+
+FIRST = """
+import threading, django
+django.setup()
+from django.test import Client
+together, found = threading.Barrier(8), []
+def ask():
+    client = Client(raise_request_exception=False)
+    together.wait()
+    found.append(client.get("/api/v1/schema/").status_code)
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for one in threads: one.start()
+for one in threads: one.join()
+print(found)
+"""
+
+
+def test_the_first_requests_of_a_process_are_answered_though_they_come_at_once(
+    sqlite: Mode,
+) -> None:
+    env = {**environment(sqlite.env), "DJANGO_SETTINGS_MODULE": "config.settings",
+           "ALLOWED_HOSTS": "testserver"}  # fmt: skip
+    command = [sys.executable, "-c", FIRST]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str([200] * 8), done.stderr
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """One entry for each time that the document is made."""
+    count: list[None] = []
+    make = SchemaGenerator.get_schema
+
+    def counted(self: Any, request: Any = None, public: bool = False) -> Any:
+        count.append(None)
+        return make(self, request, public)
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", counted)
+    docs._document.cache_clear()
+    docs._rendered.cache_clear()
+    yield count
+    docs._document.cache_clear()
+    docs._rendered.cache_clear()
+
+
+def test_the_document_is_made_once_whatever_is_asked_for(
+    sqlite: Mode, made: list[None], document: Any
+) -> None:
+    expected: dict[str, set[bytes]] = {}
+    for accept, content_type in DOCUMENTS.items():
+        for who in (None, "alice"):
+            api = Api(who)
+            for query in ("", "?version=2", "?lang=de"):
+                headers = {**api.headers, "Accept": accept}
+                answer = api.client.get(f"/api/v1/schema/{query}", headers=headers)
+                assert (answer.status_code, answer["Content-Type"]) == (200, content_type)
+                expected.setdefault(accept, set()).add(answer.content)
+    assert len(made) == 1
+    for bodies in expected.values():
+        assert len(bodies) == 1, "whoever asks"
+        assert yaml.safe_load(bodies.pop()) == document, "JSON is YAML"
+    assert Api().client.get("/api/v1/schema/", headers={"Accept": "text/html"}).status_code == 406
+
+
+def test_whoever_has_the_document_does_not_get_it_again(sqlite: Mode) -> None:
+    client = Client()
+    tags = {}
+    for accept in DOCUMENTS:
+        tags[accept] = client.get("/api/v1/schema/", headers={"Accept": accept})["ETag"]
+        headers = {"Accept": accept, "If-None-Match": tags[accept]}
+        answer = client.get("/api/v1/schema/", headers=headers)
+        assert (answer.status_code, answer.content) == (304, b"")
+    assert tags["application/json"] != tags["application/yaml"]
+    assert tags["application/json"] != tags["application/json; indent=2"]
 
 
 @pytest.mark.parametrize("debug", [True, False])
