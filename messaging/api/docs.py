@@ -42,7 +42,7 @@ class SchemaView(SpectacularAPIView):
         renderer: Any = request.accepted_renderer
         media_type = renderer.media_type
         with _lock:
-            body = _rendered(type(renderer), self._indent(request))
+            body = _rendered(renderer.__class__, self._indent(request))
         if renderer.charset:
             media_type = f"{media_type}; charset={renderer.charset}"
         filename = self._get_filename(request, version=None)  # type: ignore[no-untyped-call]
