@@ -9,4 +9,5 @@ application = Buffered(
     wsgi_application,
     threads=settings.WEB_THREADS,
     max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    on_loop={"/health/live"},  # that the process lives, and its loop turns, is all it promises
 )

@@ -1,42 +1,48 @@
 """An ASGI application around a WSGI one, in which slow clients hold no thread.
 
 The event loop reads a request's body, whole and within a time; only then does a thread work on
-it. The server gets the answer whole, so that no thread waits for a slow reader either
-(docs/decisions/0024-threads-see-whole-requests.md).
+it, unless its client has gone, or too many wait. The server gets the answer whole, so that no
+thread waits for a slow reader either (docs/decisions/0024-threads-see-whole-requests.md).
 """
 
 import asyncio
 import io
 import json
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import suppress
-from queue import SimpleQueue
+from collections.abc import Awaitable, Callable, Container, Iterable
+from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestDataTooBig
 
-Environ = dict[str, Any]
+from web.threads import WAIT_WITHIN_S, Answer, BrokenOff, Busy, Environ, Message, Receive, Threads
+
 Application = Callable[[Environ, Any], Iterable[bytes]]
-Message = MutableMapping[str, Any]
 
 BODY_WITHIN_S = 20.0
 IN_MEMORY = 64 * 1024  # bytes of a body; a longer one is in a temporary file
+MOST_FILES = 128  # at once, each a descriptor; of about 1,000, the connections take half
 WITHOUT_PREFIX = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+class Body(SpooledTemporaryFile[bytes]):
+    """A request's, in memory or a file; there are at most `MOST_FILES` in `files`."""
 
+    def __init__(self, files: set["Body"]) -> None:
+        super().__init__(IN_MEMORY)
+        self._files = files
 
-class BrokenOff(Exception):
-    """The client went away within its body, or what it sends is no valid chunk: the server says
-    the same of both."""
+    def rollover(self) -> None:
+        if len(self._files) >= MOST_FILES:
+            raise Busy
+        self._files.add(self)
+        super().rollover()
+
+    def close(self) -> None:
+        self._files.discard(self)
+        super().close()
 
 
 class TooLarge(io.RawIOBase):
@@ -53,7 +59,11 @@ class Buffered:
     """`application` as ASGI. At most `threads` requests are worked on at once.
 
     Of a body of more than `max_body` bytes the application sees no more than that. One that has
-    not arrived after `body_within_s` is answered with 408.
+    not arrived after `body_within_s` is answered with 408. A request that finds too many before
+    it, or no thread after `wait_within_s`, is answered with 503.
+
+    The event loop itself answers GET and HEAD of the paths `on_loop`, whatever the threads do:
+    their views may wait for nothing.
     """
 
     def __init__(
@@ -63,86 +73,55 @@ class Buffered:
         threads: int,
         max_body: int,
         body_within_s: float = BODY_WITHIN_S,
+        wait_within_s: float = WAIT_WITHIN_S,
+        on_loop: Container[str] = (),
     ) -> None:
-        self._threads = Threads(threads, lambda environ: answer_of(application, environ))
+        self._application = application
+        work = partial(answer_of, application)
+        self._threads = Threads(threads, work, wait_within_s)
         self._max_body = max_body
         self._body_within_s = body_within_s
+        self._on_loop = on_loop
+        self._files: set[Body] = set()
 
     async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]
     ) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(f"There is no {scope['type']} here.")
         environ = environ_of(scope)
         environ["wsgi.input"] = io.BytesIO()
         try:
-            if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-                async with asyncio.timeout(self._body_within_s):
-                    await add_body(environ, receive, self._max_body)
-            answer = await self._threads.run(environ)
+            answer = await self._answer(environ, receive)
         except BrokenOff:  # unanswered, the server would say 500; who went away does not hear it
             answer = error_answer(400, "invalid_request", "The body is broken off, or not valid.")
         except TimeoutError:
             answer = error_answer(408, "request_timeout", "The body did not arrive in time.")
+        except Busy:
+            answer = error_answer(503, "unavailable", "The server is busy. Try again.")
         finally:
             environ["wsgi.input"].close()
         start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         await send(start)
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
-
-class Threads:
-    """Do the work in one of so many threads, started by the first call. (Python's own pool
-    makes a future of threads for each call, which costs 5 % of a request.)"""
-
-    def __init__(self, count: int, work: Callable[[Environ], Answer]) -> None:
-        self._count, self._work = count, work
-        self._waiting: SimpleQueue[tuple[Environ, asyncio.Future[Answer]]] = SimpleQueue()
-        self._started = False
-
-    async def run(self, environ: Environ) -> Answer:
-        if not self._started:  # not before: a fork leaves threads behind
-            self._started = True
-            for number in range(self._count):
-                threading.Thread(target=self._serve, name=f"request-{number}", daemon=True).start()
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.put((environ, future))
-        return await future
-
-    def _serve(self) -> None:
-        while True:
-            environ, future = self._waiting.get()
-            answer: Answer | BaseException
-            try:
-                answer = self._work(environ)
-            except BaseException as error:
-                answer = error
-            with suppress(RuntimeError):  # the loop is closed: the process ends
-                future.get_loop().call_soon_threadsafe(settle, future, answer)
-            del environ, future, answer  # not kept until the next request
+    async def _answer(self, environ: Environ, receive: Receive) -> Answer:
+        if environ["PATH_INFO"] in self._on_loop and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return answer_of(self._application, environ)
+        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+            self._threads.have_room()  # or there is no use in the body
+            async with asyncio.timeout(self._body_within_s):
+                await add_body(environ, receive, self._max_body, self._files)
+        return await self._threads.run(environ, receive)
 
 
-def settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:
-    if future.done():  # nobody waits any more
-        return
-    if isinstance(answer, BaseException):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
-
-
-async def add_body(
-    environ: Environ, receive: Callable[[], Awaitable[Message]], max_body: int
-) -> None:
+async def add_body(environ: Environ, receive: Receive, max_body: int, files: set[Body]) -> None:
     """Make it the environ's, with its length."""
     declared = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ["CONTENT_LENGTH"])
     if declared is not None and declared > max_body:
         environ["wsgi.input"] = TooLarge()
         return
-    environ["wsgi.input"] = body = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  by who works on it
+    environ["wsgi.input"] = body = Body(files)
     length = await receive_body(receive, body, declared, max_body)
     environ["CONTENT_LENGTH"] = str(length)
     if length > max_body:
@@ -151,7 +130,7 @@ async def add_body(
 
 
 async def receive_body(
-    receive: Callable[[], Awaitable[Message]], body: IO[bytes], declared: int | None, max_body: int
+    receive: Receive, body: IO[bytes], declared: int | None, max_body: int
 ) -> int:
     """Write it to `body`; return its length, or as soon as that is above `max_body`."""
     length, more = 0, True
@@ -219,5 +198,8 @@ def environ_of(scope: Message) -> Environ:
 def error_answer(status: int, code: str, detail: str) -> Answer:
     """In the API's form at every address: to find a page takes a thread."""
     errors = [{"code": code, "detail": detail, "attr": None}]
-    body = json.dumps({"type": "client_error", "errors": errors}).encode()
-    return Answer(status, [(b"content-type", b"application/json"), (b"connection", b"close")], body)
+    kind = "client_error" if status < 500 else "server_error"
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    return Answer(status, headers, json.dumps({"type": kind, "errors": errors}).encode())

@@ -1,4 +1,5 @@
-"""Whoever can open sockets cannot stop the site: slow heads, bodies and readers, and HTTP/2.
+"""Whoever can open sockets cannot stop the site: slow heads, bodies and readers, HTTP/2, and
+requests that nobody waits for.
 
 Against the web server as the Procfile starts it, so as `make run` and `make stack` do. Behind a
 proxy: tests/e2e/test_nginx.py.

@@ -134,4 +134,4 @@ def nginx_before(port: int) -> Iterator[Nginx]:
 def new_address() -> str:
     """One of this machine's own that no test has used, so that nothing is counted for it."""
     number = next(NUMBERS)
-    return f"127.1.{number // 250}.{number % 250 + 1}"
+    return f"127.{1 + number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"

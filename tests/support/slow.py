@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose: sockets by the hundred, as an attacker opens them."""
+"""Clients that are slow on purpose, or gone: sockets by the hundred, as an attacker opens them."""
 
 import select
 import socket
@@ -41,6 +41,11 @@ def slow_reader(host: bytes) -> bytes:
     return b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (LARGE, host) * 4
 
 
+def abandoned(host: bytes) -> bytes:
+    """A whole request, whose answer costs some time, and nobody waits for it."""
+    return b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (PATH, host)
+
+
 def h2c(host: bytes) -> bytes:
     """HTTP/2 without TLS: 32 requests with bodies that never end."""
     # POST, http: of the static table; path and authority: literals.
@@ -59,6 +64,7 @@ KINDS: dict[str, dict[Kind, int]] = {
     "chunks": {slow_chunks: 200},
     "readers": {slow_reader: 50},
     "h2c": {h2c: 1},
+    "abandoned": {abandoned: 200},
 }
 ALL = {kind: count for kinds in KINDS.values() for kind, count in kinds.items()}
 DRIPPING = (slow_head, slow_body, slow_chunks)
@@ -66,7 +72,8 @@ DRIPPING = (slow_head, slow_body, slow_chunks)
 
 class Attack:
     """So many connections of each kind, until the end. Those that drip send a byte now and again,
-    and are opened anew when the server has ended them; the others do nothing more."""
+    and are opened anew when the server has ended them; those that abandon what they have asked
+    for end, and are opened anew, by themselves; the others do nothing more."""
 
     def __init__(
         self, connect: Callable[[], socket.socket], kinds: dict[Kind, int], host: str = "localhost"
@@ -74,7 +81,7 @@ class Attack:
         self._open, self._host = connect, host.encode()
         all_kinds = [kind for kind, count in kinds.items() for _ in range(count)]
         self._connections = [(kind, self._connect(kind)) for kind in all_kinds]
-        self.rounds = 0  # how often all of them have sent a byte
+        self.rounds = 0  # how often all of them have been used
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -103,7 +110,7 @@ class Attack:
     def _run(self) -> None:
         while not self._stopping.wait(DRIP_EVERY_S):
             for index, (kind, connection) in enumerate(self._connections):
-                if kind in DRIPPING and not still_awaited(connection):
+                if kind is abandoned or (kind in DRIPPING and not still_awaited(connection)):
                     connection.close()
                     self._connections[index] = kind, self._connect(kind)
             self.rounds += 1

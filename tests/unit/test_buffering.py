@@ -2,85 +2,12 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
 
-from web.buffering import IN_MEMORY, Buffered
-
-LIMIT = 100_000
-DEADLINE_S = 30
-FOR_EVER_S = 3_600
-
-Messages = list[dict[str, Any]]
-
-
-def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
-
-
-def scope(*headers: tuple[bytes, bytes], **others: Any) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "raw_path": b"/caf%C3%A9/%FF",
-        "query_string": b"a=1",
-        "server": ("127.0.0.1", "8000"),
-        "client": ("10.0.0.1", "4321"),
-        "headers": list(headers),
-        **others,
-    }
-
-
-class Site:
-    """An application that keeps what it was given, and answers with the body."""
-
-    def __init__(self, work: Callable[[], None] = lambda: None, *, threads: int = 1) -> None:
-        self.seen: list[dict[str, Any]] = []
-        self.work = work
-        self.closed = 0
-        self.buffered = Buffered(self, threads=threads, max_body=LIMIT, body_within_s=FOR_EVER_S)
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self.work()
-        body = environ["wsgi.input"].read()
-        self.seen.append({**environ, "body": body})
-        start_response("201 Created", [("X-Length", str(len(body)))])
-        return Chunks(self, [body[:1], body[1:]])
-
-    def ask(self, asked: dict[str, Any], *messages: dict[str, Any]) -> Messages:
-        """What is sent; after the messages the client is silent."""
-        return asyncio.run(asyncio.wait_for(self.exchange(asked, *messages), DEADLINE_S))
-
-    async def exchange(self, asked: dict[str, Any], *messages: dict[str, Any]) -> Messages:
-        waiting, sent = list(messages), Messages()
-
-        async def receive() -> dict[str, Any]:
-            return waiting.pop(0) if waiting else await asyncio.Future()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.buffered(asked, receive, send)
-        return sent
-
-
-class Chunks(list[bytes]):
-    def __init__(self, site: Site, chunks: list[bytes]) -> None:
-        super().__init__(chunks)
-        self.site = site
-
-    def close(self) -> None:
-        self.site.closed += 1
-
-
-LENGTH = (b"content-length", b"6")
-CHUNKED = (b"transfer-encoding", b"chunked")
+from tests.support.asgi import CHUNKED, DEADLINE_S, GONE, LENGTH, LIMIT, Messages, Site, part, scope
+from web.buffering import IN_MEMORY
 
 
 @pytest.mark.parametrize("header", [LENGTH, CHUNKED])
@@ -124,8 +51,7 @@ def test_no_thread_works_on_a_request_whose_body_is_on_its_way() -> None:
 
 @pytest.mark.parametrize("header", [LENGTH, CHUNKED])
 def test_a_body_that_does_not_arrive_in_time_is_408(header: tuple[bytes, bytes]) -> None:
-    site = Site()
-    site.buffered = Buffered(site, threads=1, max_body=LIMIT, body_within_s=0.01)
+    site = Site(body_within_s=0.01)
     start, body = site.ask(scope(header), part(b"abc"))
     assert (start["status"], (b"connection", b"close") in start["headers"]) == (408, True)
     assert b'"code": "request_timeout"' in body["body"]
@@ -135,7 +61,7 @@ def test_a_body_that_does_not_arrive_in_time_is_408(header: tuple[bytes, bytes])
 @pytest.mark.parametrize("header", [LENGTH, CHUNKED])
 def test_a_body_that_is_broken_off_is_not_worked_on(header: tuple[bytes, bytes]) -> None:
     site = Site()
-    start, body = site.ask(scope(header), part(b"abc"), {"type": "http.disconnect"})
+    start, body = site.ask(scope(header), part(b"abc"), GONE)
     assert start["status"] == 400
     assert json.loads(body["body"])["errors"][0]["code"] == "invalid_request"
     assert site.seen == []
@@ -154,29 +80,6 @@ def test_a_body_that_is_too_large_is_refused_before_the_rest_arrives(
 ) -> None:
     with pytest.raises(RequestDataTooBig):
         Site().ask(scope(header), *parts)
-
-
-def test_so_many_requests_are_worked_on_at_once_and_no_more() -> None:
-    together = threading.Barrier(3, timeout=DEADLINE_S)
-    at_once: list[int] = []
-    lock, count = threading.Lock(), 0
-
-    def work() -> None:
-        nonlocal count
-        with lock:
-            count += 1
-            at_once.append(count)
-        together.wait()
-        with lock:
-            count -= 1
-
-    site = Site(work, threads=3)
-
-    async def nine() -> list[Messages]:
-        return await asyncio.gather(*(site.exchange(scope()) for _ in range(9)))
-
-    asyncio.run(asyncio.wait_for(nine(), DEADLINE_S))
-    assert max(at_once) == 3
 
 
 def test_the_request_is_as_wsgi_has_it() -> None:
