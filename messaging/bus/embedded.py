@@ -148,12 +148,11 @@ class EmbeddedPublisher(Publisher):
             touched: dict[int, LogPartition] = {}
             places, records = [], []
             for key, value, signature in messages:
-                end = ends[partition_of(key, partitions)]
-                touched[end.partition] = end
-                place = Place(end.partition, end.next_offset)
+                number = partition_of(key, partitions)
+                touched[number] = end = ends[number]
+                places.append(place := Place(number, end.next_offset))
                 record = LogRecord(topic=topic, value=value, signature=signature, **place._asdict())
                 record.key = key.encode()
-                places.append(place)
                 records.append(record)
                 end.next_offset += 1
             LogRecord.objects.bulk_create(records)

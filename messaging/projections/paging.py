@@ -89,34 +89,33 @@ def page_of(
         rows = rows.filter(_beyond(key, at[1], "lt" if descending else "gt"))
     sign = "-" if descending else ""
     rows = rows.order_by(*(sign + name for name in key))
-    edge = None if only is None else _edge(rows, key)
-    if edge is not None:
-        rows = rows.filter(_beyond(key, edge, "gt" if descending else "lt", inclusive=True))
-    if only is not None:
-        rows = rows.filter(only)
+    rows, edge = (rows, None) if only is None else _step_of(rows, key, only, descending)
     found: Sequence[M] = list(rows[: page_size + 1])
     more = len(found) > page_size
-    shown = list(found[:page_size])
-    if backwards:
-        shown.reverse()
-
-    def at_row(row: M) -> Sequence[Any]:
-        return [getattr(row, name) for name in key]
-
-    last = at_row(shown[0 if backwards else -1]) if shown and (more or edge is None) else edge
-    first = at_row(shown[-1 if backwards else 0]) if shown else None
+    shown = found[:page_size]
+    last = _key_of(shown[-1], key) if shown and (more or edge is None) else edge
+    first = _key_of(shown[0], key) if shown else None
     ahead = encode_cursor(backwards, *last) if last and (more or edge is not None) else None
     behind = encode_cursor(not backwards, *first) if first and at is not None else None
     return Page(
         next=behind if backwards else ahead,
         previous=ahead if backwards else behind,
-        results=[to_result(row) for row in shown],
+        results=[to_result(row) for row in (reversed(shown) if backwards else shown)],
     )
 
 
-def _edge(rows: "QuerySet[M]", key: tuple[str, ...]) -> Sequence[Any] | None:
-    """The key of the last row of the step; None: the list ends before."""
-    return next(iter(rows.values_list(*key)[STEP - 1 : STEP]), None)
+def _step_of(
+    rows: "QuerySet[M]", key: tuple[str, ...], only: Q, descending: bool
+) -> "tuple[QuerySet[M], Sequence[Any] | None]":
+    """The rows of a step that match, and the key of its last row; None: the list ends before."""
+    edge = next(iter(rows.values_list(*key)[STEP - 1 : STEP]), None)
+    if edge is not None:
+        rows = rows.filter(_beyond(key, edge, "gt" if descending else "lt", inclusive=True))
+    return rows.filter(only), edge
+
+
+def _key_of(row: Model, key: tuple[str, ...]) -> Sequence[Any]:
+    return [getattr(row, name) for name in key]
 
 
 def _beyond(
