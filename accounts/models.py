@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from knox.models import AuthToken
 
@@ -75,13 +75,42 @@ class User(AbstractUser):
             if is_new and not self.keeps_tokens:
                 AuthToken.objects.filter(user=self).delete()
 
+    @classmethod
+    def create_existing(cls, username: str) -> "User":
+        """Put back the account of somebody who has acted before: without a password, and whatever
+        the rule of new names says. Like an account from before the rule it has no key that
+        somebody else has. Raises `ValidationError` if somebody has the very name, in any case.
+        """
+        user = cls(username=username)
+        user.set_unusable_password()
+        for key, value in user._keys().items():
+            taken = cls._default_manager.filter(**{key: value}).exists()
+            setattr(user, key, None if taken else value)
+        try:
+            with transaction.atomic():
+                models.Model.save(user, force_insert=True)
+        except IntegrityError:
+            lower = cls._default_manager.alias(lower=Lower("username"))
+            if lower.filter(lower=Lower(Value(username))).exists():
+                raise ValidationError({"username": ValidationError(TAKEN, "unique")}) from None
+            if user.casefolded is user.skeleton is None:
+                raise
+            return cls.create_existing(username)  # somebody has just taken one of its keys
+        return user
+
+    def _keys(self) -> dict[str, str]:
+        return {
+            "casefolded": names.casefolded(self.username),
+            "skeleton": names.skeleton(self.username),
+        }
+
     def _save_new(self, *args: Any, **kwargs: Any) -> None:
         try:
             names.check(self.username)
         except ValidationError as error:
             raise ValidationError({"username": error}) from None
-        self.casefolded = names.casefolded(self.username)
-        self.skeleton = names.skeleton(self.username)
+        for key, value in self._keys().items():
+            setattr(self, key, value)
         try:
             with transaction.atomic():
                 super().save(*args, **kwargs)

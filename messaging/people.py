@@ -4,6 +4,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from messaging.exceptions import Invalid
+from messaging.plausible import is_username
 
 LONGEST = 150  # characters of a username, in every release
 
@@ -11,7 +12,11 @@ LONGEST = 150  # characters of a username, in every release
 class People:
     """Knows or makes the account of each name; remembers what it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, existing: bool = False) -> None:
+        """`existing`: they have acted before, so their names go on, whatever new ones have to be.
+        A user model with rules for new names says how, by `create_existing(username)`, which
+        raises `ValidationError` if somebody has the name."""
+        self._existing = existing
         self._known: dict[str, str] = {}
         self.made = 0
 
@@ -26,28 +31,37 @@ class People:
         return known
 
     def _find_or_create(self, actor: str) -> str:
-        found, made = _found_or_made(actor)
-        self.made += made
-        return found
+        if not _is_storable(actor) or (self._existing and not is_username(actor)):
+            raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.")
+        # PostgreSQL's iexact takes U+0131, the dotless i, for an I. Existing names are their own.
+        lookup = "exact" if self._existing else "iexact"
+        if (found := _found(actor, lookup)) is not None:
+            return found
+        try:
+            self._create(actor)
+        except ValidationError as error:
+            if (found := _found(actor, "iexact")) is not None:  # somebody else has just made it
+                return found
+            why = " ".join(error.messages)
+            detail = f"{ascii(actor)[:60]} cannot be a username. {why}"
+            raise Invalid("invalid_actor", detail) from None
+        self.made += 1
+        return actor
 
-
-def _found_or_made(actor: str) -> tuple[str, bool]:
-    model = get_user_model()
-    if not _is_storable(actor):
-        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.")
-    known = model.objects.filter(username__iexact=actor).values_list("username", flat=True)
-    if (found := known.first()) is not None:
-        return found, False
-    user = model(username=actor)
-    user.set_unusable_password()
-    try:
+    def _create(self, actor: str) -> None:
+        model = get_user_model()
+        create_existing = getattr(model, "create_existing", None)
+        if self._existing and create_existing is not None:
+            create_existing(actor)
+            return
+        user = model(username=actor)
+        user.set_unusable_password()
         user.save()
-    except ValidationError as error:
-        if (found := known.first()) is not None:  # somebody else has just made it
-            return found, False
-        why = " ".join(error.messages)
-        raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username. {why}") from None
-    return actor, True
+
+
+def _found(actor: str, lookup: str) -> str | None:
+    people = get_user_model().objects.filter(**{f"username__{lookup}": actor})
+    return people.values_list("username", flat=True).first()
 
 
 def _is_storable(actor: str) -> bool:

@@ -135,7 +135,7 @@ def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = Fal
 
     Raises `Loss` if somebody appends meanwhile.
     """
-    done, people = Restored(), People()
+    done, people = Restored(), People(existing=True)
     for chunk in _chunks(_lacking(copy)):
         go_on(done)
         if not dry:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
@@ -24,8 +24,11 @@ from messaging.message import Context
 from messaging.people import People
 from tests.integration.test_admin import NEW, PASSWORD, signed_in, url
 from tests.integration.test_pages import arrive
+from tests.integration.test_restore_events import wipe_store
 from tests.support.api import person
 from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.relaying import publish_all
 
 SIGN_UP = "/accounts/sign-up/"
 # With "alice", "modern" and "Éric" there:
@@ -71,7 +74,7 @@ def by_createsuperuser(name: str) -> str:
 
 
 def by_an_actor(name: str) -> str:
-    """Of a file of commands, or of the log: both make accounts so."""
+    """Of a file of commands."""
     try:
         found = People().username(name)
     except Invalid as refused:
@@ -194,6 +197,74 @@ def test_a_new_name_is_like_no_existing_one(older: list[str]) -> None:
     for name in ("b0bl", "BOBL", "bob1", "ÉRIC", "boBl"):
         assert by_code(name), name
     assert User.objects.count() == len(older)
+
+
+def keys() -> dict[str, tuple[str | None, str | None]]:
+    return {one.username: (one.casefolded, one.skeleton) for one in User.objects.all()}
+
+
+def test_who_has_acted_has_an_account_again_after_a_restore(older: list[str]) -> None:
+    """Each of its own, with the keys that the migration has given it."""
+    older += ["ı", "I"] if connection.vendor == "postgresql" else []
+    for name in older:
+        if name in ("ı", "I"):
+            User.create_existing(name)
+        mediator.send(NewPost(message="mine"), Context(actor=name))
+    publish_all()
+    before = keys()
+    assert [one for one, (_, skeleton) in before.items() if skeleton is None], "some collide"
+    wipe_store()
+    assert keys() == {}
+    done = here("restore-events")
+    assert (done.returncode, "cannot be" in done.stdout) == (0, False), done.stderr
+    assert sorted(keys()) == sorted(before) == sorted(older)
+    for folded in (0, 1):
+        taken = [one[folded] for one in keys().values()]
+        assert {*taken} - {None} == {one[folded] for one in before.values()} - {None}
+        assert taken.count(None) == [one[folded] for one in before.values()].count(None)
+    assert not any(one.has_usable_password() for one in User.objects.all())
+    for name in ("b0bl", "BOBL", "ÉRIC"):
+        assert by_code(name), "a new name is like no existing one"
+        assert by_an_actor(name) != ""
+
+
+def test_an_existing_name_is_what_an_account_could_ever_have(database: Mode) -> None:
+    for name in ("a/b", "", "a b", "\ud800", "x" * 151, "a\0"):
+        with pytest.raises(Invalid, match="cannot be a username"):
+            People(existing=True).username(name)
+    assert not User.objects.exists()
+
+
+def test_an_existing_name_that_somebody_has_in_another_case_is_theirs(database: Mode) -> None:
+    person("alice")
+    people = People(existing=True)
+    assert people.username("ALICE") == "alice"
+    assert (people.made, User.objects.count()) == (0, 1)
+
+
+def test_a_key_that_somebody_takes_meanwhile_is_theirs(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look which keys are free and the insert."""
+    atomic = transaction.atomic
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(transaction, "atomic", atomic)
+        person("bob1")
+        return atomic(*args, **kwargs)
+
+    monkeypatch.setattr(transaction, "atomic", late)
+    assert People(existing=True).username("bobl") == "bobl"
+    assert keys() == {"bob1": ("bob1", "bobl"), "bobl": ("bobl", None)}
+
+
+def test_a_user_model_without_rules_is_asked_as_django_has_it(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(User, "create_existing")
+    assert People(existing=True).username("alice") == "alice"
+    with pytest.raises(Invalid, match="of two scripts"):
+        People(existing=True).username("аlice")
 
 
 # --- pages -----------------------------------------------------------------------------------
