@@ -28,7 +28,8 @@ TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(
 	--ignore-glob "*/test_api_[!s]*" --ignore-glob "*/test_bus_*" --ignore-glob "*/test_pages*" \
 	--ignore-glob "*/test_console*" --ignore-glob "*/test_admin*" --ignore-glob "*/test_rubbish*" \
 	--ignore-glob "*/test_control_records*" --ignore-glob "*/test_retention*" --ignore-glob "*/test_forged_records*" \
-	--ignore-glob "*/test_proofs*" --ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*"
+	--ignore-glob "*/test_proofs*" --ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*" \
+	--ignore-glob "*/test_corpus_*" --ignore-glob "*/test_signed_*" --ignore-glob "*/test_impossible_*" --ignore-glob "*/test_names_on_*" --ignore-glob "*/test_security_lines*"
 
 test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \

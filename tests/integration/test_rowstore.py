@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, connections, transaction
 
+from messaging import plausible
 from messaging.contracts.posts import PostCreated
 from messaging.projections import rowstore
 from messaging.projections.models import DeadLetter
@@ -40,7 +41,10 @@ def test_a_connection_that_breaks_is_an_error_after_which_the_consumer_tries_aga
     connections["read"].close()
 
 
-def test_an_event_whose_value_is_too_long_is_parked_and_others_go_on(postgresql: Mode) -> None:
+def test_an_event_whose_value_is_too_long_is_parked_and_others_go_on(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plausible, "is_username", lambda _: True)  # another contract may have text
     bad, good = uuid4(), uuid4()
     publish(
         *(
