@@ -13,7 +13,7 @@ from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.proof import Proof, require_proofs
 from messaging.bus.rejected import without
 from messaging.bus.retention import undisturbed
-from messaging.bus.signing import FORGED, Fault, key_ring
+from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
 from messaging.dbvalues import db_uuid
 from messaging.eventstore import outbox
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
@@ -40,7 +40,7 @@ class Contradiction(NamedTuple):
     """What a record says that the store does not have."""
 
     text: str
-    forged: bool  # no relay wrote it, so that it is no sign of a store that is behind
+    fault: str  # the code of its signature's; without one it is ours, and the store is behind
 
 
 def require_same_log(identity: Identity) -> LogIdentity:
@@ -104,13 +104,14 @@ def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> 
     for partition, end in ends.items():
         after = known.get(partition, end) + 1
         ranges[partition] = (max(firsts[partition], min(after, end - TAIL)), end)
-    forged: list[str] = []
+    passed_over: dict[str, tuple[int, str]] = {}  # by kind: whoever writes one can write a million
     for contradiction in contradictions(bus, ranges, go_on):
-        if not contradiction.forged:
+        if not contradiction.fault:
             raise Loss(contradiction.text)
-        forged.append(contradiction.text)
-    if forged:  # whoever writes one can write a million
-        log.error("%d records are passed over. The first: %s", len(forged), forged[0])
+        count, first = passed_over.get(contradiction.fault, (0, contradiction.text))
+        passed_over[contradiction.fault] = count + 1, first
+    for count, first in passed_over.values():
+        log.error("%d records are passed over. The first: %s", count, first)
     return ends
 
 
@@ -171,18 +172,25 @@ def _contradiction(
             f"version {envelope.version} of stream {envelope.stream_id} (event "
             f"{envelope.event_id}). {fault.reason} Nobody applies it. Find out who else may write "
             "to the topic.",
-            forged=True,
+            fault=FORGED,
         )
     what = "does not have it" if stored is None else f"has event {stored} there"
-    # Another copy of the settings may have gone with the store: the key of what it has lost.
-    unknown = "" if fault is None else f"{fault.reason} "
+    if fault is not None:
+        return Contradiction(
+            f"A record at partition {record.partition}, offset {record.offset} claims to be "
+            f"version {envelope.version} of stream {envelope.stream_id} (event "
+            f"{envelope.event_id}), and the store {what}. {fault.reason} If this machine was put "
+            "back to an earlier copy, stop it at once, set RECORD_KEYS as it was last, and run "
+            "`manage.py restore-events`.",
+            fault=UNKNOWN_KEY,
+        )
     return Contradiction(
         f"The store is behind the topic: partition {record.partition}, offset {record.offset} "
         f"holds version {envelope.version} of stream {envelope.stream_id} (event "
-        f"{envelope.event_id}), and the store {what}. {unknown}If it was put back to an earlier "
+        f"{envelope.event_id}), and the store {what}. If it was put back to an earlier "
         "copy, or a failover lost commits, stop sending commands and run `manage.py "
         "restore-events`. If no relay of yours wrote that record, declare it invalid: `manage.py "
         "reject-record "
         f"{record.partition} {record.offset} {envelope.event_id}`.",
-        forged=False,
+        fault="",
     )
