@@ -236,6 +236,8 @@ max_client_conn = 500
             pool=self.POOL,
         )
         (self.folder / "pgbouncer.ini").write_text(config)
+        for name in ("users", "pgbouncer.ini"):
+            (self.folder / name).chmod(0o644)  # for the user that it runs as, whatever the umask is
 
     def command(self) -> list[str]:
         return [str(self.program()), str(self.folder / "pgbouncer.ini")]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -78,7 +78,8 @@ class Running:
 
     def kill_all(self) -> None:
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the guard ends them too, once the runner is gone
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
