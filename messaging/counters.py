@@ -118,8 +118,8 @@ class Shared:
             return self._local.add(window, turn, cells, delta)
 
     def _add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
-        """In one round trip."""
-        with client(settings.POSTLOG_COUNTERS).pipeline(transaction=False) as pipeline:
+        """In one round trip, and one step: two at once do not both see the other half done."""
+        with client(settings.POSTLOG_COUNTERS).pipeline(transaction=True) as pipeline:
             for cell in cells:
                 key = f"postlog:{window.kind}:{turn}:{cell}"
                 pipeline.incrby(key, delta)
