@@ -24,7 +24,7 @@ from messaging.worker import take_time
 log = logging.getLogger("postlog.cleaning")
 
 EVERY_S = 24 * 3600.0
-SOON_S = 3600.0  # after the start, at most: a worker may be started anew more often than daily
+SOON_S = 3600.0  # after the start, at most: a worker may be restarted more often than daily
 AGAIN_AFTER_S = 60.0
 
 Work = Callable[[], object]

@@ -13,9 +13,9 @@ class People:
     """Knows or makes the account of each name; remembers what it has seen."""
 
     def __init__(self, *, existing: bool = False) -> None:
-        """`existing`: they have acted before, so their names go on, whatever new ones have to be.
-        A user model with rules for new names says how, by `create_existing(username)`, which
-        raises `ValidationError` if somebody has the name."""
+        """`existing`: they have acted before, so their names stay valid, whatever the rule for new
+        ones says. A user model with such a rule has `create_existing(username)`, which raises
+        `ValidationError` if somebody has the name."""
         self._existing = existing
         self._known: dict[str, str] = {}
         self.made = 0

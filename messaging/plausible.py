@@ -16,7 +16,7 @@ from messaging.dbvalues import database_now
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import Envelope, naming_of, utc_now
 
-# As Django's validator has it, whatever stricter rule new accounts meet: existing names go on.
+# As Django's validator has it, whatever stricter rule new accounts meet: existing names stay valid.
 USERNAME = re.compile(r"[\w.@+-]{1,150}")
 # Clocks are wrong by minutes, and the store bounds the times that it takes (statements.py).
 FUTURE = timedelta(days=1)

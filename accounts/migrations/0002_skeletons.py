@@ -1,5 +1,5 @@
 """Names in one case, and what they look like: unique for new ones. Of existing names that are the
-same the oldest has the key, and the others have none: they go on, and no new one is like them."""
+same the oldest has the key, and the others have none: they stay valid, and no new one resembles them."""
 
 from django.db import migrations, models
 

@@ -1,7 +1,7 @@
 """Decoding: what the records of the log say, and whether it is to be believed.
 
 A record that is not believed becomes a dead letter that names no stream. So the genuine record
-with its version still takes effect, and nothing waits behind it.
+with its version is still applied, and nothing waits behind it.
 """
 
 from collections.abc import Iterable

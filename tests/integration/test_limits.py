@@ -20,7 +20,7 @@ RIGHT = "correct horse"
 
 @pytest.fixture(autouse=True)
 def no_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts would begin anew in the middle of a test."""
+    """Counts would restart in the middle of a test."""
     monkeypatch.setattr(counters.Window, "now", lambda self: (1, self.seconds))
 
 
