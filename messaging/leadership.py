@@ -26,6 +26,7 @@ BEAT_EVERY_S = 2.0
 TRUSTED_FOR_S = 5.0  # after its last beat; well below the server's timeout
 SESSION_TIMEOUT_S = 10
 TELL_EVERY_S = 60.0
+ENDED_WITHIN_S = 1.0  # PostgreSQL's time to see that a session has ended
 
 IDENTITY = "SELECT system_identifier || '/' || current_database() FROM pg_control_system()"
 
@@ -66,6 +67,20 @@ class Wait:
 
     def ends(self) -> None:
         self._since = 0.0
+
+
+def acquired(lock: Leadership) -> bool:
+    """Take the lock, or make sure that another process has it and keeps it.
+
+    PostgreSQL frees a lock when it sees the end of its holder's session, some moments after
+    the holder itself has ended. A command that runs right behind another waits for that.
+    """
+    end = time.monotonic() + ENDED_WITHIN_S
+    while not lock.held():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 @contextmanager

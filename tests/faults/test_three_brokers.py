@@ -86,7 +86,8 @@ def all_shown(post_id: UUID, likes: int) -> bool:
 
 def test_a_topic_that_postlog_makes_is_safe(three: Mode) -> None:
     current_bus().ensure_topic()
-    assert {len(one["replica_nodes"]) for one in partitions(three)} == {3}
+    found = wait_until(lambda: partitions(three), "the broker that is asked knows the topic")
+    assert {len(one["replica_nodes"]) for one in found} == {3}
     assert current_bus().hazards() == [], "min.insync.replicas is 2"
 
 
@@ -96,7 +97,8 @@ def test_the_setting_says_how_many_replicas_and_too_few_are_a_hazard(three: Mode
         [hazard] = wait_until(current_bus().hazards, "the brokers say so")
         current_bus().close()
     assert "has 1 replicas on 3 brokers" in hazard
-    assert {len(one["replica_nodes"]) for one in partitions(three)} == {1}
+    found = wait_until(lambda: partitions(three), "the broker that is asked knows the topic")
+    assert {len(one["replica_nodes"]) for one in found} == {1}
 
 
 # With three, one after the other, no disk of the beginning is left.
@@ -115,7 +117,7 @@ def test_a_broker_that_dies_with_its_disk_takes_nothing_with_it(
             wait_until(partial(all_shown, post_id, node), f"shown without broker {node}", 180)
             broker.start()
             wait_until(
-                lambda: all(len(one["isr_nodes"]) == 3 for one in partitions(three)),
+                lambda: {len(one["isr_nodes"]) for one in partitions(three)} == {3},
                 f"broker {node} has everything again",
                 180,
             )

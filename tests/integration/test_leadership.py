@@ -21,7 +21,7 @@ from messaging.contracts.posts import PostCreated
 from messaging.eventstore import outbox
 from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss, Unreachable
-from messaging.leadership import Leadership, kept, leadership
+from messaging.leadership import Leadership, acquired, kept, leadership
 from messaging.projections import rebuilds
 from messaging.projections.rebuilder import Rebuilder, builders_lock
 from tests.services import free_port
@@ -120,6 +120,31 @@ def test_a_lock_whose_session_was_ended_is_lost_and_that_is_said(
         assert 'the lock "relay"' in told.text
         assert "is lost" in told.text
         assert lock.held(), "taken again"
+
+
+def test_a_lock_whose_holder_has_just_ended_is_waited_for(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = leadership("relay", "default"), leadership("relay", "default")
+    asked = second.held
+
+    def ask_before_the_end_is_seen() -> bool:
+        answer = asked()
+        first.release()
+        return answer
+
+    monkeypatch.setattr(second, "held", ask_before_the_end_is_seen)
+    with taken(first):
+        assert acquired(second)
+    second.release()
+
+
+def test_a_lock_that_is_kept_is_refused_in_the_end(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENDED_WITHIN_S", 0.1)
+    with taken(leadership("relay", "default")):
+        assert not acquired(leadership("relay", "default"))
 
 
 def test_a_relay_that_stands_by_says_for_which_lock_and_for_how_long(

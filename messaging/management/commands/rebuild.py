@@ -12,6 +12,7 @@ from messaging import sessions
 from messaging.actions import record_from_shell, shell_user
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
+from messaging.leadership import acquired
 from messaging.management.base import DatabaseCommand
 from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
@@ -85,9 +86,9 @@ class Command(DatabaseCommand):
             # What the one source lacks for good, the other may have.
             raise rebuilds.UnderWay(rebuild)
         lock = builders_lock(rebuild.projection)
-        held = lock.held()
+        is_free = acquired(lock)
         lock.release()
-        if not held:
+        if not is_free:
             raise rebuilds.UnderWay(rebuild)
         if back:
             Rebuild.objects.filter(id=rebuild.id).update(accept_going_back=True)

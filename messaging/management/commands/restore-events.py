@@ -16,7 +16,7 @@ from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.restore import Restored
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
-from messaging.leadership import Leadership, leadership
+from messaging.leadership import Leadership, acquired, leadership
 from messaging.management.base import DatabaseCommand
 from messaging.progress import Reports
 from messaging.verification.forgeries import unknown_keys
@@ -49,7 +49,7 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         lock = leadership("relay", DATABASE)
         try:
-            if not lock.held():
+            if not acquired(lock):
                 raise CommandError("A relay is at work. Stop it, and run this again.")
             self._restore(current_bus(), lock, options)
         except PostlogError as error:
