@@ -13,11 +13,11 @@ help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://127.0.0.1:8000
-	@$(BIN)/python -m tests.support.port $(PORT)
+	@$(BIN)/python -m dev.port $(PORT)
 	@$(BIN)/python manage.py migrate --verbosity 0 2>&1
 	@$(BIN)/python manage.py demo
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
-	@PORT=$(PORT) exec $(BIN)/python -m tests.support.run # so that a signal to make reaches it
+	@PORT=$(PORT) exec $(BIN)/python -m dev.run # so that a signal to make reaches it
 
 # What reaches PostgreSQL by Django (not what is about pages or the log), once more with
 # psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all other
@@ -43,14 +43,14 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example TRUSTED_PROXIES=1 CACHE_URL=redis://127.0.0.1:6379/0 \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
-	$(BIN)/python -m tests.support.audit
+	$(BIN)/python -m dev.audit
 
 stack: $(BIN)/stamp-run ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
-	@$(BIN)/python -m tests.support.port $(PORT)
-	@PORT=$(PORT) exec $(BIN)/python -m tests.stack # so too
+	@$(BIN)/python -m dev.port $(PORT)
+	@PORT=$(PORT) exec $(BIN)/python -m dev.stack # so too
 
 stack-clean: ## Delete the data of the stack
-	@$(BIN)/python -m tests.stack --clean
+	@$(BIN)/python -m dev.stack --clean
 
 bench: $(BIN)/stamp-dev ## The benchmarks, as a table and as benchmarks/results/*.json
 	@$(BIN)/python -m benchmarks $(ARGS)

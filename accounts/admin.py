@@ -13,7 +13,7 @@ from knox.models import AuthToken
 
 from accounts import tokens
 from accounts.models import User
-from messaging import securitylog
+from messaging.monitoring import security_log
 
 if TYPE_CHECKING:
     Base = UserAdmin[User]
@@ -117,7 +117,7 @@ class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without ty
 
     def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        securitylog.record("token made", request, name=obj.user.get_username(), by=_who(request))
+        security_log.record("token made", request, name=obj.user.get_username(), by=_who(request))
 
     def delete_model(self, request: HttpRequest, obj: AuthToken) -> None:
         tokens.revoke(request, AuthToken.objects.filter(pk=obj.pk))
@@ -133,7 +133,7 @@ class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without ty
 
 
 def _record(request: HttpRequest, of: Any, fields: list[str]) -> None:
-    securitylog.record(
+    security_log.record(
         "permissions changed", request, of=str(of), fields=",".join(fields), by=_who(request)
     )
 

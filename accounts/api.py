@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import tokens
-from messaging.api.authentication import BasicAuthentication
+from accounts.authentication import BasicAuthentication
 from messaging.api.errors import refusal
 from messaging.api.openapi import errors
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer

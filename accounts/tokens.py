@@ -11,8 +11,8 @@ from knox.models import AuthToken
 from knox.settings import knox_settings
 
 from accounts.models import User
-from messaging import securitylog
 from messaging.exceptions import Forbidden
+from messaging.monitoring import security_log
 
 
 class TooManyTokens(Forbidden):
@@ -33,7 +33,7 @@ def create(request: HttpRequest, user: AbstractBaseUser) -> tuple[AuthToken, str
     with transaction.atomic():
         make_room(user)
         created: tuple[AuthToken, str] = AuthToken.objects.create(user)
-    securitylog.record("token made", request, name=user.get_username())
+    security_log.record("token made", request, name=user.get_username())
     return created
 
 
@@ -42,7 +42,7 @@ def revoke(request: HttpRequest, rows: QuerySet[AuthToken]) -> None:
     ended = Counter(rows.values_list("user__username", flat=True))
     rows.delete()
     for name, count in sorted(ended.items()):
-        securitylog.record("tokens revoked", request, name=name, count=count)
+        security_log.record("tokens revoked", request, name=name, count=count)
 
 
 def make_room(user: AbstractBaseUser) -> None:

@@ -19,9 +19,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import CreateView
 
+from accounts import login_throttle
 from accounts.models import User
-from messaging import attempts, securitylog
 from messaging.exceptions import TooManyRequests
+from messaging.monitoring import security_log
 from web.returning import carried, keep
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class SignUp(RedirectURLMixin, PersonCreation):
     next_page = "feed"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        attempts.sign_up(self.request)
+        login_throttle.sign_up(self.request)
         try:
             self.object: User = form.save()
         except ValidationError as taken:  # by somebody who signed up at the same moment
@@ -61,7 +62,7 @@ class SignInForm(AuthenticationForm):
         username = self.cleaned_data.get("username")
         if self.request is None or username is None or not self.cleaned_data.get("password"):
             return super().clean()
-        with attempts.password(self.request, username):
+        with login_throttle.password(self.request, username):
             return super().clean()
 
 
@@ -109,7 +110,7 @@ class NewPasswordForm(PasswordChangeForm):
         self._request = request
 
     def clean_old_password(self) -> str:
-        with attempts.password(self._request, self.user.get_username(), "password change"):
+        with login_throttle.password(self._request, self.user.get_username(), "password change"):
             return super().clean_old_password()
 
     def save(self, commit: bool = True) -> Any:
@@ -130,5 +131,5 @@ class ChangePassword(PasswordChangeView):
         person = form.user
         tokens = "kept" if person.keeps_tokens else "ended"
         name = person.get_username()
-        securitylog.record("password changed", self.request, name=name, tokens=tokens)
+        security_log.record("password changed", self.request, name=name, tokens=tokens)
         return answer

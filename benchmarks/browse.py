@@ -109,7 +109,7 @@ def keys(posts: list[UUID]) -> Result:
 def tokens(post_id: UUID) -> Iterator[Result]:
     """How long a token keeps an answer after its event is applied: long before, and just now."""
     from messaging import mediator
-    from messaging.tokens import Position
+    from messaging.projections.serving.consistency_token import Position
     from queries_app.models import Post
     from queries_app.queries import FindPostById
 

@@ -45,8 +45,8 @@ def results() -> Iterator[Result]:
 
 def published(streams: int) -> list[UUID]:
     """Likes on so many posts in turn, straight into the topic."""
+    from contracts.posts import PostCreated, PostLiked
     from messaging.bus import current_bus
-    from messaging.contracts.posts import PostCreated, PostLiked
     from tests.support.records import record_of
 
     ids = [uuid4() for _ in range(streams)]
@@ -74,8 +74,8 @@ def signed(message: "Message") -> "Message":
 
 def consumed(streams: int, clock: Callable[[], float] = time.perf_counter) -> float:
     from messaging.bus import current_bus
-    from messaging.projections import checkpoints
-    from messaging.projections.consumer import Consumer
+    from messaging.projections.consuming import checkpoints
+    from messaging.projections.consuming.consumer import Consumer
     from queries_app.projections import posts
 
     bus = current_bus()
@@ -101,7 +101,7 @@ def upserted(streams: int) -> float:
     """Of each batch the rows that it ends with, in one statement and one commit."""
     from django.utils import timezone
 
-    from messaging.projections import rowstore
+    from messaging.projections import bulk_sql
     from queries_app.models import Post
 
     rows = [
@@ -122,7 +122,7 @@ def upserted(streams: int) -> float:
         for row in rows:
             row.version, row.likes = number + 1, number
         with transaction.atomic(using="read"):
-            rowstore.upsert(Post, rows)
+            bulk_sql.upsert(Post, rows)
     found = EVENTS / (time.perf_counter() - begun)
     with connections["read"].cursor() as cursor:
         cursor.execute("DELETE FROM queries_app_post WHERE generation = 0")

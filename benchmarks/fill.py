@@ -7,8 +7,8 @@ from django.db import connections
 
 def many_events(streams: int, each: int) -> list[UUID]:
     """So many streams of so many events, a like after the post, in the outbox as well."""
-    from messaging.contracts.posts import PostCreated, PostLiked
-    from messaging.eventstore.unit import in_one_transaction
+    from contracts.posts import PostCreated, PostLiked
+    from messaging.eventstore.unit_of_work import in_one_transaction
     from messaging.message import Context, Result
 
     ids = [uuid4() for _ in range(streams)]

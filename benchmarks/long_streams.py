@@ -80,8 +80,8 @@ def on_a_full_post() -> Iterator[Result]:
 def post_with(events: Events, count: int) -> UUID:
     """Stored in lots, through the repository, so that it has its snapshots."""
     from commands_app.handlers import posts
-    from messaging.contracts.posts import PostCreated
-    from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+    from contracts.posts import PostCreated
+    from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
     from messaging.message import Context
 
     post_id = uuid4()
@@ -97,19 +97,19 @@ def post_with(events: Events, count: int) -> UUID:
 
 
 def edits(post_id: UUID, count: int) -> list[object]:
-    from messaging.contracts.posts import MessageUpdated
+    from contracts.posts import MessageUpdated
 
     return [MessageUpdated(post_id=post_id, message=f"text {n} " * 10) for n in range(count)]
 
 
 def likes(post_id: UUID, count: int) -> list[object]:
-    from messaging.contracts.posts import PostLiked
+    from contracts.posts import PostLiked
 
     return [PostLiked(post_id=post_id, username=f"person{n}") for n in range(count)]
 
 
 def comments(post_id: UUID, count: int) -> list[object]:
-    from messaging.contracts.posts import CommentAdded
+    from contracts.posts import CommentAdded
 
     text = "A comment of some length, as people write them. " * 2
     return [

@@ -69,8 +69,8 @@ def results() -> Iterator[Result]:
 
 def published(*, poison: bool) -> None:
     """Straight into the topic, in turn over the streams; the bad one in the middle."""
+    from contracts.posts import CommentUpdated, PostCreated, PostLiked
     from messaging.bus import current_bus
-    from messaging.contracts.posts import CommentUpdated, PostCreated, PostLiked
     from tests.support.records import record_of
 
     ids: list[UUID] = [uuid4() for _ in range(STREAMS)]
@@ -92,7 +92,7 @@ def published(*, poison: bool) -> None:
 def to_the_end() -> None:
     """What was published before is no part of the measurement."""
     from messaging.bus import current_bus
-    from messaging.projections import checkpoints
+    from messaging.projections.consuming import checkpoints
     from messaging.projections.models import Checkpoint
     from messaging.projections.registry import PROJECTIONS
 
@@ -107,8 +107,8 @@ def to_the_end() -> None:
 def consumed(*, poison: bool, meanwhile: bool = False) -> tuple[float, float]:
     """Events a second of one consumer of posts; and the p99 of commands sent meanwhile."""
     from messaging.bus import current_bus
-    from messaging.projections import checkpoints
-    from messaging.projections.logdelivery import LogDelivery
+    from messaging.projections.consuming import checkpoints
+    from messaging.projections.consuming.log_delivery import LogDelivery
     from queries_app.projections import posts
 
     to_the_end()
@@ -170,7 +170,7 @@ def shared(processes: int) -> float:
     from django.db import transaction
 
     from messaging.bus import current_bus
-    from messaging.projections import checkpoints
+    from messaging.projections.consuming import checkpoints
     from messaging.projections.models import Checkpoint
     from messaging.projections.registry import PROJECTIONS
 

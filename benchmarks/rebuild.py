@@ -79,8 +79,8 @@ def publish_everything() -> None:
     from threading import Thread
 
     from messaging.bus import current_bus
-    from messaging.eventstore import outbox
-    from messaging.eventstore.relay import Relay
+    from messaging.relay import outbox
+    from messaging.relay.relay import Relay
 
     fill_outbox_again()
     stop = Flag()

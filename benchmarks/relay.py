@@ -15,7 +15,7 @@ STREAMS, EVENTS_EACH = 500, 60
 
 def results() -> Iterator[Result]:
     from messaging.bus import current_bus
-    from messaging.eventstore import outbox
+    from messaging.relay import outbox
 
     many_events(STREAMS, EVENTS_EACH)
     bus = current_bus()
@@ -37,13 +37,13 @@ def results() -> Iterator[Result]:
 
 def relayed(clock: Callable[[], float] = time.perf_counter) -> float:
     from messaging.bus import current_bus
-    from messaging.eventstore import history, outbox
-    from messaging.eventstore.relay import Relay
+    from messaging.relay import log_identity, outbox
+    from messaging.relay.relay import Relay
 
     fill_outbox_again()
     count = outbox.waiting()
     relay = Relay(current_bus())
-    relay._log = history.require_same_log(current_bus().identity())
+    relay._log = log_identity.require_same_log(current_bus().identity())
     relay._publisher = current_bus().publisher()
     begun = clock()
     while relay.publish_next(lambda: True):

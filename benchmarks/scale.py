@@ -48,7 +48,7 @@ def measured_at(events: int) -> dict[str, float]:
 
 
 def one_round(number: int) -> dict[str, float]:
-    from messaging.eventstore import outbox
+    from messaging.relay import outbox
 
     posts = new_posts(POSTS)
     found = {"append": like_all(posts, f"person-{number}")}
@@ -77,7 +77,7 @@ def pages() -> dict[str, float]:
 
 def relay_all() -> None:
     from messaging.bus import current_bus
-    from messaging.eventstore.relay import Relay
+    from messaging.relay.relay import Relay
 
     relay = Relay(current_bus())
     relay._publisher = current_bus().publisher()
@@ -88,8 +88,8 @@ def relay_all() -> None:
 
 def consume_all() -> None:
     from messaging.bus import current_bus
-    from messaging.projections import checkpoints
-    from messaging.projections.following import Follower
+    from messaging.projections.consuming import checkpoints
+    from messaging.rebuilding.from_log import Follower
     from queries_app.projections import posts
 
     generation = checkpoints.live_generation("posts")
@@ -104,10 +104,10 @@ def rebuild_from_store() -> None:
     from django.db import connections
 
     from messaging.bus import current_bus
-    from messaging.projections import rebuilds
-    from messaging.projections.rebuilder import Rebuilder
+    from messaging.rebuilding import requests
+    from messaging.rebuilding.rebuilder import Rebuilder
 
-    Rebuilder(current_bus()).build(rebuilds.ask("posts", "store", "bench"), Flag())
+    Rebuilder(current_bus()).build(requests.ask("posts", "store", "bench"), Flag())
     for alias, tables in (("default", "eventstore_event"), ("read", "queries_app_post")):
         with connections[alias].cursor() as cursor:
             cursor.execute(f"ANALYZE {tables}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services import KafkaServer, PostgresServer, temporary_folder
+from dev.services import KafkaServer, PostgresServer, temporary_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

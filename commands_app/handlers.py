@@ -15,7 +15,7 @@ from commands_app.commands import (
     UnlikePost,
 )
 from commands_app.post import Post, evolve
-from messaging.contracts.posts import (
+from contracts.posts import (
     STREAM_TYPE,
     CommentAdded,
     CommentRemoved,
@@ -24,10 +24,10 @@ from messaging.contracts.posts import (
     PostEvent,
 )
 from messaging.eventstore.repository import Repository
-from messaging.eventstore.restore import answers_again
-from messaging.eventstore.unit import UnitOfWork
+from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.mediator import handles
 from messaging.message import Result
+from messaging.recovery.restore import answers_again
 
 # Raise the number when evolve gives events another meaning: older snapshots are left alone then.
 posts: Repository[Post, PostEvent] = Repository(

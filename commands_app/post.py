@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from commands_app.packed import Packed
-from messaging.contracts.posts import (
+from contracts.posts import (
     CommentAdded,
     CommentRemoved,
     CommentUpdated,

@@ -53,7 +53,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "messaging.health.probes",  # before what looks at Host and scheme
+    "messaging.monitoring.health.probes",  # before what looks at Host and scheme
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "messaging.api.throttles.rate_headers",
@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "messaging.unavailable.UnavailableMiddleware",
+    "messaging.api.unavailable.UnavailableMiddleware",
     "web.middleware.LimitForms",
 ]
 
@@ -87,7 +87,7 @@ TEMPLATES = [
     },
 ]
 
-# --- databases: `default` is the write side, `read` the read side (config/router.py) ------
+# --- databases: `default` is the write side, `read` the read side (messaging/router.py) ------
 
 POOLED = env.switch("POOLED", False)  # a pooler hands sessions on after each transaction
 DATABASES = {
@@ -95,7 +95,7 @@ DATABASES = {
     "read": env.database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3", pooled=POOLED),
 }
 POSTLOG_LOCK_DATABASE = env.lock_database("LOCK_DATABASE_URL", needed=POOLED)
-DATABASE_ROUTERS = ["config.router.SplitRouter"]
+DATABASE_ROUTERS = ["messaging.router.SplitRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- the bus ---------------------------------------------------------------------------------
@@ -199,8 +199,8 @@ POSTLOG_COUNTERS = env.redis("CACHE_URL")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "messaging.api.authentication.TokenAuthentication",  # first: its 401 opens no dialog
-        "messaging.api.authentication.BasicAuthentication",
+        "accounts.authentication.TokenAuthentication",  # first: its 401 opens no dialog
+        "accounts.authentication.BasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PARSER_CLASSES": [

@@ -8,8 +8,8 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from accounts.api import TokenView
+from messaging.api.asyncapi import asyncapi, event_schema
 from messaging.api.docs import SchemaView, SwaggerView
-from messaging.api.events import asyncapi, event_schema
 from messaging.api.routes import routes
 from messaging.api.views import NotFoundView
 
@@ -38,7 +38,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="change-password")),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),
-    # /health/live and /health/ready: messaging.health.probes, before any other middleware
+    # messaging.monitoring.health.probes: /health/live and /health/ready before the middleware
 ]
 
 handler400 = "messaging.api.answers.bad_request"

@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
 from config import settings  # noqa: E402  once Django is set up
-from messaging.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
+from messaging.dialect.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
 
 if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
     # Each page names files by the manifest, so each would be an empty 500.

@@ -13,14 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from messaging import ownchanges
+from messaging.api.unavailable import unavailable
 from messaging.exceptions import NeedsNewerCode, ReadSideBehind, Refused, TooManyRequests
-from messaging.liveness import missing
 from messaging.projections.registry import Projection
-from messaging.projections.waiting import not_reached, wait_for
-from messaging.tokens import Position
+from messaging.projections.serving import own_changes
+from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.waiting import not_reached, wait_for
 from messaging.transient import is_away
-from messaging.unavailable import unavailable
+from messaging.workers.heartbeats import missing
 
 View = Callable[..., HttpResponse]
 
@@ -36,13 +36,13 @@ def remember(request: HttpRequest, changed: Position) -> None:
     """Let this person's pages wait until they show this version of the stream."""
     if not request.user.is_authenticated and not request.session.session_key:
         request.session.create()
-    ownchanges.remember(_owner(request), changed)
+    own_changes.remember(_owner(request), changed)
 
 
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     """Wait until the projections show what this person has changed; None if they do."""
     owner = _owner(request)
-    changes = dict(ownchanges.lately(owner)) if owner else {}
+    changes = dict(own_changes.lately(owner)) if owner else {}
     start: list[str] | None = None
     late: set[UUID] = set()
     patient = True  # until one has been waited for in vain: the page waits for that long once

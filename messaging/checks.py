@@ -9,14 +9,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import conf, mediator, sessions
+from messaging import conf, mediator
 from messaging.bus import current_bus
+from messaging.dialect import sessions
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
-from messaging.projections import checkpoints
+from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.columns import columns_without_default
+from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
-from messaging.projections.rowstore import DATABASE as READ
 
 
 @register()
@@ -95,7 +96,7 @@ def read_models_live_in_the_read_database(**kwargs: Any) -> list[CheckMessage]:
             f"{model.__name__} is a read model of projection {projection.name!r}, and the router "
             f"puts it into database {router.db_for_write(model)!r}.",
             hint=f"Let DATABASE_ROUTERS put app {model._meta.app_label!r} into {READ!r} (here: "
-            "READ_APPS in config/router.py), before you migrate.",
+            "READ_APPS in messaging/router.py), before you migrate.",
             obj=model,
             id="postlog.E007",
         )

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.exceptions import ConcurrentChange, LostRace, RegistrationError, UnknownMessage
 from messaging.message import COMMANDS, QUERIES, Context, Result
 from messaging.projections.registry import Projection
-from messaging.projections.waiting import wait_for
-from messaging.tokens import Position
+from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.waiting import wait_for
 
 C = TypeVar("C")
 Q = TypeVar("Q")

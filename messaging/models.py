@@ -17,7 +17,7 @@ class OperatorAction(models.Model):
 
 
 class Heartbeat(models.Model):
-    """A worker that is alive, for as long as `beat_at` is young (liveness.py)."""
+    """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py)."""
 
     role = models.CharField(max_length=20)  # relay, consumer
     process = models.CharField(max_length=200, help_text="Host and process id.")
@@ -36,7 +36,7 @@ class Heartbeat(models.Model):
 
 
 class OwnChange(models.Model):
-    """The version of a stream that somebody's pages have to show (ownchanges.py)."""
+    """The version of a stream that somebody's pages have to show (own_changes.py)."""
 
     owner = models.CharField(max_length=100, help_text="A person, or a session of nobody known.")
     stream_id = models.UUIDField()

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
-from messaging.dbvalues import database_now
+from messaging.dialect.values import database_now
 from messaging.exceptions import UnknownMessage, Unreadable
 from messaging.message import Envelope, naming_of, utc_now
 

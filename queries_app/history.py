@@ -6,7 +6,7 @@ A projection of its own: it lags, fails and is rebuilt without the posts.
 from typing import Any
 from uuid import UUID
 
-from messaging.contracts.posts import (
+from contracts.posts import (
     STREAM_TYPE,
     CommentAdded,
     CommentRemoved,
@@ -18,7 +18,7 @@ from messaging.contracts.posts import (
     PostUnliked,
 )
 from messaging.projections.registry import Projection
-from messaging.projections.session import Rows
+from messaging.projections.rows import Rows
 from queries_app.models import CommentText, History, HistoryEntry
 
 history = Projection(

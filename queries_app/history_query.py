@@ -7,8 +7,8 @@ from uuid import UUID
 
 from messaging.mediator import Reader, answers_personally
 from messaging.message import query
-from messaging.projections.live import live, live_root
-from messaging.projections.paging import PAGE_SIZE, Page, page_of
+from messaging.projections.serving.live import live, live_root
+from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app.fields import CURSOR, NAME, SIZE, post_not_found
 from queries_app.history import history
 from queries_app.models import CommentText, History, HistoryEntry

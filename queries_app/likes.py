@@ -7,16 +7,16 @@ rows of the posts dear to update (docs/decisions/0003-visible-flags-for-partial-
 from collections.abc import Iterable
 from uuid import UUID
 
-from messaging.contracts.posts import (
+from contracts.posts import (
     STREAM_TYPE,
     PostCreated,
     PostLiked,
     PostRemoved,
     PostUnliked,
 )
-from messaging.projections.live import live
 from messaging.projections.registry import Projection
-from messaging.projections.session import Rows
+from messaging.projections.rows import Rows
+from messaging.projections.serving.live import live
 from queries_app.models import Like, Likes
 
 likes = Projection("likes", stream_type=STREAM_TYPE, models=[Likes, Like])

@@ -1,7 +1,7 @@
 """How the events of posts change the read models. The same functions serve live
 consumption, rebuilds and tests."""
 
-from messaging.contracts.posts import (
+from contracts.posts import (
     STREAM_TYPE,
     CommentAdded,
     CommentRemoved,
@@ -13,7 +13,7 @@ from messaging.contracts.posts import (
     PostUnliked,
 )
 from messaging.projections.registry import Projection
-from messaging.projections.session import Rows
+from messaging.projections.rows import Rows
 from queries_app.models import Comment, Post
 
 posts = Projection("posts", stream_type=STREAM_TYPE, models=[Post, Comment])

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from messaging.exceptions import NotFound
 from messaging.mediator import answers
 from messaging.message import query
-from messaging.projections.live import live, live_root
-from messaging.projections.paging import PAGE_SIZE, Page, page_of
+from messaging.projections.serving.live import live, live_root
+from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app import history_query  # noqa: F401  # registers its query
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
 from queries_app.likes import likes

@@ -13,11 +13,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_safe
 from django.views.decorators.vary import vary_on_cookie
 
+from contracts.posts import fingerprint
 from messaging import mediator
 from messaging.browser import Behind, behind, page
-from messaging.contracts.posts import fingerprint
 from messaging.exceptions import Invalid, NotFound, Stale
-from messaging.projections.paging import Page, encode_cursor
+from messaging.projections.serving.paging import Page, encode_cursor
 from queries_app.history import history
 from queries_app.history_query import FindPostHistory
 from queries_app.likes import liked_by, likes

@@ -18,9 +18,9 @@ from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from messaging import counters
-from tests.services import KafkaServer, PostgresServer, Server, temporary_folder
-from tests.support.modes import ALIASES, Mode, fresh_mode
+from dev.services import ALIASES, KafkaServer, PostgresServer, Server, temporary_folder
+from messaging.api import counters
+from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import ROOT
 
 # A busy machine makes no example wrong.

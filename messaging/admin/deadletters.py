@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging.admin.operated import Button, OperatedAdmin
-from messaging.admin.records import MOST_SEARCHED, Rows, as_uuid, document, newest
-from messaging.projections import mending
+from messaging.admin.action_admin import Button, OperatedAdmin
+from messaging.admin.readonly_admin import MOST_SEARCHED, Rows, as_uuid, document, newest
+from messaging.projections.consuming import retry
 from messaging.projections.models import DeadLetter
 
 
@@ -37,17 +37,17 @@ class DeadLetterAdmin(OperatedAdmin):
     )
 
     def do_retry(self, request: HttpRequest, letter: DeadLetter) -> str:
-        return mending.told(letter, mending.retry(letter))
+        return retry.told(letter, retry.retry(letter))
 
     def do_discard(self, request: HttpRequest, letter: DeadLetter) -> str:
-        delivery = mending.discard(letter)
-        rest = "" if delivery is None else " " + mending.told(letter, delivery)
+        delivery = retry.discard(letter)
+        rest = "" if delivery is None else " " + retry.told(letter, delivery)
         return f"Discarded.{rest}"
 
     def do_retry_all(self, request: HttpRequest, nothing: None) -> str:
         applied = waiting = 0
-        for letter in mending.one_a_stream(mending.in_order()):
-            delivery = mending.retry(letter)
+        for letter in retry.one_a_stream(retry.in_order()):
+            delivery = retry.retry(letter)
             applied, waiting = applied + delivery.applied, waiting + delivery.parked
         return f"{applied:,} applied, {waiting:,} still wait."
 

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from messaging.admin.records import RecordAdmin, Rows
+from messaging.admin.readonly_admin import RecordAdmin, Rows
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections.models import Checkpoint, Discarded, ProjectionState
 

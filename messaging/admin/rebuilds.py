@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging.admin.operated import Button, OperatedAdmin
+from messaging.admin.action_admin import Button, OperatedAdmin
 from messaging.exceptions import PostlogError
-from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
+from messaging.rebuilding import requests
 
 ASKED = "A running manage.py runconsumer builds it."
 
@@ -57,16 +57,16 @@ class RebuildAdmin(OperatedAdmin):
         return self._ask(request, Rebuild.Source.STORE)
 
     def do_cancel(self, request: HttpRequest, rebuild: Rebuild) -> str:
-        if rebuild.pk != getattr(rebuilds.active(rebuild.projection), "pk", None):
+        if rebuild.pk != getattr(requests.active(rebuild.projection), "pk", None):
             return "It has ended already."
-        rebuilds.cancel(rebuild.projection)
+        requests.cancel(rebuild.projection)
         return "Cancelled. What it has built is removed by a running manage.py runconsumer."
 
     def _ask(self, request: HttpRequest, source: str) -> str:
         name = request.POST.get("projection", "")
         if name not in PROJECTIONS:
             raise NoSuchProjection(f"There is no such projection; choose {', '.join(PROJECTIONS)}.")
-        rebuild = rebuilds.ask(name, source, request.user.get_username())
+        rebuild = requests.ask(name, source, request.user.get_username())
         return f"Asked for {name}, generation {rebuild.generation}. {ASKED}"
 
     @admin.display(description="progress")

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
-from messaging.admin.records import (
+from messaging.admin.readonly_admin import (
     MOST_SEARCHED,
     RecordAdmin,
     Rows,

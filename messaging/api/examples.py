@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from messaging.projections.paging import Page
+from messaging.projections.serving.paging import Page
 
 OF_TYPE: dict[type, Any] = {
     UUID: "01a20892-7c3e-7d41-9f56-3a1b2c4d5e6f",

@@ -15,7 +15,7 @@ from drf_spectacular.utils import (
 
 from messaging import mediator
 from messaging.api import examples
-from messaging.api.conditions import IDEMPOTENCY_KEY, IF_MATCH, LONGEST_KEY
+from messaging.api.headers import IDEMPOTENCY_KEY, IF_MATCH, LONGEST_KEY
 from messaging.api.serializers import (
     ErrorAnswerSerializer,
     answer_serializer,
@@ -24,8 +24,8 @@ from messaging.api.serializers import (
     page_serializer,
 )
 from messaging.message import COMMANDS
-from messaging.projections.paging import Page
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving.paging import Page
 
 TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
 TOKEN_HELP = "Of a command's answer: wait until this answer shows what the command did."
@@ -136,10 +136,10 @@ def say_what_serializers_do_not(
 
 
 class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # drf-spectacular finds it
-    target_class = "messaging.api.authentication.TokenAuthentication"
+    target_class = "accounts.authentication.TokenAuthentication"
     name = "token"
 
 
 class BasicScheme(SpectacularBasicScheme):  # type: ignore[no-untyped-call]  # and this
-    target_class = "messaging.api.authentication.BasicAuthentication"
+    target_class = "accounts.authentication.BasicAuthentication"
     name = "basic"

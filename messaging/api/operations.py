@@ -12,14 +12,14 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging.actions import record
 from messaging.api.openapi import errors
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import input_serializer
 from messaging.api.views import CommandPage
-from messaging.projections import rebuilds
+from messaging.monitoring.audit import record
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
+from messaging.rebuilding import requests
 
 
 class SeesRebuilds(BasePermission):
@@ -68,7 +68,7 @@ class RebuildSerializer(serializers.ModelSerializer[Rebuild]):
 
 
 class RebuildsSerializer(serializers.Serializer[Any]):
-    rebuilds = RebuildSerializer(many=True)
+    requests = RebuildSerializer(many=True)
 
 
 class RestoreReadDbView(CommandPage):
@@ -125,6 +125,6 @@ def asked(projection: str | None, username: str) -> list[Rebuild]:
 
 def _asked(name: str, username: str) -> Rebuild:
     try:
-        return rebuilds.ask(name, Rebuild.Source.LOG, username)
-    except rebuilds.UnderWay as running:
+        return requests.ask(name, Rebuild.Source.LOG, username)
+    except requests.UnderWay as running:
         return running.rebuild

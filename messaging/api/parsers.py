@@ -12,7 +12,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
-from messaging import strict_json
+from messaging.api import strict_json
 
 UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # ASCII is UTF-8
 

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from messaging import counters
-from messaging.addresses import network_of
+from messaging.api import counters
+from messaging.api.addresses import network_of
 
 REQUESTS = counters.Window("requests", 60)
 

@@ -16,9 +16,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging import mediator, tokens
-from messaging.api.conditions import etag, idempotency, if_match
+from messaging import mediator
 from messaging.api.errors import refusal
+from messaging.api.headers import etag, idempotency, if_match
 from messaging.api.openapi import (
     TOKEN_HEADER,
     TOKEN_PARAMETER,
@@ -29,7 +29,8 @@ from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
 from messaging.exceptions import Refused
 from messaging.message import Context, Result
-from messaging.projections.paging import Page
+from messaging.projections.serving import consistency_token
+from messaging.projections.serving.paging import Page
 
 NOTHING_HERE = "Nothing is here. Addresses end in a slash; /api/v1/ lists them."
 
@@ -90,10 +91,10 @@ class QueryView(MessageView):
 
     def get(self, request: Request) -> Response:
         params = parameters(request)
-        token = consistency_token(request, params)
+        token = sent_token(request, params)
         serializer = self._serializer = self.serializer_class(data=params)
         serializer.is_valid(raise_exception=True)
-        reached = tokens.read(token) if token is not None else None
+        reached = consistency_token.read(token) if token is not None else None
         query = serializer.validated_data
         found = mediator.ask(query, reached, request.user)
         if isinstance(found, Page):
@@ -155,7 +156,7 @@ def parameters(request: Request) -> QueryDict:
     return request.query_params.copy()
 
 
-def consistency_token(request: Request, params: QueryDict) -> str | None:
+def sent_token(request: Request, params: QueryDict) -> str | None:
     """The token of the header or the parameter, which is taken out of `params`."""
     sent = params.pop(TOKEN_PARAMETER, [])
     header = request.headers.get(TOKEN_HEADER)
@@ -177,7 +178,7 @@ def page_url(request: Request, params: QueryDict, cursor: str | None) -> str | N
 def answer(result: Result) -> dict[str, Any]:
     """What the sender of a command gets."""
     ids = {name: str(value) for name, value in result.ids.items()}
-    token = tokens.mint(result.stream_id, result.version)
+    token = consistency_token.mint(result.stream_id, result.version)
     return {**ids, "version": result.version, "consistency_token": token}
 
 

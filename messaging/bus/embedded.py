@@ -28,7 +28,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord, records_up_to
-from messaging.dbvalues import SecondsNow
+from messaging.dialect.values import SecondsNow
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
 from messaging.transient import is_away
 

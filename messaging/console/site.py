@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from messaging.browser import is_fragment
-from messaging.console.standing import Standing
+from messaging.console.dashboard import Standing
 
 SEES_THE_PATH = "projections.view_checkpoint"
 

@@ -7,9 +7,9 @@ from django.contrib.auth import get_permission_codename
 from django.db.models import Model
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.projections.live import live, live_root
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS, Projection
+from messaging.projections.serving.live import live, live_root
 
 NEAR = 20_000  # positions before and after: events of one correlation lie close together
 MOST_ROWS = 20  # of a model

@@ -1,0 +1,1 @@
+"""Streams, events, snapshots, receipts: what is appended, in one transaction. Knows no bus."""

@@ -12,7 +12,7 @@ import msgspec
 from django.db import IntegrityError, transaction
 
 from messaging import exceptions
-from messaging.dbvalues import db_uuid
+from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import (
     DATABASE,
     FIND_RECEIPT,

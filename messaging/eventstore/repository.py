@@ -10,7 +10,7 @@ from messaging import codec
 from messaging.eventstore import statements
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
-from messaging.eventstore.unit import UnitOfWork
+from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.exceptions import (
     LostRace,
     NeedsNewerCode,

@@ -10,7 +10,7 @@ from django.db import connections, transaction
 
 from messaging import codec
 from messaging.bus.base import CountByBytes
-from messaging.dbvalues import db_uuid
+from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 

@@ -17,8 +17,8 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from messaging import sessions
-from messaging.dbvalues import db_time, db_uuid
+from messaging.dialect import sessions
+from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.crowd import Crowd
 from messaging.exceptions import LostRace, NoTransaction, Pooled
 from messaging.message import Envelope

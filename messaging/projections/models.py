@@ -90,7 +90,7 @@ class DeadLetter(models.Model):
     offset = models.BigIntegerField(null=True, help_text="None: it was read from the store.")
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
-    code = models.CharField(max_length=50)  # deadletters.py, docs/operations.md
+    code = models.CharField(max_length=50)  # dead_letters.py, docs/operations.md
     reason = models.TextField()
     tried_by = models.CharField(
         max_length=64, blank=True, db_default="", help_text="Digest of the code that tried it last."

@@ -3,7 +3,7 @@ were removed before. Their texts are seen with a permission."""
 
 from django.db import migrations
 
-from messaging.projections.operations import AskForRebuild
+from messaging.rebuilding.migration_operation import AskForRebuild
 
 
 class Migration(migrations.Migration):

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
-from messaging.liveness import DEAD_AFTER
+from messaging.workers.heartbeats import DEAD_AFTER
 from tests.e2e.conftest import PATIENCE_S, People, Site
 from tests.support.waiting import wait_until
 

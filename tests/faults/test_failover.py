@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from commands_app.commands import NewPost
+from dev.services import ALIASES, PostgresServer, temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
-from messaging.health import Looker
 from messaging.message import Context
+from messaging.monitoring.health import Looker
 from messaging.projections.models import DeadLetter
+from messaging.relay import outbox
 from messaging.transient import drop_connections
 from queries_app.models import Post
-from tests.services import PostgresServer, temporary_folder
-from tests.support.modes import ALIASES, Mode, switched
+from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
 from tests.support.replica import ReplicaServer

@@ -11,12 +11,12 @@ from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from messaging.bus.models import Log, LogPartition, LogRecord
-from messaging.eventstore import outbox
 from messaging.eventstore.models import Event, LogIdentity
 from messaging.message import Context, Envelope, utc_now
-from messaging.overview import overview
-from messaging.projections.live import live
+from messaging.monitoring.status import overview
 from messaging.projections.models import Checkpoint
+from messaging.projections.serving.live import live
+from messaging.relay import outbox
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.modes import Mode, postgresql

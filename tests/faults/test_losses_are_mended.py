@@ -15,14 +15,14 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import TopicAlreadyExistsError
 
 from commands_app.commands import EditMessage, NewPost
+from dev.services import KafkaServer, temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
-from messaging.overview import overview
-from messaging.projections import checkpoints
+from messaging.monitoring.status import overview
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
-from tests.services import KafkaServer, temporary_folder
 from tests.support.fold import (
     assert_histories_equal_the_fold,
     assert_likes_equal_the_fold,

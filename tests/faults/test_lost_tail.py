@@ -14,17 +14,17 @@ from uuid import UUID
 import pytest
 from django.db import connections
 
+from dev.services import KafkaServer, temporary_folder
 from messaging.bus import current_bus
-from messaging.eventstore import outbox
 from messaging.eventstore.models import Acknowledged
 from messaging.models import OperatorAction
-from messaging.projections import checkpoints
-from messaging.projections.live import live
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.projections.serving.live import live
+from messaging.relay import outbox
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
-from tests.services import KafkaServer, temporary_folder
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.freezing import freeze_between_writes
 from tests.support.losing import a_post_in_each_partition, drained, lose_tail

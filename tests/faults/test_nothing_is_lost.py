@@ -9,9 +9,9 @@ import pytest
 from commands_app.commands import LikePost, NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event
-from messaging.eventstore.unit import in_one_transaction
+from messaging.eventstore.unit_of_work import in_one_transaction
 from messaging.message import Context
-from messaging.overview import overview
+from messaging.monitoring.status import overview
 from messaging.projections.models import DeadLetter
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.load import stream

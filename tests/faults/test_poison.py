@@ -4,8 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from messaging.contracts.posts import PostCreated, PostLiked
-from messaging.projections import mending
+from contracts.posts import PostCreated, PostLiked
+from messaging.projections.consuming import retry
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
 from queries_app.models import Post
@@ -38,7 +38,7 @@ def poison_in_the_middle(streams: int, each: int) -> None:
     assert set(versions.values()) == {each}
     assert len(versions) == streams - 1
     assert DeadLetter.objects.count() == each - each // 2 + 1
-    done = mending.retry(DeadLetter.objects.earliest("version"))
+    done = retry.retry(DeadLetter.objects.earliest("version"))
     assert done.parked == 0
     assert set(Post.objects.values_list("version", "likes")) == {(each, each - 1)}
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
+from dev.services import ALIASES, PgBouncer, temporary_folder
 from messaging import checks
+from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled
-from messaging.leadership import leadership
-from messaging.sessions import answer
-from tests.services import PgBouncer, temporary_folder
-from tests.support.modes import ALIASES, Mode, switched
+from messaging.workers.leadership import leadership
+from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
 from tests.support.threads import together

@@ -13,10 +13,10 @@ from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
-from messaging.overview import overview
-from messaging.projections import checkpoints
+from messaging.monitoring.status import overview
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Rebuild
-from messaging.tokens import Position
+from messaging.projections.serving.consistency_token import Position
 from queries_app.queries import FindPostById
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
-from messaging.eventstore import outbox
 from messaging.message import Context
+from messaging.relay import outbox
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.topic import assert_the_log_tells_the_store

@@ -12,9 +12,9 @@ from django.db import connections, models
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.message import Context, Result
-from messaging.projections.consumer import Consumer
+from messaging.projections.consuming.consumer import Consumer
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Post

@@ -18,13 +18,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.services import free_port, temporary_folder
+from dev.services import free_port, temporary_folder
 from tests.support.modes import Mode
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
-RUN = [sys.executable, "-m", "tests.support.run"]
-STACK = "from pathlib import Path; from tests.stack import main; main(Path({0!r}), Path({1!r}))"
+RUN = [sys.executable, "-m", "dev.run"]
+STACK = "from pathlib import Path; from dev.stack import main; main(Path({0!r}), Path({1!r}))"
 
 
 class Running:

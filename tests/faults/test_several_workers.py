@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from uuid import uuid4
 
 from commands_app.commands import LikePost, NewPost
-from messaging import liveness, mediator
+from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
-from messaging.overview import overview
+from messaging.monitoring.status import overview
 from messaging.projections.models import DeadLetter
+from messaging.workers import heartbeats
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker
@@ -64,18 +65,18 @@ def test_partitions_are_shared_and_handed_over_within_seconds(mode: Mode) -> Non
 
 
 def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
-    assert liveness.missing() == ["manage.py runconsumer"]
+    assert heartbeats.missing() == ["manage.py runconsumer"]
     with Worker(sqlite.env, "runconsumer", "--no-relay") as consumer:
-        wait_until(lambda: liveness.missing() == ["manage.py runrelay"], "it beats")
+        wait_until(lambda: heartbeats.missing() == ["manage.py runrelay"], "it beats")
         with Worker(sqlite.env, "runrelay") as relay, Worker(sqlite.env, "runrelay") as standby:
-            wait_until(lambda: len(liveness.alive("relay")) == 2, "both relays beat")
-            wait_until(lambda: not liveness.missing(), "one of them is at work")
-            assert [one.at_work for one in liveness.alive("relay")] == [True, False]
+            wait_until(lambda: len(heartbeats.alive("relay")) == 2, "both relays beat")
+            wait_until(lambda: not heartbeats.missing(), "one of them is at work")
+            assert [one.at_work for one in heartbeats.alive("relay")] == [True, False]
             workers = overview()["workers"]
             assert [one["role"] for one in workers] == ["relay", "relay", "consumer"]
             assert (relay.stop(), standby.stop()) == (0, 0)
-        wait_until(lambda: not liveness.alive("relay"), "who stops takes the row away")
+        wait_until(lambda: not heartbeats.alive("relay"), "who stops takes the row away")
         consumer.kill()
-        assert liveness.alive("consumer"), "a killed one cannot"
-        wait_until(lambda: not liveness.alive("consumer"), "but its row grows old")
-    assert liveness.missing() == ["manage.py runconsumer"]
+        assert heartbeats.alive("consumer"), "a killed one cannot"
+        wait_until(lambda: not heartbeats.alive("consumer"), "but its row grows old")
+    assert heartbeats.missing() == ["manage.py runconsumer"]

@@ -13,12 +13,12 @@ from django.test import override_settings
 from kafka import KafkaAdminClient
 
 from commands_app.commands import LikePost, NewPost
+from dev.services import KafkaCluster, temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.eventstore import outbox
 from messaging.message import Context
+from messaging.relay import outbox
 from queries_app.models import History, Likes, Post
-from tests.services import KafkaCluster, temporary_folder
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.topic import assert_the_log_tells_the_store

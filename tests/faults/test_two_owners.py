@@ -6,15 +6,15 @@ import pytest
 from django.db import transaction
 
 from commands_app.commands import AddComment, LikePost, NewPost
+from contracts.posts import CommentAdded
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.contracts.posts import CommentAdded
 from messaging.exceptions import LostPartition
 from messaging.message import Context
-from messaging.projections import checkpoints
-from messaging.projections.logdelivery import LogDelivery
-from messaging.projections.session import ForeignRow, Rows, Session, UndeclaredRow
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.log_delivery import LogDelivery
+from messaging.projections.rows import ForeignRow, Rows, Session, UndeclaredRow
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
 from tests.support.fold import assert_read_models_equal_the_fold

@@ -11,12 +11,12 @@ import psycopg2
 import pytest
 
 from commands_app.commands import NewPost
+from dev.services import KafkaServer, temporary_folder
 from messaging import mediator
-from messaging.eventstore import outbox
+from messaging.dialect.sessions import answer, execute
 from messaging.message import Context
-from messaging.sessions import answer, execute
+from messaging.relay import outbox
 from queries_app.models import Post
-from tests.services import KafkaServer, temporary_folder
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.proxy import Proxy

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from commands_app.commands import AddComment, EditMessage, NewPost
 from messaging import mediator
-from messaging.admin import records
+from messaging.admin import readonly_admin
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat, OperatorAction
@@ -184,7 +184,7 @@ def test_a_list_counts_and_sorts_no_further_than_its_limit(
     post_id = mediator.send(NewPost(message="0"), Context(actor="carol")).ids["post_id"]
     for number in range(1, 120):
         mediator.send(EditMessage(post_id=post_id, message=str(number)), Context(actor="carol"))
-    monkeypatch.setattr(records, "MOST_LISTED", 110)
+    monkeypatch.setattr(readonly_admin, "MOST_LISTED", 110)
     with CaptureQueriesContext(connections["default"]) as queries:
         answer = root.get(url(Event), {"o": "3", "p": "2"})
     assert len(answer.context["cl"].result_list) == 10

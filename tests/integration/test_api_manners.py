@@ -11,13 +11,13 @@ from django.db import connections
 from django.test import override_settings
 from jsonschema import Draft202012Validator
 
+from contracts.posts import CommentAdded
 from messaging.bus import current_bus
 from messaging.codec import decode_envelope, encode_event
-from messaging.contracts.posts import CommentAdded
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import EVENTS, utc_now
 from messaging.models import Heartbeat
-from messaging.projections import stalls
+from messaging.projections.consuming import stalls
 from messaging.projections.registry import PROJECTIONS
 from tests.support.api import COMMANDS, Api
 from tests.support.consuming import consume_all

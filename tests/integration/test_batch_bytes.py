@@ -7,6 +7,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from commands_app.commands import NewPost
+from contracts.posts import PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import (
@@ -17,12 +18,12 @@ from messaging.bus.base import (
     in_batches,
     partition_of,
 )
-from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox, scan
+from messaging.eventstore import scan
 from messaging.eventstore.scan import Stored
 from messaging.message import Context, Envelope, utc_now
-from messaging.projections import storefill
 from messaging.projections.models import Checkpoint
+from messaging.rebuilding import from_store
+from messaging.relay import outbox
 from queries_app.models import Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -163,7 +164,7 @@ def stored(stream_id: UUID, version: int, size: int = 100_000) -> Stored:
 
 def test_a_rebuild_from_the_store_takes_so_many_bytes_and_whole_streams() -> None:
     events = [stored(stream, v) for stream in (uuid4() for _ in range(50)) for v in range(1, 6)]
-    chunks = list(storefill.chunks(iter(events)))
+    chunks = list(from_store.chunks(iter(events)))
     assert [one for chunk in chunks for one in chunk] == events
     assert max(len(chunk) for chunk in chunks) * 100_000 <= BATCH_BYTES + 5 * 100_000
     assert {chunk[-1].envelope.version for chunk in chunks} == {5}
@@ -171,19 +172,19 @@ def test_a_rebuild_from_the_store_takes_so_many_bytes_and_whole_streams() -> Non
 
 def test_a_very_large_stream_is_cut() -> None:
     stream = uuid4()
-    chunks = list(storefill.chunks(stored(stream, v) for v in range(1, 500)))
+    chunks = list(from_store.chunks(stored(stream, v) for v in range(1, 500)))
     assert max(len(chunk) for chunk in chunks) * 100_000 <= 2 * BATCH_BYTES + 100_000
 
 
 def test_a_rebuild_from_the_store_takes_so_many_events_and_whole_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(storefill, "CHUNK", 10)
-    monkeypatch.setattr(storefill, "LARGEST_CHUNK", 40)
+    monkeypatch.setattr(from_store, "CHUNK", 10)
+    monkeypatch.setattr(from_store, "LARGEST_CHUNK", 40)
     events = [stored(stream, v, 1) for stream in (uuid4() for _ in range(20)) for v in range(1, 5)]
-    assert {len(chunk) for chunk in storefill.chunks(iter(events))} == {12, 8}
+    assert {len(chunk) for chunk in from_store.chunks(iter(events))} == {12, 8}
     long = [stored(uuid4(), 1, 1), *(stored(events[0].envelope.stream_id, v, 1) for v in range(90))]
-    assert [len(chunk) for chunk in storefill.chunks(iter(long))] == [40, 40, 11]
+    assert [len(chunk) for chunk in from_store.chunks(iter(long))] == [40, 40, 11]
 
 
 class Rows:

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from messaging.bus import current_bus
-from messaging.projections import checkpoints, generations, rebuilds
-from messaging.projections.builder import Builder
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter, Rebuild
+from messaging.rebuilding import generations, requests
+from messaging.rebuilding.builder import Builder
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
@@ -53,7 +54,7 @@ class Sleeper:
 
 
 def test_a_builder_that_wakes_after_a_later_switch_deletes_nothing(database: Mode) -> None:
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
 
     def meanwhile() -> None:
         builder(asked).run(Flag())
@@ -69,7 +70,7 @@ def test_a_builder_that_wakes_after_a_later_switch_deletes_nothing(database: Mod
 
 
 def test_a_builder_that_wakes_while_another_cleans_up_leaves_the_end_to_it(database: Mode) -> None:
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
 
     def meanwhile() -> None:
         Rebuild.objects.filter(id=asked.id).update(builder=uuid4())
@@ -83,7 +84,7 @@ def test_a_builder_that_wakes_while_another_cleans_up_leaves_the_end_to_it(datab
 
 
 def test_only_the_builder_that_owns_a_rebuild_ends_it(database: Mode) -> None:
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
     with at_step("cleaned up", lambda: Rebuild.objects.update(builder=uuid4())) as step:
         builder(asked).run(Flag())
     assert step.reached
@@ -92,7 +93,7 @@ def test_only_the_builder_that_owns_a_rebuild_ends_it(database: Mode) -> None:
 
 @pytest.mark.parametrize("state", ["asked", "filling", "catching up"])
 def test_a_generation_that_is_being_built_is_not_deleted(database: Mode, state: str) -> None:
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
     Rebuild.objects.filter(id=asked.id).update(state=state)
     put_rows_into(asked.generation)
     generations.delete_unread(posts, lambda: None, lambda: None)
@@ -100,9 +101,9 @@ def test_a_generation_that_is_being_built_is_not_deleted(database: Mode, state: 
 
 
 def test_what_a_cancelled_rebuild_has_built_is_deleted(database: Mode) -> None:
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
     put_rows_into(asked.generation)
-    rebuilds.cancel("posts")
+    requests.cancel("posts")
     builder(asked).run(Flag())
     assert Rebuild.objects.get(id=asked.id).state == "cancelled"
     assert counts(asked.generation) == (0, 0, 0)
@@ -111,7 +112,7 @@ def test_what_a_cancelled_rebuild_has_built_is_deleted(database: Mode) -> None:
 
 def test_a_switch_between_two_chunks_is_seen_by_the_statement_that_deletes(database: Mode) -> None:
     """Even where the fence lets it through."""
-    rebuilds.ask("posts", "log", "test")
+    requests.ask("posts", "log", "test")
     put_rows_into(2)
 
     def switch() -> None:

@@ -11,8 +11,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from knox.models import AuthToken
 
-from messaging import cleaning
 from messaging.management.commands import runconsumer
+from messaging.workers import cleaning
 from tests.support.api import person
 from tests.support.modes import Mode
 

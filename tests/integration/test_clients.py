@@ -7,7 +7,7 @@ from django.db import DataError, connections
 
 from commands_app.commands import NewPost
 from messaging import mediator
-from messaging.clients import copy_text
+from messaging.dialect.psycopg import copy_text
 from messaging.exceptions import Pooled
 from messaging.message import Context
 from tests.support.modes import Mode

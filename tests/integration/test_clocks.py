@@ -7,17 +7,17 @@ import pytest
 from django.db.models import F
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Subscription
-from messaging.contracts.posts import MessageUpdated, PostCreated
 from messaging.eventstore.models import Event, Receipt
-from messaging.liveness import Heart, alive
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat
-from messaging.overview import overview
-from messaging.projections.gaps import HEALS_WITHIN
+from messaging.monitoring.status import overview
+from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter
+from messaging.workers.heartbeats import Heart, alive
 from tests.support.clock import clock_off_by
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode

@@ -16,8 +16,8 @@ from commands_app.commands import (
     LikePost,
     NewPost,
 )
+from contracts.posts import fingerprint
 from messaging import browser, mediator
-from messaging.contracts.posts import fingerprint
 from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS

@@ -11,17 +11,18 @@ from django.test import Client
 
 from accounts.models import User
 from commands_app.commands import AddComment, NewPost
+from contracts.posts import PostCreated, PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.console import standing
-from messaging.contracts.posts import PostCreated, PostLiked
+from messaging.console import dashboard
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, Loss
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat, OperatorAction
-from messaging.projections import checkpoints, rebuilds
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
-from messaging.projections.rebuilder import Rebuilder
+from messaging.rebuilding import requests
+from messaging.rebuilding.rebuilder import Rebuilder
 from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
 from queries_app.projections import posts
 from tests.integration.test_admin import signed_in, url
@@ -42,7 +43,7 @@ def root() -> Client:
 
 @pytest.fixture(autouse=True)
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "FRESH_S", 0)
+    monkeypatch.setattr(dashboard, "FRESH_S", 0)
 
 
 def page(client: Client, address: str = CONSOLE) -> str:
@@ -91,7 +92,7 @@ def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode
     client = root()
     a_dead_letter()
     checkpoints.halt("posts", 1, 3, 0, "It forked.")
-    rebuilds.ask("posts", "log", "root")
+    requests.ask("posts", "log", "root")
     text = page(client)
     assert "Partition 3 is halted: It forked." in text
     assert "from the log, asked" in text
@@ -106,7 +107,7 @@ def test_a_part_that_is_down_is_named_and_the_others_are_shown(
     def fails(found: object) -> dict[str, Any]:
         raise fault
 
-    monkeypatch.setattr(standing, "the_log", fails)
+    monkeypatch.setattr(dashboard, "the_log", fails)
     text = page(root())
     assert f"The log does not answer.</strong> {type(fault).__name__}: It is" in text
     assert "<b>0</b> waiting" in text
@@ -260,7 +261,7 @@ def test_a_rebuild_is_asked_for_watched_and_done(database: Mode) -> None:
 
 
 def test_a_rebuild_is_cancelled(database: Mode) -> None:
-    rebuild = rebuilds.ask("posts", "log", "root")
+    rebuild = requests.ask("posts", "log", "root")
     answer = root().post(url(Rebuild, rebuild.pk, "cancel"), follow=True)
     assert "Cancelled" in answer.content.decode()
     rebuild.refresh_from_db()
@@ -282,7 +283,7 @@ def every_button(letter: DeadLetter, rebuild: Rebuild) -> list[tuple[str, dict[s
 
 
 def test_who_may_only_look_presses_no_button(database: Mode) -> None:
-    letter, rebuild = a_dead_letter(), rebuilds.ask("posts", "log", "root")
+    letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
     clerk = signed_in("clerk")
     for codename in ("view_deadletter", "view_rebuild"):
         person("clerk").user_permissions.add(Permission.objects.get(codename=codename))
@@ -296,7 +297,7 @@ def test_who_may_only_look_presses_no_button(database: Mode) -> None:
 
 
 def test_a_button_needs_a_post_with_the_csrf_token(database: Mode) -> None:
-    letter, rebuild = a_dead_letter(), rebuilds.ask("posts", "log", "root")
+    letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
     strict = Client(enforce_csrf_checks=True)
     root()
     strict.force_login(User.objects.get(username="root"))

@@ -12,16 +12,16 @@ from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import partition_of
-from messaging.console import standing
-from messaging.liveness import Heart
+from messaging.console import dashboard
 from messaging.message import Context
-from messaging.overview import projection_now
-from messaging.projections import checkpoints, consumer
-from messaging.projections.consumer import Consumer, last_errors
-from messaging.projections.live import live_root
+from messaging.monitoring.status import projection_now
+from messaging.projections.consuming import checkpoints, consumer
+from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving.live import live_root
 from messaging.transient import pause_s
+from messaging.workers.heartbeats import Heart
 from queries_app.projections import posts
 from tests.integration.test_admin import signed_in
 from tests.support.consuming import Running, shared
@@ -85,7 +85,7 @@ def test_a_partition_that_a_rebuild_has_cured_is_taken_up_again_without_a_restar
 
 def halt_for_good(consuming: Running, post_id: UUID) -> None:
     """By a fork: a second event with a version that the stream has already."""
-    from messaging.contracts.posts import PostCreated
+    from contracts.posts import PostCreated
     from tests.support.records import publish, record_of
 
     publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="forged")))
@@ -168,7 +168,7 @@ def test_pauses_stay_finite_however_often_it_fails() -> None:
 def test_status_and_console_say_why_a_consumer_cannot_work(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "FRESH_S", 0)
+    monkeypatch.setattr(dashboard, "FRESH_S", 0)
     consumers = [Consumer(one, current_bus()) for one in PROJECTIONS.values()]
     heart = Heart({"consumer": lambda: True}, {"consumer": lambda: last_errors(consumers)})
     for one in consumers[:2]:

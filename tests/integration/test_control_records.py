@@ -7,19 +7,20 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import MessageUpdated
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Polled, partition_of
 from messaging.bus.kafka import KafkaSubscription
-from messaging.contracts.posts import MessageUpdated
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
 from messaging.message import Context
-from messaging.overview import overview, projection_now
-from messaging.projections import checkpoints, consumer, following
-from messaging.projections.live import live_root
+from messaging.monitoring.status import overview, projection_now
+from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.models import Checkpoint
+from messaging.projections.serving.live import live_root
+from messaging.rebuilding import from_log
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
 from tests.support.consuming import Running, consume_all
@@ -97,13 +98,13 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
 def test_a_builder_reads_on_behind_a_marker_that_it_has_passed_over(
     postgresql: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "PATIENCE_S", 5)
+    monkeypatch.setattr(from_log, "PATIENCE_S", 5)
     post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
     publish_all()
     bus = current_bus()
     generation = checkpoints.begin("posts", bus.identity())
     noted: list[int] = []
-    with following.Follower(posts, generation, bus, noted.append) as follower:
+    with from_log.Follower(posts, generation, bus, noted.append) as follower:
         for message in ("b", "c"):
             transaction(postgresql, copies())
             follower.read_to(bus.end_offsets(), lambda: None)

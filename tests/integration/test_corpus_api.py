@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from messaging import counters
+from messaging.api import counters
 from tests.support.api import COMMANDS, HTML, QUERIES, Api, person
 from tests.support.corpus import Case, cases
 from tests.support.corpus_world import (

@@ -8,17 +8,17 @@ import pytest
 from django.db import OperationalError, connections
 from django.db.models import F
 
-from messaging import plausible
-from messaging.bus.base import Message, partition_of
-from messaging.contracts.posts import (
+from contracts.posts import (
     CommentUpdated,
     MessageUpdated,
     PostCreated,
     PostLiked,
     PostUnliked,
 )
+from messaging import plausible
+from messaging.bus.base import Message, partition_of
 from messaging.exceptions import CodeAtFault
-from messaging.projections import gaps, mending
+from messaging.projections.consuming import gaps, retry
 from messaging.projections.models import DeadLetter
 from queries_app.likes import likes
 from queries_app.models import Likes, Post
@@ -200,7 +200,7 @@ def test_an_event_that_names_a_row_whose_key_the_database_refuses_is_parked(
     assert (failed.state, failed.error) == ("done", "")
     assert DeadLetter.objects.filter(code="poison").count() == 2
 
-    mending.discard(DeadLetter.objects.get(stream_id=bad, version=2))
+    retry.discard(DeadLetter.objects.get(stream_id=bad, version=2))
     assert Likes.objects.get(stream_id=bad).version == 4
 
 

@@ -12,17 +12,17 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import MessageUpdated, PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, partition_of
-from messaging.contracts.posts import MessageUpdated, PostLiked
-from messaging.eventstore import history, outbox, relay
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import Loss
 from messaging.message import Context
 from messaging.models import OperatorAction
-from messaging.projections import checkpoints
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter
+from messaging.relay import log_identity, outbox, relay
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
 from tests.support.consuming import consume_all
@@ -60,7 +60,7 @@ def reject(place: list[str]) -> None:
 
 def restarted() -> None:
     """A relay that takes the lock compares first."""
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
 
 
 def verified() -> str:
@@ -287,12 +287,12 @@ def test_all_behind_the_last_acknowledged_record_and_the_last_ones_are_compared(
     place = forge(post_id, 9)
     mediator.send(LikePost(post_id=post_id), ALICE)
     publish(*[one.message for one in outbox.oldest(10)])  # by a relay that was killed then
-    monkeypatch.setattr(history, "TAIL", 1)
+    monkeypatch.setattr(log_identity, "TAIL", 1)
     with pytest.raises(Loss, match=place[2]):
         restarted()
     publish_all()
     restarted()
-    monkeypatch.setattr(history, "TAIL", 100)
+    monkeypatch.setattr(log_identity, "TAIL", 100)
     with pytest.raises(Loss, match=place[2]):
         restarted()
 
@@ -350,7 +350,7 @@ def test_each_of_several_records_between_its_own_is_reported(
     post_id = a_post()
     publish_all()
     one = relay.Relay(current_bus())
-    one._compared = history.require_same_history(current_bus())
+    one._compared = log_identity.require_same_history(current_bus())
     places, forged = [], []
     for version in (1, 2):
         forged.append(forge(post_id, version))
@@ -387,7 +387,7 @@ def compared_one_by_one(database: Mode, monkeypatch: pytest.MonkeyPatch) -> None
     post_id = a_post(likes=49)
     publish_all()
     mediator.send(EditMessage(post_id=post_id, message="waits"), ALICE)
-    monkeypatch.setattr(history, "AT_ONCE", 1)
+    monkeypatch.setattr(log_identity, "AT_ONCE", 1)
 
 
 def test_what_is_compared_is_looked_up_many_at_once(
@@ -396,10 +396,10 @@ def test_what_is_compared_is_looked_up_many_at_once(
     a_post(likes=49)
     publish_all()
     publish(Message("key", b"rubbish"))
-    monkeypatch.setattr(history, "AT_ONCE", 20)
+    monkeypatch.setattr(log_identity, "AT_ONCE", 20)
     looks: list[None] = []
     with CaptureQueriesContext(connections["default"]) as found:
-        history.require_same_history(current_bus(), lambda: looks.append(None))
+        log_identity.require_same_history(current_bus(), lambda: looks.append(None))
     asked = [one for one in found.captured_queries if "eventstore_event " in one["sql"]]
     assert len(asked) == 3
     assert len(looks) in (3, 4), "with the rubbish, which may be in a partition of its own"

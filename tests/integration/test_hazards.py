@@ -20,7 +20,7 @@ from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.hazards import HazardWatch
 from messaging.exceptions import BusError, Loss
 from messaging.message import Context
-from messaging.overview import overview
+from messaging.monitoring.status import overview
 from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Post
 from tests.integration.test_admin import signed_in

@@ -11,10 +11,11 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from commands_app.commands import NewPost
-from messaging import health, mediator
+from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.models import Heartbeat
+from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
 from tests.integration.test_stalls import nobody_moved_for
 from tests.support.consuming import consume_all

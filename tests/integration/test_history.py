@@ -19,12 +19,12 @@ from commands_app.commands import (
     RemoveComment,
     UnlikePost,
 )
+from contracts.posts import CommentUpdated, PostCreated, PostLiked
 from messaging import mediator
-from messaging.contracts.posts import CommentUpdated, PostCreated, PostLiked
 from messaging.exceptions import NotFound
 from messaging.message import Context
 from messaging.projections.models import Checkpoint, DeadLetter
-from messaging.projections.paging import Page
+from messaging.projections.serving.paging import Page
 from queries_app.history import history
 from queries_app.history_query import FindPostHistory, HistoryEntryView
 from queries_app.models import HistoryEntry

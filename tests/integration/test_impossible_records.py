@@ -9,18 +9,18 @@ from django.db import connections
 from kafka import KafkaProducer
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import CommentAdded, MessageUpdated, PostCreated, PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
-from messaging.bus.repository import LogRepository
-from messaging.contracts.posts import CommentAdded, MessageUpdated, PostCreated, PostLiked
-from messaging.dbvalues import database_now
-from messaging.eventstore import history
+from messaging.dialect.values import database_now
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid
 from messaging.message import Context, utc_now
+from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import Checkpoint, DeadLetter
-from messaging.projections.retrying import Retries
+from messaging.recovery.log_repository import LogRepository
+from messaging.relay import log_identity
 from queries_app.likes import likes
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -110,7 +110,7 @@ def test_an_impossible_record_does_not_keep_a_relay_from_starting(database: Mode
     post_id = mediator.send(NewPost(message="genuine"), ALICE).stream_id
     publish_all()
     publish(*[forgery(post_id) for _, forgery in IMPOSSIBLE.values()])
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
 
 
 def test_a_record_in_the_partition_of_other_streams_is_not_believed(postgresql: Mode) -> None:

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import OperationalError
 
-from messaging.contracts.posts import MessageUpdated
-from messaging.projections import delivery, mending
+from contracts.posts import MessageUpdated
+from messaging.projections.consuming import delivery, retry
+from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
-from messaging.projections.retrying import Retries
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.integration.test_dead_letters import created, edited, letters, poison, version_of
@@ -61,7 +61,7 @@ def interrupted_retry(monkeypatch: pytest.MonkeyPatch) -> UUID:
         post.message = message
 
     with edits(away_at_the_fourth), pytest.raises(OperationalError, match="away"):
-        mending.retry(DeadLetter.objects.get(version=2))
+        retry.retry(DeadLetter.objects.get(version=2))
     assert letters() == [(4, "behind"), (5, "behind"), (6, "behind")]
     assert version_of(post_id) == 3
     return post_id
@@ -147,9 +147,9 @@ def test_giving_up_that_was_interrupted_is_ended(
         raise OperationalError("the database is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(mending, "reopen", away)
+        patched.setattr(retry, "reopen", away)
         with pytest.raises(OperationalError):
-            mending.discard(DeadLetter.objects.get(version=2))
+            retry.discard(DeadLetter.objects.get(version=2))
     assert letters() == [(2, "poison"), (3, "behind")]
     look()
     assert (version_of(post_id), letters()) == (3, [])
@@ -178,8 +178,8 @@ def test_such_a_letter_is_listed_and_cannot_be_given_up(
     assert f"behind  {post_id} v4  (+2 behind)" in listed
     assert "1 dead letters, 3 with those behind." in listed
     first = DeadLetter.objects.get(version=4)
-    with pytest.raises(mending.NotDiscarded, match=f"manage.py deadletters retry {first.id}"):
-        mending.discard(first)
+    with pytest.raises(retry.NotDiscarded, match=f"manage.py deadletters retry {first.id}"):
+        retry.discard(first)
     assert not Discarded.objects.exists()
     retried = here("deadletters", "retry", str(first.id))
     assert (retried.returncode, retried.stdout) == (0, f"posts stream {post_id}: 3 applied\n")
@@ -193,8 +193,8 @@ def test_of_versions_in_the_wrong_order_the_first_stands_for_the_stream(database
     listed = here("deadletters", "list").stdout
     assert f"behind  {post_id} v3  (+1 behind)" in listed
     assert "1 dead letters, 2 with those behind." in listed
-    with pytest.raises(mending.NotDiscarded, match=f"manage.py republish {post_id}"):
-        mending.discard(DeadLetter.objects.get(version=3))
+    with pytest.raises(retry.NotDiscarded, match=f"manage.py republish {post_id}"):
+        retry.discard(DeadLetter.objects.get(version=3))
 
 
 def test_a_letter_of_another_projection_or_generation_hides_none(database: Mode) -> None:

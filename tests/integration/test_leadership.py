@@ -15,16 +15,16 @@ from django.db import connections
 from django.test import override_settings
 
 from config.env import database_of
-from messaging import leadership as module
+from contracts.posts import PostCreated
+from dev.services import free_port
 from messaging.bus import current_bus
-from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox
-from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss, Unreachable
-from messaging.leadership import Leadership, acquired, kept, leadership
-from messaging.projections import rebuilds
-from messaging.projections.rebuilder import Rebuilder, builders_lock
-from tests.services import free_port
+from messaging.rebuilding import requests
+from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
+from messaging.relay import outbox
+from messaging.relay.relay import Relay
+from messaging.workers import leadership as module
+from messaging.workers.leadership import Leadership, acquired, kept, leadership
 from tests.support.modes import Mode, new_postgresql, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.records import publish, record_of
@@ -174,14 +174,14 @@ def test_a_rebuild_that_waits_says_for_which_lock(
     database: Mode, told: pytest.LogCaptureFixture
 ) -> None:
     current_bus().ensure_topic()
-    rebuilds.ask("posts", "log", "test")
+    requests.ask("posts", "log", "test")
     lock, rebuilder = builders_lock("posts"), Rebuilder(current_bus())
     with taken(lock):
         rebuilder.look(Flag())
         rebuilder.look(Flag())
     assert told.text.count(f"rebuild of posts: waiting: another process has {lock.name}") == 1
     rebuilder.look(Flag())
-    assert rebuilds.active("posts") is None, "it was built"
+    assert requests.active("posts") is None, "it was built"
 
 
 def test_with_a_database_for_locks_and_without_it_is_one_lock(postgresql: Mode) -> None:

@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client, RequestFactory, override_settings
 
+from accounts import login_throttle
 from accounts.models import User
-from messaging import attempts, counters
+from messaging.api import counters
 from tests.support.api import Api, person
 from tests.support.modes import Mode
 from tests.support.threads import together
@@ -115,7 +116,7 @@ def test_tries_that_outlast_their_window_make_no_room_in_the_next(
     sqlite: Mode, hashes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_password("alice")
-    with attempts.password(request_of("192.0.2.1"), "alice"):
+    with login_throttle.password(request_of("192.0.2.1"), "alice"):
         monkeypatch.setattr(counters.Window, "now", lambda self: (2, self.seconds))
     hashes.clear()
     for _ in range(15):

@@ -7,9 +7,9 @@ from threading import Thread
 import pytest
 from django.db import connections
 
-from messaging import liveness
-from messaging.liveness import Heart
 from messaging.models import Heartbeat
+from messaging.workers import heartbeats
+from messaging.workers.heartbeats import Heart
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as administer
 from tests.support.waiting import wait_until
@@ -19,7 +19,7 @@ def test_a_heart_beats_again_after_the_database_took_no_writes(
     postgresql: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As in a failover: its session stays with a server that is no primary any more."""
-    monkeypatch.setattr(liveness, "BEAT_EVERY_S", 0.05)
+    monkeypatch.setattr(heartbeats, "BEAT_EVERY_S", 0.05)
     caplog.set_level(logging.DEBUG, "postlog.liveness")
     name = connections["default"].settings_dict["NAME"]
     stop = Flag()

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import transaction
 
-from messaging.contracts.posts import CommentAdded, PostCreated, PostLiked
+from contracts.posts import CommentAdded, PostCreated, PostLiked
 from messaging.models import OperatorAction
-from messaging.projections import mending
+from messaging.projections.consuming import retry
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
 from queries_app.models import Post
@@ -49,7 +49,7 @@ def test_retry_after_the_fix_applies_the_queue_in_order_and_reopens_the_stream(
         publish(created(post_id), liked(post_id, 2), edited(post_id, 3), edited(post_id, 4))
         consume_all()
         assert letters() == [(2, "poison"), (3, "behind"), (4, "behind")]
-    done = mending.retry(DeadLetter.objects.get(version=4))
+    done = retry.retry(DeadLetter.objects.get(version=4))
     assert (done.applied, done.parked) == (3, 0)
     assert letters() == []
     assert Post.objects.values_list("version", "likes", "message").get() == (4, 1, "v4")
@@ -71,7 +71,7 @@ def test_a_retry_that_fails_again_says_why_and_changes_nothing(database: Mode) -
     sound = posts.appliers[PostLiked]
     posts.appliers[PostLiked] = Applier(fails, sound.rows)
     try:
-        done = mending.retry(DeadLetter.objects.get(version=2))
+        done = retry.retry(DeadLetter.objects.get(version=2))
     finally:
         posts.appliers[PostLiked] = sound
     assert (done.applied, done.parked) == (0, 2)
@@ -87,7 +87,7 @@ def test_a_retry_stops_at_the_next_bad_event_of_the_stream(database: Mode) -> No
         publish(created(post_id), liked(post_id, 2), edited(post_id, 3), poison(post_id, 4))
         publish(edited(post_id, 5))
         consume_all()
-    done = mending.retry(DeadLetter.objects.get(version=2))
+    done = retry.retry(DeadLetter.objects.get(version=2))
     assert (done.applied, done.parked) == (2, 2)
     assert letters() == [(4, "poison"), (5, "behind")]
     assert version_of(post_id) == 3
@@ -99,7 +99,7 @@ def test_a_stream_whose_first_event_was_parked_opens_too(database: Mode) -> None
         publish(created(post_id), edited(post_id, 2))
         consume_all()
         assert letters() == [(1, "poison"), (2, "behind")]
-    mending.retry(DeadLetter.objects.get(version=1))
+    retry.retry(DeadLetter.objects.get(version=1))
     assert letters() == []
     assert version_of(post_id) == 2
 
@@ -109,7 +109,7 @@ def test_a_discarded_event_is_passed_over_and_its_stream_goes_on(database: Mode)
     bad = poison(post_id, 2)
     publish(created(post_id), bad, edited(post_id, 3))
     consume_all()
-    done = mending.discard(DeadLetter.objects.get(version=2))
+    done = retry.discard(DeadLetter.objects.get(version=2))
     assert done is not None
     assert done.applied == 2
     assert letters() == []
@@ -127,16 +127,16 @@ def test_only_what_its_stream_waits_for_can_be_discarded(database: Mode) -> None
     publish(created(gap), edited(gap, 3))
     consume_all()
     first = DeadLetter.objects.get(stream_id=waits, version=2)
-    with pytest.raises(mending.NotDiscarded, match=f"only waits behind {first.id}"):
-        mending.discard(DeadLetter.objects.get(stream_id=waits, version=3))
-    with pytest.raises(mending.NotDiscarded, match=f"manage.py republish {gap}"):
-        mending.discard(DeadLetter.objects.get(stream_id=gap))
+    with pytest.raises(retry.NotDiscarded, match=f"only waits behind {first.id}"):
+        retry.discard(DeadLetter.objects.get(stream_id=waits, version=3))
+    with pytest.raises(retry.NotDiscarded, match=f"manage.py republish {gap}"):
+        retry.discard(DeadLetter.objects.get(stream_id=gap))
     assert not Discarded.objects.exists()
-    mending.retry(first)
+    retry.retry(first)
     done = first
-    mending.discard(first)
-    with pytest.raises(mending.NotDiscarded, match="has taken effect meanwhile"):
-        mending.discard(done)
+    retry.discard(first)
+    with pytest.raises(retry.NotDiscarded, match="has taken effect meanwhile"):
+        retry.discard(done)
 
 
 def test_a_record_without_a_stream_is_tried_again_or_deleted(database: Mode) -> None:
@@ -144,10 +144,10 @@ def test_a_record_without_a_stream_is_tried_again_or_deleted(database: Mode) -> 
 
     publish(Message("k", b"no json"))
     consume_all()
-    done = mending.retry(DeadLetter.objects.get())
+    done = retry.retry(DeadLetter.objects.get())
     assert (done.applied, done.parked) == (0, 1)
     assert letters() == [(None, "unreadable")]
-    assert mending.discard(DeadLetter.objects.get()) is None
+    assert retry.discard(DeadLetter.objects.get()) is None
     assert letters() == []
 
 
@@ -174,10 +174,10 @@ def test_a_consumer_and_a_retry_do_not_apply_a_letter_twice(database: Mode) -> N
     publish(*(liked(post_id, v) for v in range(40, 60)))
     head = DeadLetter.objects.get(version=2)
     results = together(
-        lambda: mending.retry(head).parked, consume_all, lambda: mending.retry(head).parked
+        lambda: retry.retry(head).parked, consume_all, lambda: retry.retry(head).parked
     )
     assert not any(isinstance(result, Exception) for result in results), results
-    mending.retry(head)
+    retry.retry(head)
     assert Post.objects.values_list("version", "likes").get() == (59, 58)
     assert letters() == []
 
@@ -192,9 +192,7 @@ def test_the_command_lists_shows_retries_and_discards(database: Mode) -> None:
     letter = DeadLetter.objects.get(stream_id=bad, version=2)
     listed = here("deadletters", "list")
     assert listed.returncode == 0, listed.stderr
-    assert (
-        f"poison  {bad} v2  (+1 behind)  messaging.projections.session.MissingRow" in listed.stdout
-    )
+    assert f"poison  {bad} v2  (+1 behind)  messaging.projections.rows.MissingRow" in listed.stdout
     assert "2 dead letters, 4 with those behind." in listed.stdout
     shown = here("deadletters", "show", str(letter.id))
     assert "Traceback" in shown.stdout
@@ -222,5 +220,5 @@ def test_a_letter_of_a_generation_that_is_gone_is_left_alone(database: Mode) -> 
     with transaction.atomic("read"):
         Checkpoint.objects.filter(generation=1).delete()
     with pytest.raises(LostPartition, match="generation 1 is gone"):
-        mending.retry(DeadLetter.objects.get())
+        retry.retry(DeadLetter.objects.get())
     assert letters() == [(2, "poison")]

@@ -12,7 +12,7 @@ from django.utils.html import escape
 from accounts.models import User
 from messaging.bus import current_bus
 from messaging.message import utc_now
-from messaging.projections import checkpoints
+from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Comment, History, HistoryEntry, Likes, Post
 from tests.support.api import QUERIES, Api

@@ -10,17 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 
 from commands_app.commands import LikePost, NewPost
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.bus.base import Message
-from messaging.contracts.posts import MessageUpdated, PostCreated
 from messaging.eventstore.models import Event
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.exceptions import NeedsNewerCode
 from messaging.message import Context, Result
-from messaging.overview import overview
+from messaging.monitoring.status import overview
+from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
-from messaging.projections.retrying import Retries
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.api import Api, browser, errors
@@ -194,7 +194,7 @@ def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
 def test_all_that_wait_are_tried_though_they_are_many(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.projections.retrying.AT_ONCE", 2)
+    monkeypatch.setattr("messaging.projections.consuming.automatic_retry.AT_ONCE", 2)
     streams = [uuid4() for _ in range(5)]
     with newer_code():
         publish(*(record_of(s, 1, PostPinned(post_id=s)) for s in streams))

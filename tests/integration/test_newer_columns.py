@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connections, models
 
-from messaging.projections.session import unknown_column
+from messaging.projections.rows import unknown_column
 from queries_app.models import Comment, Post
 from tests.support.modes import Mode
 from tests.support.newer_fields import add_column, added_field

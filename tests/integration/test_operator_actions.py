@@ -13,12 +13,12 @@ from django.urls import reverse
 
 from commands_app.commands import NewPost
 from messaging import mediator
-from messaging.admin.operated import OperatedAdmin
+from messaging.admin.action_admin import OperatedAdmin
 from messaging.eventstore.models import Stream
 from messaging.message import Context
 from messaging.models import OperatorAction
-from messaging.projections import rebuilds
 from messaging.projections.models import DeadLetter
+from messaging.rebuilding import requests
 from tests.integration.test_dead_letters import created, poison
 from tests.support.api import Api, person
 from tests.support.consuming import consume_all
@@ -84,7 +84,7 @@ def the_letter() -> int:
 
 
 def a_rebuild() -> int:
-    return (rebuilds.active("posts") or rebuilds.ask("posts", "log", "somebody")).pk
+    return (requests.active("posts") or requests.ask("posts", "log", "somebody")).pk
 
 
 def restore_read_db() -> None:

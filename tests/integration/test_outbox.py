@@ -9,16 +9,17 @@ import pytest
 from django.db import connections, transaction
 
 from commands_app.commands import NewPost
+from contracts.posts import PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Place
 from messaging.bus.models import Log
-from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox, republish
 from messaging.eventstore.models import Acknowledged, LogIdentity
-from messaging.eventstore.relay import Interrupted, Relay
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.message import Context, Result
+from messaging.recovery import republish
+from messaging.relay import outbox
+from messaging.relay.relay import Interrupted, Relay
 from tests.support.modes import Mode
 from tests.support.relaying import a_relay, known_log
 from tests.support.waiting import wait_until

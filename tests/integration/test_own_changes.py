@@ -13,14 +13,15 @@ from django.test import Client
 
 from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
-from messaging import browser, mediator, ownchanges
+from messaging import browser, mediator
 from messaging.browser import Behind
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
 from messaging.models import OwnChange
 from messaging.projections.registry import PROJECTIONS
-from messaging.projections.waiting import not_reached
-from messaging.tokens import Position
+from messaging.projections.serving import own_changes
+from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.waiting import not_reached
 from queries_app.projections import posts
 from tests.support.api import person
 from tests.support.consuming import consume_all
@@ -45,7 +46,7 @@ def arrive() -> None:
 
 
 def lately(owner: str) -> list[Position]:
-    return [change.position for change in ownchanges.lately(owner)]
+    return [change.position for change in own_changes.lately(owner)]
 
 
 def two_tabs(name: str) -> tuple[Client, Client]:
@@ -78,7 +79,7 @@ def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -
 
 def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mode) -> None:
     stream = uuid4()
-    works = [partial(ownchanges.remember, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
+    works = [partial(own_changes.remember, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
     assert together(*works) == [None] * 6
     assert lately("o") == [Position(stream, 9)]
     assert lately("another") == []
@@ -89,14 +90,14 @@ def test_changes_are_forgotten_when_they_are_old(
 ) -> None:
     streams = [uuid4(), uuid4()]
     for stream in streams:
-        ownchanges.remember("o", Position(stream, 1))
-    OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - ownchanges.KEPT)
+        own_changes.remember("o", Position(stream, 1))
+    OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - own_changes.KEPT)
     assert lately("o") == [Position(streams[1], 1)]
-    ownchanges.sweep()
+    own_changes.sweep()
     assert [row.stream_id for row in OwnChange.objects.all()] == streams[1:]
     OwnChange.objects.update(at=F("at") - timedelta(days=2))
-    monkeypatch.setattr(ownchanges, "SWEEP_EVERY", 1)
-    ownchanges.remember("another", Position(streams[0], 1))
+    monkeypatch.setattr(own_changes, "SWEEP_EVERY", 1)
+    own_changes.remember("another", Position(streams[0], 1))
     assert [row.owner for row in OwnChange.objects.all()] == ["another"]
 
 
@@ -104,21 +105,21 @@ def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
     """Also one that leaves the version as it was."""
     stream = uuid4()
     for version in (3, 3, 4):
-        ownchanges.remember("o", Position(stream, version))
+        own_changes.remember("o", Position(stream, version))
         assert lately("o") == [Position(stream, version)]
-        OwnChange.objects.update(at=F("at") - ownchanges.KEPT)
+        OwnChange.objects.update(at=F("at") - own_changes.KEPT)
         assert lately("o") == []
-    ownchanges.remember("o", Position(stream, 2))
+    own_changes.remember("o", Position(stream, 2))
     assert lately("o") == [], "an answer that comes late is no new change"
 
 
 def test_a_page_looks_at_the_newest_changes(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ownchanges, "MOST", 2)
+    monkeypatch.setattr(own_changes, "MOST", 2)
     newest, oldest, middle = (Position(uuid4(), 1) for _ in range(3))
     for age, position in enumerate((newest, middle, oldest)):
-        ownchanges.remember("o", position)
+        own_changes.remember("o", position)
         OwnChange.objects.filter(stream_id=position.stream_id).update(
             at=F("at") - timedelta(seconds=30 * age)
         )
@@ -138,7 +139,7 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     browser.remember(request, change)
     assert browser.behind(request, posts) is None
     assert waited == [change]
-    for overdue in (ownchanges.FRESH, timedelta(hours=23)):
+    for overdue in (own_changes.FRESH, timedelta(hours=23)):
         OwnChange.objects.update(at=F("at") - overdue)
         assert browser.behind(request, posts) == Behind([], frozenset({change.stream_id}))
     assert waited == [change]
@@ -176,7 +177,7 @@ def test_only_a_post_that_is_on_its_way_is_shown_as_such(sqlite: Mode) -> None:
     alice = Client()
     alice.force_login(person("alice"))
     written = mediator.send(NewPost(message="not consumed"), Context(actor="alice")).stream_id
-    ownchanges.remember(f"person:{person('alice').pk}", Position(written, 1))
+    own_changes.remember(f"person:{person('alice').pk}", Position(written, 1))
     assert alice.get(f"/posts/{written}/").status_code == 202
     assert alice.get(f"/posts/{uuid4()}/").status_code == 404
 

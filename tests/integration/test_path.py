@@ -19,7 +19,7 @@ def test_a_command_travels_from_the_mediator_to_the_query(mode: Mode) -> None:
         result = mediator.send(AddComment(post_id=post_id, text="Hi"), bob)
 
         def arrived() -> bool:
-            from messaging.projections.live import live
+            from messaging.projections.serving.live import live
             from queries_app.models import Post
             from queries_app.projections import posts
 

@@ -14,15 +14,16 @@ from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, Record, partition_of
 from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.models import Log, LogRecord
-from messaging.eventstore import history, outbox, relay
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import Loss, LostPartition, LostTail
 from messaging.message import Context
-from messaging.projections import checkpoints, consumer, rebuilds
-from messaging.projections.logdelivery import LogDelivery
+from messaging.projections.consuming import checkpoints, consumer
+from messaging.projections.consuming.log_delivery import LogDelivery
 from messaging.projections.models import Checkpoint
-from messaging.projections.rebuilder import Rebuilder
-from messaging.projections.rebuilds import TakenAway
+from messaging.rebuilding import requests
+from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.requests import TakenAway
+from messaging.relay import log_identity, outbox, relay
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.integration.test_bus_contract import lose_records_before
@@ -104,7 +105,7 @@ def test_what_retention_deleted_before_a_checkpoint_is_none(mode: Mode) -> None:
     consume_all()
     lose_records_before(mode, partition_of(str(post_id), 12), 1)
     checkpoints.require_same_log("posts", 1, current_bus(), EVERY)
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
 
 
 def test_a_checkpoint_without_a_proof_is_accepted_once(database: Mode) -> None:
@@ -225,7 +226,7 @@ def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
         wait_until(lambda: running.error or Post.objects.exists(), "it has read the log")
     assert "Records are missing" in str(running.error)
     assert not Post.objects.exists()
-    built = rebuilds.ask("posts", "log", "test")
+    built = requests.ask("posts", "log", "test")
     Rebuilder(bus).build(built, Flag())
     built.refresh_from_db()
     assert built.state == "failed"
@@ -240,7 +241,7 @@ def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
     publish_all()
     consume_all()
     bus = current_bus()
-    history.require_same_log(bus.identity())
+    log_identity.require_same_log(bus.identity())
     at_work = consumer.Consumer(posts, bus)
     at_work._start()
     Log.objects.update(identity=uuid4())
@@ -248,7 +249,7 @@ def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
     with pytest.raises(Loss, match="made anew"):
         at_work._require_same_log(EVERY)
     with pytest.raises(Loss, match="made anew"):
-        relay.Relay(bus)._comparing(history.require_acknowledged)
+        relay.Relay(bus)._comparing(log_identity.require_acknowledged)
 
 
 def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> None:
@@ -264,7 +265,7 @@ def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> No
     for partition, (offset, value) in last.items():
         assert rows[partition].offset == offset
         assert str(rows[partition].event_id) in (value or b"").decode()
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
 
 
 def test_a_log_that_does_not_hold_what_it_acknowledged_stops_the_relay(database: Mode) -> None:
@@ -273,16 +274,16 @@ def test_a_log_that_does_not_hold_what_it_acknowledged_stops_the_relay(database:
     ends = current_bus().end_offsets()
     lose_tail(dict.fromkeys(EVERY, 0))
     with pytest.raises(LostTail, match="republish --all --accept-new-log"):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
     a_post_in_each_partition(2)
     lost = outbox.oldest(1_000)
     publish(*[one.message for one in lost])
     with pytest.raises(LostTail):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
     assert here("republish", "--all", "--accept-new-log").returncode == 0
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
     publish_all()
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
     assert ends != current_bus().end_offsets()
 
 
@@ -338,7 +339,7 @@ def test_a_log_that_is_put_back_under_a_relay_takes_neither_its_proofs_nor_its_o
     assert outbox.waiting() == 12, "its events are not in the log that is lost again"
     assert places() == before
     with pytest.raises(LostTail):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
 
 
 def test_a_log_that_is_put_back_within_a_batch_is_seen(database: Mode) -> None:
@@ -381,15 +382,15 @@ def test_the_proof_of_a_relay_that_was_frozen_replaces_no_later_one(database: Mo
 @pytest.fixture
 def put_back_behind_the_comparison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """The next comparison finds all in order, and then the log is put back."""
-    require_acknowledged = history.require_acknowledged
+    require_acknowledged = log_identity.require_acknowledged
 
     def after(offset: int) -> None:
         def compare(bus: EmbeddedBus) -> None:
             require_acknowledged(bus)
-            monkeypatch.setattr(history, "require_acknowledged", require_acknowledged)
+            monkeypatch.setattr(log_identity, "require_acknowledged", require_acknowledged)
             lose_tail(dict.fromkeys(EVERY, offset))
 
-        monkeypatch.setattr(history, "require_acknowledged", compare)
+        monkeypatch.setattr(log_identity, "require_acknowledged", compare)
 
     return after
 
@@ -414,4 +415,4 @@ def test_a_log_that_is_put_back_while_a_relay_starts_is_seen(
     publish_all()
     put_back_behind_the_comparison(1)
     with pytest.raises(Loss):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())

@@ -20,15 +20,15 @@ from commands_app.commands import (
     RemoveComment,
     UnlikePost,
 )
+from contracts.posts import CommentAdded, PostCreated, PostLiked
 from messaging import mediator
-from messaging.contracts.posts import CommentAdded, PostCreated, PostLiked
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid, NotFound
 from messaging.message import Context, utc_now
-from messaging.projections import paging
 from messaging.projections.models import ProjectionState
-from messaging.projections.paging import PAGE_SIZE, Page, encode_cursor
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving import paging
+from messaging.projections.serving.paging import PAGE_SIZE, Page, encode_cursor
 from queries_app.history_query import FindPostHistory
 from queries_app.models import Post
 from queries_app.queries import (

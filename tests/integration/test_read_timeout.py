@@ -8,7 +8,7 @@ import psycopg2
 from django.db import connections
 from django.test import Client
 
-from messaging import sessions
+from messaging.dialect import sessions
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
 from tests.support.processes import ROOT, environment

@@ -8,17 +8,18 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
 from messaging.exceptions import BusError, LostPartition, StreamBusy
 from messaging.message import Context
-from messaging.projections import checkpoints, rebuilder, rebuilds, storefill
-from messaging.projections.live import live
-from messaging.projections.logdelivery import LogDelivery
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.log_delivery import LogDelivery
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
 from messaging.projections.registry import PROJECTIONS, Applier
+from messaging.projections.serving.live import live
+from messaging.rebuilding import from_store, rebuilder, requests
 from queries_app.models import HistoryEntry, Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
@@ -93,7 +94,7 @@ def test_a_rebuild_that_was_broken_off_at_any_step_goes_on(
 ) -> None:
     if source == "log" and step in ("filling", "all streams are built"):
         return
-    monkeypatch.setattr(storefill, "CHUNK", 3)
+    monkeypatch.setattr(from_store, "CHUNK", 3)
     all_consumed()
     stop = Flag()
 
@@ -117,10 +118,10 @@ def test_a_rebuild_that_was_broken_off_at_any_step_goes_on(
 def test_from_the_store_it_goes_on_behind_the_streams_that_are_built(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storefill, "CHUNK", 3)
+    monkeypatch.setattr(from_store, "CHUNK", 3)
     all_consumed(10)
     begun = []
-    folded = storefill.StoreFill._fold
+    folded = from_store.StoreFill._fold
 
     def fold(self, chunk, **kwargs):
         begun.append(chunk[0].envelope.stream_id)
@@ -128,7 +129,7 @@ def test_from_the_store_it_goes_on_behind_the_streams_that_are_built(
             stop.set()
         return folded(self, chunk, **kwargs)
 
-    monkeypatch.setattr(storefill.StoreFill, "_fold", fold)
+    monkeypatch.setattr(from_store.StoreFill, "_fold", fold)
     stop = Flag()
     rebuild(posts, "store", stop)
     assert len(begun) == 5
@@ -143,8 +144,8 @@ def test_from_the_store_it_goes_on_behind_the_streams_that_are_built(
 def test_a_stream_longer_than_a_chunk_is_built_in_parts(
     database: Mode, longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storefill, "CHUNK", 3)
-    monkeypatch.setattr(storefill, "LARGEST_CHUNK", longest)
+    monkeypatch.setattr(from_store, "CHUNK", 3)
+    monkeypatch.setattr(from_store, "LARGEST_CHUNK", longest)
     all_consumed()
     for projection in PROJECTIONS.values():
         assert rebuild(projection, "store").state == "done"
@@ -232,7 +233,7 @@ def test_while_readers_are_led_over_the_live_consumer_waits(postgresql: Mode) ->
 
 def test_a_cancelled_rebuild_leaves_nothing_and_another_may_be_asked_for(database: Mode) -> None:
     all_consumed()
-    with at_step("caught up", lambda: rebuilds.cancel("posts") and None):
+    with at_step("caught up", lambda: requests.cancel("posts") and None):
         cancelled = rebuild(posts, "log")
     assert cancelled.state == "cancelled"
     assert checkpoints.live_generation("posts") == 1
@@ -245,10 +246,10 @@ def test_a_cancelled_rebuild_leaves_nothing_and_another_may_be_asked_for(databas
 
 def test_a_second_rebuild_is_refused_and_told_how_far_the_first_is(database: Mode) -> None:
     all_consumed()
-    rebuilds.ask("posts", "log", "alice")
-    with pytest.raises(rebuilds.UnderWay, match="from the log, asked"):
-        rebuilds.ask("posts", "store", "bob")
-    assert rebuilds.ask("history", "log", "bob").state == "asked", "of another projection it may be"
+    requests.ask("posts", "log", "alice")
+    with pytest.raises(requests.UnderWay, match="from the log, asked"):
+        requests.ask("posts", "store", "bob")
+    assert requests.ask("history", "log", "bob").state == "asked", "of another projection it may be"
 
 
 def test_a_builder_whose_rebuild_was_taken_over_writes_nothing(database: Mode) -> None:
@@ -259,8 +260,8 @@ def test_a_builder_whose_rebuild_was_taken_over_writes_nothing(database: Mode) -
 
     with at_step("filling", take_over):
         stop = Flag()
-        found = rebuilds.ask("posts", "store", "test")
-        from messaging.projections.builder import Builder
+        found = requests.ask("posts", "store", "test")
+        from messaging.rebuilding.builder import Builder
 
         Builder(found, current_bus(), lambda: True).run(stop)
     assert not Post.objects.filter(generation=2).exists()

@@ -13,11 +13,12 @@ from django.db.migrations.state import ProjectState
 
 from messaging.bus import current_bus
 from messaging.models import OperatorAction
-from messaging.projections import checkpoints, rebuilds
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
-from messaging.projections.operations import AskForRebuild
-from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import PROJECTIONS
+from messaging.rebuilding import requests
+from messaging.rebuilding.migration_operation import AskForRebuild
+from messaging.rebuilding.rebuilder import Rebuilder
 from queries_app.projections import posts
 from tests.support.api import Api
 from tests.support.consuming import consume_all
@@ -53,14 +54,14 @@ def get(api: Api, address: str) -> Any:
 def test_who_asks_while_another_one_ends_gets_one_of_their_own(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, active = rebuilds.ask("posts", "log", "alice"), rebuilds.active
+    first, active = requests.ask("posts", "log", "alice"), requests.active
 
     def just_ended(projection: str) -> Rebuild | None:
-        Rebuild.objects.filter(id=first.id).update(state=rebuilds.State.DONE)
+        Rebuild.objects.filter(id=first.id).update(state=requests.State.DONE)
         return active(projection)
 
-    monkeypatch.setattr(rebuilds, "active", just_ended)
-    second = rebuilds.ask("posts", "log", "bob")
+    monkeypatch.setattr(requests, "active", just_ended)
+    second = requests.ask("posts", "log", "bob")
     assert (second.generation, second.asked_by) == (first.generation + 1, "bob")
 
 
@@ -99,7 +100,7 @@ def test_others_may_not_and_mistakes_are_named(sqlite: Mode, staff: Api) -> None
 
 
 def test_rebuilds_need_the_permissions_that_the_console_asks_for(sqlite: Mode) -> None:
-    rebuild = f"/api/v1/rebuilds/{rebuilds.ask('posts', 'log', 'alice').pk}/"
+    rebuild = f"/api/v1/rebuilds/{requests.ask('posts', 'log', 'alice').pk}/"
     for name, may_ask, may_look, permissions in (
         ("nothing", 403, 403, []),
         ("looks", 403, 200, ["view_rebuild"]),

@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from commands_app.commands import AddComment, DeletePost, LikePost, NewPost
+from contracts.posts import MessageUpdated
 from messaging import mediator
-from messaging.contracts.posts import MessageUpdated
 from messaging.eventstore.models import Event, Receipt, Stream
-from messaging.eventstore.unit import UnitOfWork
+from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.exceptions import ConcurrentChange, Forbidden, NotFound, Refused
 from messaging.message import Context, Result
 from tests.support.modes import Mode

@@ -10,16 +10,16 @@ import pytest
 
 from commands_app.commands import NewPost
 from commands_app.handlers import posts
+from contracts.posts import PostCreated
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import LARGEST_RECORD
-from messaging.contracts.posts import PostCreated
-from messaging.eventstore import outbox
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import events_of
-from messaging.eventstore.unit import UnitOfWork
+from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.exceptions import TooLarge
 from messaging.message import Context, Result
+from messaging.relay import outbox
 from tests.support.api import Api, browser, errors
 from tests.support.modes import Mode
 from tests.support.processes import here

@@ -7,11 +7,12 @@ import pytest
 from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.eventstore import outbox, republish
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
 from messaging.models import OperatorAction
 from messaging.projections.models import DeadLetter
+from messaging.recovery import republish
+from messaging.relay import outbox
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold

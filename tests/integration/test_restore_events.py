@@ -12,11 +12,10 @@ from django.db import connection, connections
 from uuid_utils.compat import uuid7
 
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
+from contracts.posts import PostCreated, PostLiked
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
-from messaging.contracts.posts import PostCreated, PostLiked
-from messaging.eventstore import history, outbox
 from messaging.eventstore.models import (
     Acknowledged,
     Event,
@@ -28,6 +27,7 @@ from messaging.eventstore.models import (
 )
 from messaging.exceptions import LostTail
 from messaging.message import Context
+from messaging.relay import log_identity, outbox
 from queries_app.projections import posts
 from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.support.consuming import consume_all
@@ -175,7 +175,7 @@ def test_a_relay_that_starts_then_need_not_compare_all_once_more(mode: Mode) -> 
     assert acknowledged() == before
     assert here("restore-events", "--ignore-unreadable").returncode == 0
     assert acknowledged() == last
-    history.require_same_history(current_bus())
+    log_identity.require_same_history(current_bus())
 
 
 def test_it_does_not_hide_that_the_log_has_lost_its_tail(database: Mode) -> None:
@@ -188,7 +188,7 @@ def test_it_does_not_hide_that_the_log_has_lost_its_tail(database: Mode) -> None
     assert here("restore-events").returncode == 0
     assert acknowledged() == before
     with pytest.raises(LostTail):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
 
 
 def refused(mode: Mode, *options: str) -> str:
@@ -338,8 +338,8 @@ def test_payloads_come_back_byte_by_byte(database: Mode) -> None:
 
 def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
     from commands_app.post import Post, evolve
-    from messaging.bus.repository import LogRepository
     from messaging.exceptions import Loss
+    from messaging.recovery.log_repository import LogRepository
     from tests.integration.test_snapshots import folded
 
     some_posts()
@@ -366,7 +366,7 @@ import sys, uuid, django
 django.setup()
 from commands_app.post import evolve
 from messaging.bus import current_bus
-from messaging.bus.repository import LogRepository
+from messaging.recovery.log_repository import LogRepository
 print(LogRepository(current_bus(), "post", evolve).load(uuid.UUID(sys.argv[1])).message)
 """
 

@@ -14,13 +14,13 @@ from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, partition_of
 from messaging.bus.kafka import KafkaBus
 from messaging.bus.retention import undisturbed
-from messaging.eventstore import history, outbox
 from messaging.eventstore.models import Acknowledged
-from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss
 from messaging.message import Context
-from messaging.projections import checkpoints
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.relay import log_identity, outbox
+from messaging.relay.relay import Relay
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish
@@ -116,7 +116,7 @@ def test_records_that_vanish_while_a_restored_store_is_noted_do_not_fail_it(
     publish_all()
     row = Acknowledged.objects.get()
     bus = RetentionAtWork(3)  # which is right before the records are read
-    history.note_compared(bus, {row.partition: (row.offset + 1, row.event_id)})
+    log_identity.note_compared(bus, {row.partition: (row.offset + 1, row.event_id)})
     assert bus.asked > 3
     assert Acknowledged.objects.get().offset == row.offset + 1
     bus.close()

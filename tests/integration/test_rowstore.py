@@ -6,9 +6,9 @@ import psycopg2
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, connections, transaction
 
+from contracts.posts import PostCreated
 from messaging import plausible
-from messaging.contracts.posts import PostCreated
-from messaging.projections import rowstore
+from messaging.projections import bulk_sql
 from messaging.projections.models import DeadLetter
 from queries_app.models import Post
 from tests.support.consuming import consume_all
@@ -22,7 +22,7 @@ def row(author: str) -> Post:
 
 def test_a_value_that_is_too_long_is_an_error_of_djangos(postgresql: Mode) -> None:
     with pytest.raises(DataError), transaction.atomic(using="read"):
-        rowstore.upsert(Post, [row("a" * 151)])
+        bulk_sql.upsert(Post, [row("a" * 151)])
 
 
 def test_a_connection_that_breaks_is_an_error_after_which_the_consumer_tries_again(
@@ -37,7 +37,7 @@ def test_a_connection_that_breaks_is_an_error_after_which_the_consumer_tries_aga
         cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
     other.close()
     with pytest.raises((OperationalError, InterfaceError)):
-        rowstore.upsert(Post, [row("alice")])
+        bulk_sql.upsert(Post, [row("alice")])
     connections["read"].close()
 
 

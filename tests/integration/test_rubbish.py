@@ -13,8 +13,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
 from commands_app.commands import AddComment, NewPost
-from messaging import browser, health, mediator
+from messaging import browser, mediator
 from messaging.message import COMMANDS, QUERIES, Context
+from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode

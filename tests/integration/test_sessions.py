@@ -14,14 +14,15 @@ from django.test import override_settings
 
 from commands_app.commands import LikePost, NewPost
 from config.env import database_of
-from messaging import checks, mediator, sessions
-from messaging.contracts.posts import PostLiked
+from contracts.posts import PostLiked
+from messaging import checks, mediator
+from messaging.dialect import sessions
+from messaging.dialect.sessions import limit_waits_for_locks, parameters
 from messaging.eventstore import scan
 from messaging.eventstore.models import Event, Stream
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
-from messaging.sessions import limit_waits_for_locks, parameters
 from messaging.transient import write_fault
 from queries_app.models import Post
 from queries_app.projections import posts

@@ -11,21 +11,21 @@ import pytest
 from django.test import override_settings
 
 from commands_app.commands import EditMessage, LikePost, NewPost
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Record, partition_of
-from messaging.bus.repository import LogRepository
 from messaging.bus.signing import KeyRing
-from messaging.contracts.posts import MessageUpdated, PostCreated
-from messaging.eventstore import history, outbox
 from messaging.eventstore.models import Event
-from messaging.eventstore.relay import Relay
 from messaging.exceptions import Loss, NoKeys
 from messaging.message import Context
-from messaging.projections import mending
+from messaging.projections.consuming import retry
+from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
-from messaging.projections.retrying import Retries
+from messaging.recovery.log_repository import LogRepository
+from messaging.relay import log_identity, outbox
+from messaging.relay.relay import Relay
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.faults.test_loss_is_loud import make_topic_anew
@@ -162,7 +162,7 @@ def test_a_forgery_does_not_keep_a_relay_from_starting(
     for which in ("unsigned", "another secret", "a stolen signature"):
         publish(FORGERIES[which](forged(post_id)))
     with caplog.at_level(logging.ERROR, "postlog.relay"):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
     assert "3 records are passed over. The first: A forged record at partition" in caplog.text
 
 
@@ -173,7 +173,7 @@ def test_a_store_that_is_behind_still_keeps_a_relay_from_starting(database: Mode
     publish_all()
     publish(signed_by(ONE, forged(post_id)))
     with pytest.raises(Loss, match="The store is behind the topic"):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
 
 
 @pytest.mark.usefixtures("signing")
@@ -185,7 +185,7 @@ def test_an_invented_key_does_not_keep_a_relay_from_starting(
     publish_all()
     publish(signed_by(TWO, forged(post_id)), forged(post_id), signed_by(TWO, forged(uuid4(), 1)))
     with caplog.at_level(logging.ERROR, "postlog.relay"):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
     assert "2 records are passed over. The first: A record at partition" in caplog.text
     assert "key 'two', which RECORD_KEYS lacks" in caplog.text
     assert "1 records are passed over. The first: A forged record" in caplog.text
@@ -193,7 +193,7 @@ def test_an_invented_key_does_not_keep_a_relay_from_starting(
     assert (refused.returncode, "signed with key 'two'" in refused.stderr) == (1, True)
     assert here("restore-events", "--ignore-unsigned").returncode == 0
     with keys(ONE, TWO), pytest.raises(Loss, match="The store is behind the topic"):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
 
 
 @pytest.mark.usefixtures("signing")
@@ -301,11 +301,11 @@ def test_what_was_refused_for_its_signature_is_never_believed_without_one(databa
     with keys(ONE, signs=False):
         retried()
         for letter in DeadLetter.objects.all():
-            mending.retry(letter)
+            retry.retry(letter)
     with keys(TWO):
         retried()
         for letter in DeadLetter.objects.all():
-            mending.retry(letter)
+            retry.retry(letter)
     assert sorted(codes()) == ["forged", "unknown key"]
     assert not Post.objects.exists()
 
@@ -354,7 +354,7 @@ def test_a_process_that_has_lost_its_keys_stops(mode: Mode) -> None:
         refused = here("restore-events")
         assert (refused.returncode, "NoKeys" in refused.stderr) == (1, True)
     with keys(signs=False):
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
     assert outbox.waiting() == 1
 
 
@@ -367,7 +367,7 @@ def test_keys_that_are_set_on_a_topic_with_unsigned_records(database: Mode) -> N
         edited(old, "signed")
         publish_all()
         assert consume_all() == {}
-        history.require_same_history(current_bus())
+        log_identity.require_same_history(current_bus())
         assert Post.objects.get().message == "signed"
         verified = here("verify", "--patience", "0").stdout
         assert f"stream {old}: versions 1 are not in the log" in verified

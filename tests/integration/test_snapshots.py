@@ -20,7 +20,7 @@ from commands_app.post import Post, evolve
 from messaging import codec, mediator
 from messaging.eventstore import repository, snapshots
 from messaging.eventstore.models import Event, Snapshot
-from messaging.eventstore.unit import in_one_transaction
+from messaging.eventstore.unit_of_work import in_one_transaction
 from messaging.exceptions import Refused
 from messaging.message import Context, Result
 from tests.support.modes import Mode

@@ -12,14 +12,14 @@ from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import partition_of
-from messaging.console import standing
+from messaging.console import dashboard
 from messaging.message import Context
-from messaging.overview import projection_now
-from messaging.projections import checkpoints, stalls
+from messaging.monitoring.stall_watch import StallWatch
+from messaging.monitoring.status import projection_now
+from messaging.projections.consuming import checkpoints, stalls
+from messaging.projections.consuming.stalls import LevelCheck
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
-from messaging.projections.stalls import LevelCheck
-from messaging.stallwatch import StallWatch
 from tests.integration.test_admin import signed_in
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
@@ -95,7 +95,7 @@ def test_records_are_a_stall_where_no_consumer_ever_began(
     assert (found["state"], found["stalled"]) == ("stalled", {partition: None})
     assert f"partition {partition} is stalled" in here("status").stdout
     assert json.loads(here("status", "--json").stdout)["projections"][0]["state"] == "stalled"
-    monkeypatch.setattr(standing, "FRESH_S", 0)
+    monkeypatch.setattr(dashboard, "FRESH_S", 0)
     page = signed_in(is_superuser=True).get("/admin/console/").content.decode()
     assert f"Partition {partition} is stalled: no consumer has ever begun." in page
     StallWatch().look()
@@ -127,7 +127,7 @@ def test_status_says_it_in_words_and_to_programs(partition: int) -> None:
 
 
 def test_the_console_says_it(partition: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "FRESH_S", 0)
+    monkeypatch.setattr(dashboard, "FRESH_S", 0)
     nobody_moved_for(20)
     text = signed_in(is_superuser=True).get("/admin/console/").content.decode()
     assert f"Partition {partition} is stalled" in text

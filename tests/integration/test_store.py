@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from commands_app.commands import AddComment, DeletePost, EditMessage, LikePost, NewPost
 from commands_app.handlers import posts
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import checks, mediator
-from messaging.contracts.posts import MessageUpdated, PostCreated
 from messaging.eventstore import triggers
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.exceptions import (
     ConcurrentChange,
     Forbidden,

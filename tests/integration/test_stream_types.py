@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from commands_app.commands import AddComment, LikePost, NewPost
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
-from messaging.contracts.posts import MessageUpdated, PostCreated
 from messaging.eventstore.models import Event, Outbox, Stream
 from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.exceptions import LostRace, NotFound, Refused, WrongPayload
 from messaging.message import Context, Result
 from tests.support.api import Api, errors

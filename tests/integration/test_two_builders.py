@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from messaging import leadership, sessions
 from messaging.bus import current_bus
-from messaging.projections import builder, checkpoints, rebuilds, storefill
-from messaging.projections.builder import Builder
-from messaging.projections.logdelivery import LogDelivery
+from messaging.dialect import sessions
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.log_delivery import LogDelivery
 from messaging.projections.models import Rebuild
-from messaging.projections.rebuilds import TakenAway
+from messaging.rebuilding import builder, from_store, requests
+from messaging.rebuilding.builder import Builder
+from messaging.rebuilding.requests import TakenAway
+from messaging.workers import leadership
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -52,7 +54,7 @@ def test_whoever_takes_over_during_the_switch_waits_and_finds_it_done(
     server: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Else the switch is rolled back, and two builders whose switch takes long never end."""
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
 
     def run() -> None:
         built_by(asked).run(Flag())
@@ -80,8 +82,8 @@ def test_whoever_takes_over_during_the_switch_waits_and_finds_it_done(
 
 
 LONG = {
-    "count": (storefill.StoreFill, "count"),
-    "scan": (storefill, "stored_events"),
+    "count": (from_store.StoreFill, "count"),
+    "scan": (from_store, "stored_events"),
     "comparison": (builder.generations, "stream_that_is_behind"),
 }
 
@@ -118,7 +120,7 @@ def test_a_builder_keeps_its_lock_while_a_statement_takes_long(
 def test_a_builder_that_wakes_behind_another_ends_without_an_error(database: Mode) -> None:
     """It learns that its time is over before it looks at the checkpoints, which have moved."""
     consumed()
-    asked = rebuilds.ask("posts", "log", "test")
+    asked = requests.ask("posts", "log", "test")
     slept: list[bool] = []
 
     def held() -> bool:

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 from django.db import connection, connections
 
 from commands_app.commands import EditMessage, NewPost
+from contracts.posts import PostCreated, PostLiked
 from messaging import mediator
 from messaging.bus.base import Message
-from messaging.contracts.posts import PostCreated, PostLiked
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS

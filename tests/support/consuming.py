@@ -7,9 +7,9 @@ from django.db import connections
 
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.projections import checkpoints
-from messaging.projections.consumer import Consumer
-from messaging.projections.logdelivery import LogDelivery, require_dense
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.consumer import Consumer
+from messaging.projections.consuming.log_delivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from queries_app.projections import posts
 

@@ -6,14 +6,14 @@ from itertools import count, repeat
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from messaging.bus import current_bus
-from messaging.bus.base import Message, Place, partition_of
-from messaging.contracts.posts import (
+from contracts.posts import (
     CommentAdded,
     MessageUpdated,
     PostCreated,
     PostLiked,
 )
+from messaging.bus import current_bus
+from messaging.bus.base import Message, Place, partition_of
 from messaging.projections.models import DeadLetter
 from queries_app.models import Post
 from tests.support.corpus import IDS, Case, as_bytes, written_out

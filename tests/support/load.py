@@ -29,7 +29,7 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
     django.setup()
     from commands_app.commands import AddComment, EditMessage, LikePost, UnlikePost
     from messaging import mediator
-    from messaging.eventstore.unit import in_one_transaction
+    from messaging.eventstore.unit_of_work import in_one_transaction
     from messaging.exceptions import ConcurrentChange, LostRace, Refused
     from messaging.message import Context
 
@@ -46,7 +46,7 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
     def several(post_id: UUID, *, undo: bool) -> None:
         """Two events in one transaction, which is late or taken back."""
         from commands_app.handlers import posts
-        from messaging.contracts.posts import MessageUpdated
+        from contracts.posts import MessageUpdated
 
         def work(unit: Any) -> Any:
             found = posts.load(unit, post_id)

@@ -10,7 +10,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import partition_of
 from messaging.bus.models import LogPartition, LogRecord
 from messaging.message import Context
-from messaging.overview import overview
+from messaging.monitoring.status import overview
 
 
 def a_post_in_each_partition(times: int = 1) -> list[UUID]:

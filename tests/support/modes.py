@@ -14,9 +14,8 @@ from django.db import connections
 from django.test import override_settings
 
 from config.env import database_of
+from dev.services import ALIASES
 from messaging.bus import current_bus
-
-ALIASES = {"default": "WRITE_DATABASE_URL", "read": "READ_DATABASE_URL"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def fresh_mode(vendor: str, bus: str, folder: Path) -> Iterator[Mode]:
 
 def stop_looking() -> None:
     """`/health/ready` looks at the databases of the test that asks."""
-    from messaging import health  # its models need Django to be set up
+    from messaging.monitoring import health
 
     health._looking.stop()
 

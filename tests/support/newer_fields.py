@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import connections, models
 
-from messaging.projections import live, rowstore
+from messaging.projections import bulk_sql
+from messaging.projections.serving import live
 
 
 @contextmanager
@@ -30,5 +31,5 @@ def add_column(model: type[models.Model], field: Any) -> None:
 
 
 def _forget_what_was_worked_out() -> None:
-    rowstore._columns.cache_clear()
+    bulk_sql._columns.cache_clear()
     live._root_sql.cache_clear()

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.services import Server, free_port, nobody, temporary_folder
+from dev.services import Server, free_port, nobody, temporary_folder
 from tests.support.processes import ROOT
 
 NAME = "postlog.example"

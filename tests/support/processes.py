@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.management import CommandError, call_command
 
-from tests.support.guard import Guard
+from dev.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.test import Client
 
-from messaging import health
+from messaging.monitoring import health
 from tests.support.waiting import wait_until
 
 

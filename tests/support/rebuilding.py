@@ -19,10 +19,10 @@ from commands_app.commands import (
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
-from messaging.projections import rebuilds
 from messaging.projections.models import Rebuild
-from messaging.projections.rebuilder import Rebuilder
 from messaging.projections.registry import Projection
+from messaging.rebuilding import requests
+from messaging.rebuilding.rebuilder import Rebuilder
 from queries_app.history import history
 from queries_app.likes import likes
 from queries_app.projections import posts
@@ -39,7 +39,7 @@ STEPS = ["asked", "filling", "all streams are built", "catching up", "caught up"
 
 def rebuild(projection: Projection, source: str, stop: Flag | None = None) -> Rebuild:
     """Ask for it, or go on with the one under way, until it has ended or `stop` is set."""
-    found = rebuilds.active(projection.name) or rebuilds.ask(projection.name, source, "test")
+    found = requests.active(projection.name) or requests.ask(projection.name, source, "test")
     Rebuilder(current_bus()).build(found, stop or Flag())
     found.refresh_from_db()
     return found

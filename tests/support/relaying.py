@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
-from messaging.eventstore import history, outbox
 from messaging.eventstore.models import LogIdentity
-from messaging.eventstore.relay import Relay
+from messaging.relay import log_identity, outbox
+from messaging.relay.relay import Relay
 
 
 def publish_all() -> None:
@@ -37,7 +37,7 @@ def a_relay() -> Iterator[Relay]:
     bus.ensure_topic()
     relay = Relay(bus)
     relay._log = known_log(bus)
-    relay._compared = history.require_same_history(bus)
+    relay._compared = log_identity.require_same_history(bus)
     relay._publisher = bus.publisher()
     try:
         yield relay

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.services import PostgresServer
+from dev.services import PostgresServer
 
 
 class ReplicaServer(PostgresServer):

@@ -8,10 +8,10 @@ import django
 def main() -> None:
     django.setup()
     from messaging.bus import current_bus
-    from messaging.eventstore.relay import Relay
-    from messaging.projections.consumer import Consumer
+    from messaging.projections.consuming.consumer import Consumer
     from messaging.projections.registry import PROJECTIONS
-    from messaging.worker import run_until_stopped
+    from messaging.relay.relay import Relay
+    from messaging.workers.threads import run_until_stopped
 
     parts = {name: Consumer(p, current_bus()).run for name, p in PROJECTIONS.items()}
     run_until_stopped(parts | {"relay": Relay(current_bus()).run})

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from knox.models import AuthToken
 
-from tests.services import free_port
+from dev.services import free_port
 from tests.support.api import person
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until

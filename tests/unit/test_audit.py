@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import audit
-from tests.support.audit import Verdict, verdict
+from dev import audit
+from dev.audit import Verdict, verdict
 
 SOUND = {"name": "django", "version": "5.2.1", "vulns": []}
 SKIPPED = {"name": "rich", "skip_reason": "Dependency not found on PyPI"}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands_app.commands import AddComment, EditComment, LikePost, NewPost
-from messaging import batchfile
-from messaging.batchfile import NAMESPACE, Line, Request
+from messaging.api import command_file
+from messaging.api.command_file import NAMESPACE, Line, Request
 from messaging.exceptions import Invalid
 
 LIKE = b'{"command": "LikePost", "actor": "bob", "post": "p1"}'
@@ -25,7 +25,7 @@ def line(**found: Any) -> Line:
 
 
 def ids(*raw: bytes) -> list[UUID]:
-    return [one.command_id for one in batchfile.lines(raw)]
+    return [one.command_id for one in command_file.lines(raw)]
 
 
 # --- lines and their ids -----------------------------------------------------------------------
@@ -63,7 +63,7 @@ def test_a_line_is_its_bytes_and_not_what_it_says(other: bytes) -> None:
 
 
 def test_blank_lines_are_passed_over_and_counted() -> None:
-    found = batchfile.lines([b"\n", LIKE + b"\n", b" \t\r\n", LIKE])
+    found = command_file.lines([b"\n", LIKE + b"\n", b" \t\r\n", LIKE])
     assert [(one.number, one.raw) for one in found] == [(2, LIKE), (4, LIKE)]
 
 
@@ -72,44 +72,44 @@ def test_blank_lines_are_passed_over_and_counted() -> None:
 
 def test_a_line_becomes_its_command() -> None:
     post, comment = UUID(int=7), UUID(int=8)
-    found = batchfile.parse(
+    found = command_file.parse(
         line(command="AddComment", actor="bob", post=str(post), comment=str(comment), text="Hi")
     )
     assert found == Request("bob", AddComment(post_id=post, comment_id=comment, text="Hi"))
 
 
 def test_what_is_no_uuid_becomes_one_of_its_text() -> None:
-    found = batchfile.parse(line(command="LikePost", actor="bob", post="any-id"))
+    found = command_file.parse(line(command="LikePost", actor="bob", post="any-id"))
     assert found.command == LikePost(post_id=uuid.uuid5(NAMESPACE, "any-id"))
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 36, "{" + str(UUID(int=7)) + "}", "\0", "é👍"])
 def test_any_text_is_an_id(text: str) -> None:
-    found = batchfile.parse(line(command="LikePost", actor="bob", post=text))
+    found = command_file.parse(line(command="LikePost", actor="bob", post=text))
     assert found.command == LikePost(post_id=uuid.uuid5(NAMESPACE, text))
 
 
 def test_a_uuid_is_the_same_in_capitals() -> None:
     post = UUID("6f7b1c62-5a0e-4d0c-9d3c-0b6f4f1f7abc")
-    found = batchfile.parse(line(command="LikePost", actor="bob", post=str(post).upper()))
+    found = command_file.parse(line(command="LikePost", actor="bob", post=str(post).upper()))
     assert found.command == LikePost(post_id=post)
 
 
 def test_keys_that_a_command_does_not_have_are_passed_over() -> None:
     more = {"at": "yesterday", "comment": 5, "post_id": 5, "nested": {"a": [1]}}
-    found = batchfile.parse(line(command="LikePost", actor="bob", post=str(UUID(int=7)), **more))
+    found = command_file.parse(line(command="LikePost", actor="bob", post=str(UUID(int=7)), **more))
     assert found.command == LikePost(post_id=UUID(int=7))
 
 
 @pytest.mark.parametrize("more", [{}, {"post": None}])
 def test_an_optional_key_may_be_missing_or_null(more: dict[str, None]) -> None:
-    found = batchfile.parse(line(command="NewPost", actor="bob", message="Hi", **more))
+    found = command_file.parse(line(command="NewPost", actor="bob", message="Hi", **more))
     assert found.command == NewPost(message="Hi", post_id=None)
 
 
 def test_text_is_handed_on_as_it_is() -> None:
     for text in (" a\r\n", "\0", "\ud800", ""):  # the rules stand in commands_app/post.py alone
-        found = batchfile.parse(line(command="NewPost", actor="bob", message=text))
+        found = command_file.parse(line(command="NewPost", actor="bob", message=text))
         assert found.command == NewPost(message=text)
 
 
@@ -160,18 +160,18 @@ REFUSED: dict[str, tuple[bytes, str, str | None]] = {
 @pytest.mark.parametrize(("raw", "code", "attr"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_wrong_line_is_refused_with_a_reason(raw: bytes, code: str, attr: str | None) -> None:
     with pytest.raises(Invalid) as refused:
-        batchfile.parse(Line(1, raw, UUID(int=1)))
+        command_file.parse(Line(1, raw, UUID(int=1)))
     assert (refused.value.code, refused.value.attr) == (code, attr)
     assert 0 < len(refused.value.detail) < 300
 
 
 def test_a_surrogate_as_an_unknown_key_is_passed_over() -> None:
     raw = LIKE.replace(b'"actor"', b'"\\ud800": 1, "actor"')
-    assert batchfile.parse(Line(1, raw, UUID(int=1))).actor == "bob"
+    assert command_file.parse(Line(1, raw, UUID(int=1))).actor == "bob"
 
 
 def test_a_comment_is_named_as_a_post_is() -> None:
-    found = batchfile.parse(
+    found = command_file.parse(
         line(command="EditComment", actor="bob", post="p1", comment="c1", text="x")
     )
     post, comment = (uuid.uuid5(NAMESPACE, text) for text in ("p1", "c1"))
@@ -190,7 +190,7 @@ found_lines = st.dictionaries(keys, values).flatmap(
 @given(st.binary() | found_lines)
 def test_any_line_is_a_command_or_refused(raw: bytes) -> None:
     with suppress(Invalid):
-        assert isinstance(batchfile.parse(Line(1, raw, UUID(int=1))).actor, str)
+        assert isinstance(command_file.parse(Line(1, raw, UUID(int=1))).actor, str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,13 +203,13 @@ class OpenLoan:
 
 def loan_of(line: dict[str, Any]) -> Any:
     raw = json.dumps({"command": "OpenLoan", "actor": "dora", "loan": "l1", **line}).encode()
-    return batchfile.parse(Line(1, raw, uuid.uuid4())).command
+    return command_file.parse(Line(1, raw, uuid.uuid4())).command
 
 
 def test_a_command_may_have_fields_of_any_type_that_json_can_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(batchfile.COMMANDS, "OpenLoan", OpenLoan)
+    monkeypatch.setitem(command_file.COMMANDS, "OpenLoan", OpenLoan)
     found = loan_of({"amount": 5, "until": "2026-11-27", "guarantors": ["ed"]})
     assert (found.amount, found.until, found.guarantors) == (5, date(2026, 11, 27), ["ed"])
     assert loan_of({"amount": 5, "until": None}).until is None
@@ -222,6 +222,6 @@ def test_a_command_may_have_fields_of_any_type_that_json_can_tell(
 def test_a_value_of_another_type_is_refused_by_its_name(
     wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(batchfile.COMMANDS, "OpenLoan", OpenLoan)
+    monkeypatch.setitem(command_file.COMMANDS, "OpenLoan", OpenLoan)
     with pytest.raises(Invalid, match=f'"{list(wrong)[-1]}": '):
         loan_of(wrong)

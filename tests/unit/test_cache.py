@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cache import SUMS, ServiceError, compare_jars, own_folder
+from dev.cache import SUMS, ServiceError, compare_jars, own_folder
 
 
 def test_a_folder_of_ones_own_is_made_and_taken_again(tmp_path: Path) -> None:

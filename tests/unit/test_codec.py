@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import posts
 from messaging import codec
-from messaging.contracts import posts
 from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable
 from messaging.message import EVENTS, Envelope
 

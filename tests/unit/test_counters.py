@@ -9,8 +9,8 @@ from django.conf import settings
 from django.test import override_settings
 from fakeredis import TcpFakeServer
 
-from messaging import counters
-from messaging.counters import Local, Shared, Window
+from messaging.api import counters
+from messaging.api.counters import Local, Shared, Window
 from tests.support.threads import together
 
 GUESSES = Window("guesses", 300)

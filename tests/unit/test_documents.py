@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.documents import readable
+from messaging.monitoring.pretty_json import readable
 
 
 @pytest.mark.parametrize(

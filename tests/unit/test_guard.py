@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from threading import Thread
 
-from tests.support.guard import Guard
+from dev.guard import Guard
 from tests.support.waiting import wait_until
 
 READY = "print('ready', flush=True); time.sleep(600)"

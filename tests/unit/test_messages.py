@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from commands_app.commands import LikePost
+from contracts.posts import PostLiked
 from messaging import checks, mediator
-from messaging.contracts.posts import PostLiked
-from messaging.eventstore.unit import UnitOfWork
+from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.exceptions import RegistrationError, UnknownMessage
 from messaging.message import (
     COMMANDS,

@@ -10,7 +10,7 @@ import pytest
 
 from commands_app import post as decide
 from commands_app.post import MAX_TEXT, Post, evolve, valid_text
-from messaging.contracts.posts import (
+from contracts.posts import (
     CommentAdded,
     CommentRemoved,
     CommentUpdated,

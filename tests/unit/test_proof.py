@@ -8,7 +8,7 @@ from messaging.bus.base import Record
 from messaging.bus.proof import digest_of
 from messaging.bus.rejected import is_rejected
 from messaging.exceptions import Loss
-from messaging.projections.logdelivery import require_dense
+from messaging.projections.consuming.log_delivery import require_dense
 
 RECORD = Record(3, 7, b"key", b"value")
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from messaging import securitylog
+from messaging.monitoring import security_log
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
 # What fail2ban puts in the place of <ADDR>, near enough.
@@ -37,7 +37,9 @@ def found_by_the_filter(line: str) -> str | None:
 def test_the_documented_filter_finds_each_event(
     event: str, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    securitylog.record(event, RequestFactory(REMOTE_ADDR=address).get("/"), name="alice", seconds=7)
+    security_log.record(
+        event, RequestFactory(REMOTE_ADDR=address).get("/"), name="alice", seconds=7
+    )
     [line] = lines(caplog)
     assert line.endswith(f'postlog.security: {event}: address={address} name="alice" seconds=7')
     assert found_by_the_filter(line) == address
@@ -57,7 +59,7 @@ def test_the_documented_filter_finds_each_event(
 )
 def test_a_name_forges_no_line_and_no_field(name: str, caplog: pytest.LogCaptureFixture) -> None:
     request = RequestFactory(REMOTE_ADDR="203.0.113.9").get("/")
-    securitylog.record("sign-in refused", request, name=name)
+    security_log.record("sign-in refused", request, name=name)
     [line] = lines(caplog)
     assert len(line.splitlines()) == 1
     assert line.isascii()

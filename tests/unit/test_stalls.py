@@ -1,6 +1,6 @@
 """When a partition counts as stalled."""
 
-from messaging.projections.stalls import OUTRUN_AFTER_S, STALLED_AFTER_S, stalled
+from messaging.projections.consuming.stalls import OUTRUN_AFTER_S, STALLED_AFTER_S, stalled
 
 LATE, VERY_LATE = STALLED_AFTER_S + 1, OUTRUN_AFTER_S + 1
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import strict_json
+from messaging.api import strict_json
 
 REFUSED = {
     "a key twice": '{"a": 1, "a": 1}',

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connections
 
-from messaging.sessions import limit_waits_for_locks
-from messaging.worker import LONG_STEP_S, Part, Stop, take_time
+from messaging.dialect.sessions import limit_waits_for_locks
+from messaging.workers.threads import LONG_STEP_S, Part, Stop, take_time
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
@@ -19,8 +19,8 @@ TOO_LONG_S = 10_000.0  # beyond every limit
 HANGS = """
 import os, threading
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-from messaging import worker
-worker.GRACE_S = worker.GRACE_AFTER_END_S = 0.0
+from messaging.workers import threads
+threads.GRACE_S = worker.GRACE_AFTER_END_S = 0.0
 
 def hang(stop):
     print("it hangs", flush=True)
@@ -29,7 +29,7 @@ def hang(stop):
 def fail(stop):
     raise ValueError("no")
 
-worker.run_until_stopped({parts}, {code})
+threads.run_until_stopped({parts}, {code})
 """
 
 

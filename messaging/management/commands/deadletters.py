@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging.actions import record_from_shell
-from messaging.documents import readable
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
-from messaging.projections import mending
-from messaging.projections.deadletters import is_head
+from messaging.monitoring.audit import record_from_shell
+from messaging.monitoring.pretty_json import readable
+from messaging.projections.consuming import retry
+from messaging.projections.consuming.dead_letters import is_head
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
@@ -31,10 +31,10 @@ class Command(DatabaseCommand):
         several.add_argument("--limit", type=int, default=MOST_LISTED, help="Lines at most.")
         show = actions.add_parser("show", help="The traceback and the record of one.")
         show.add_argument("id", type=int)
-        retry = actions.add_parser("retry", help="Apply the streams of these letters, in order.")
-        retry.add_argument("id", type=int, nargs="*")
-        retry.add_argument("--all", action="store_true", help="Of every letter there is.")
-        retry.add_argument("--projection", choices=sorted(PROJECTIONS), help="With --all.")
+        again = actions.add_parser("retry", help="Apply the streams of these letters, in order.")
+        again.add_argument("id", type=int, nargs="*")
+        again.add_argument("--all", action="store_true", help="Of every letter there is.")
+        again.add_argument("--projection", choices=sorted(PROJECTIONS), help="With --all.")
         discard = actions.add_parser(
             "discard", help="Give one event up for good: its stream goes on without it."
         )
@@ -44,7 +44,7 @@ class Command(DatabaseCommand):
         getattr(self, f"_{options['action']}")(options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        letters = mending.in_order(options["projection"])
+        letters = retry.in_order(options["projection"])
         # What only waits is counted with what it waits for.
         heads = letters.filter(is_head()).order_by("id")
         for letter in heads[: options["limit"]]:
@@ -71,31 +71,31 @@ class Command(DatabaseCommand):
             raise CommandError("Name letters by their ids, or say --all.", returncode=2)
         record_from_shell("retry dead letters", "all" if options["all"] else str(options["id"]))
         letters = (
-            mending.in_order(options["projection"]) if options["all"] else map(_one, options["id"])
+            retry.in_order(options["projection"]) if options["all"] else map(_one, options["id"])
         )
-        left = sum([self._retried(letter) for letter in mending.one_a_stream(letters)])
+        left = sum([self._retried(letter) for letter in retry.one_a_stream(letters)])
         if left:
             raise CommandError(f"{left} of them failed again: `manage.py deadletters list`.")
 
     def _retried(self, letter: DeadLetter) -> int:
         """1 if it failed again."""
         try:
-            delivery = mending.retry(letter)
+            delivery = retry.retry(letter)
         except PostlogError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(mending.told(letter, delivery))
+        self.stdout.write(retry.told(letter, delivery))
         return int(delivery.parked > 0)
 
     def _discard(self, options: dict[str, Any]) -> None:
         letter = _one(options["id"])
         record_from_shell("discard a dead letter", f"{letter} event {letter.event_id}")
         try:
-            delivery = mending.discard(letter)
+            delivery = retry.discard(letter)
         except PostlogError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Dead letter {letter.id} is discarded.")
         if delivery is not None:
-            self.stdout.write(mending.told(letter, delivery))
+            self.stdout.write(retry.told(letter, delivery))
 
 
 def _one(letter_id: int) -> DeadLetter:

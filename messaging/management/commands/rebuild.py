@@ -8,17 +8,17 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from messaging import sessions
-from messaging.actions import record_from_shell, shell_user
 from messaging.bus import current_bus
+from messaging.dialect import sessions
 from messaging.exceptions import PostlogError
-from messaging.leadership import acquired
 from messaging.management.base import DatabaseCommand
-from messaging.projections import rebuilds
+from messaging.monitoring.audit import record_from_shell, shell_user
 from messaging.projections.models import Rebuild
-from messaging.projections.rebuilder import Rebuilder, builders_lock
 from messaging.projections.registry import PROJECTIONS
-from messaging.worker import Failed, run_until_stopped
+from messaging.rebuilding import requests
+from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
+from messaging.workers.leadership import acquired
+from messaging.workers.threads import Failed, run_until_stopped
 
 LOOK_EVERY_S = 0.25
 REPORT_EVERY_S = 5.0
@@ -62,7 +62,7 @@ class Command(DatabaseCommand):
 
     def _cancel(self, name: str) -> None:
         record_from_shell("cancel a rebuild", name)
-        rebuild = rebuilds.cancel(name)
+        rebuild = requests.cancel(name)
         if rebuild is None:
             self.stdout.write(f"{name}: no rebuild is under way.")
             return
@@ -73,9 +73,9 @@ class Command(DatabaseCommand):
         source, back = options["source"], options["accept_going_back"]
         accepted = ", accept going back" if back else ""
         record_from_shell("rebuild", f"{name} from the {source}{accepted}")
-        rebuild = rebuilds.active(name)
+        rebuild = requests.active(name)
         if rebuild is None:
-            rebuild = rebuilds.ask(name, source, shell_user(), accept_going_back=back)
+            rebuild = requests.ask(name, source, shell_user(), accept_going_back=back)
             self._build(rebuild)
         else:
             self._go_on(rebuild, source, back=back)
@@ -84,15 +84,15 @@ class Command(DatabaseCommand):
     def _go_on(self, rebuild: Rebuild, source: str, *, back: bool) -> None:
         if back and rebuild.source != source:
             # What the one source lacks for good, the other may have.
-            raise rebuilds.UnderWay(rebuild)
+            raise requests.UnderWay(rebuild)
         lock = builders_lock(rebuild.projection)
         is_free = acquired(lock)
         lock.release()
         if not is_free:
-            raise rebuilds.UnderWay(rebuild)
+            raise requests.UnderWay(rebuild)
         if back:
             Rebuild.objects.filter(id=rebuild.id).update(accept_going_back=True)
-        self.stdout.write(f"Going on with what was interrupted: {rebuilds.told(rebuild)}.")
+        self.stdout.write(f"Going on with what was interrupted: {requests.told(rebuild)}.")
         self._build(rebuild)
 
     def _build(self, rebuild: Rebuild) -> None:
@@ -131,7 +131,7 @@ class Command(DatabaseCommand):
 
     def _show_lines(self, rebuild_id: int, stop: Flag) -> None:
         while not stop.wait(REPORT_EVERY_S):
-            self.stderr.write(rebuilds.told(Rebuild.objects.get(id=rebuild_id)))
+            self.stderr.write(requests.told(Rebuild.objects.get(id=rebuild_id)))
 
     def _tell_end(self, rebuild: Rebuild) -> None:
         rebuild.refresh_from_db()
@@ -141,7 +141,7 @@ class Command(DatabaseCommand):
             raise CommandError(f"{rebuild.projection}: the rebuild was cancelled.")
         if rebuild.ended_at is None:
             raise CommandError(
-                f"Stopped: {rebuilds.told(rebuild)}. It goes on when you run this again, or by "
+                f"Stopped: {requests.told(rebuild)}. It goes on when you run this again, or by "
                 "itself in a running `manage.py runconsumer`."
             )
         seconds = (rebuild.ended_at - rebuild.asked_at).total_seconds()

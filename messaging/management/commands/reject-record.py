@@ -6,10 +6,10 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from messaging import rejecting
-from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
+from messaging.monitoring.audit import record_from_shell
+from messaging.recovery import reject_record
 
 
 class Command(BaseCommand):
@@ -27,9 +27,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         place = options["partition"], options["offset"], options["event_id"]
         try:
-            record, envelope = rejecting.found(current_bus(), *place)
+            record, envelope = reject_record.found(current_bus(), *place)
             record_from_shell("reject-record", "partition {} offset {} event {}".format(*place))
-            rejecting.reject(record, envelope)
+            reject_record.reject(record, envelope)
         except (PostlogError, DatabaseError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging.actions import record_from_shell
 from messaging.bus import current_bus
-from messaging.eventstore import republish
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
+from messaging.monitoring.audit import record_from_shell
+from messaging.recovery import republish
 
 
 class Command(DatabaseCommand):

@@ -6,20 +6,21 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from messaging import plausible
-from messaging.actions import record_from_shell
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
-from messaging.bus.logcopy import LogCopy
 from messaging.bus.signing import key_ring
-from messaging.eventstore import history, restore
 from messaging.eventstore.models import RejectedRecord
-from messaging.eventstore.restore import Restored
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
-from messaging.leadership import Leadership, acquired, leadership
 from messaging.management.base import DatabaseCommand
-from messaging.progress import Reports
-from messaging.verification.forgeries import unknown_keys
+from messaging.monitoring.audit import record_from_shell
+from messaging.monitoring.progress import Reports
+from messaging.recovery import restore
+from messaging.recovery.forgeries import unknown_keys
+from messaging.recovery.log_index import LogCopy
+from messaging.recovery.restore import Restored
+from messaging.relay import log_identity
+from messaging.workers.leadership import Leadership, acquired, leadership
 
 MOST_TOLD = 20
 
@@ -59,7 +60,7 @@ class Command(DatabaseCommand):
 
     def _restore(self, bus: Bus, lock: Leadership, options: dict[str, Any]) -> None:
         identity = bus.identity()
-        history.require_no_other_log(identity)
+        log_identity.require_no_other_log(identity)
         ends = bus.end_offsets()
         reports = Reports(self.stderr.write)
         rejected = RejectedRecord.all_of_them()
@@ -82,8 +83,8 @@ class Command(DatabaseCommand):
 
             done = restore.restore(copy, go_on, dry=options["dry_run"])
         if not options["dry_run"]:
-            history.require_same_log(identity)
-            history.note_compared(bus, copy.last)
+            log_identity.require_same_log(identity)
+            log_identity.note_compared(bus, copy.last)
         self._tell(done, dry=options["dry_run"])
         if copy.forged:
             self.stdout.write(f"{copy.forged:,} records without a right signature were left out.")

@@ -5,18 +5,19 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging import cleaning, sessions
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
-from messaging.eventstore.relay import Relay
+from messaging.dialect import sessions
 from messaging.exceptions import Pooled
-from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
-from messaging.projections.consumer import Consumer, last_errors
-from messaging.projections.rebuilder import Rebuilder
+from messaging.monitoring.stall_watch import StallWatch
+from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.registry import PROJECTIONS
-from messaging.stallwatch import StallWatch
-from messaging.worker import Failed, Work, run_until_stopped
+from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.relay.relay import Relay
+from messaging.workers import cleaning
+from messaging.workers.heartbeats import Heart
+from messaging.workers.threads import Failed, Work, run_until_stopped
 
 
 class Command(DatabaseCommand):

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from messaging import sessions
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
-from messaging.eventstore.relay import Relay
+from messaging.dialect import sessions
 from messaging.exceptions import Pooled
-from messaging.liveness import Heart
 from messaging.management.base import DatabaseCommand
-from messaging.worker import Failed, run_until_stopped
+from messaging.relay.relay import Relay
+from messaging.workers.heartbeats import Heart
+from messaging.workers.threads import Failed, run_until_stopped
 
 
 class Command(DatabaseCommand):

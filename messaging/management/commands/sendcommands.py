@@ -15,7 +15,8 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from messaging import batchfile, mediator
+from messaging import mediator
+from messaging.api import command_file
 from messaging.exceptions import NeedsNewerCode, Refused
 from messaging.management.base import DatabaseCommand
 from messaging.message import Context
@@ -53,7 +54,7 @@ class Command(DatabaseCommand):
             sent, refusals = 0, Counter[str]()
             people = People()
             try:
-                for line in self._with_progress(batchfile.lines(lines), raw, size):
+                for line in self._with_progress(command_file.lines(lines), raw, size):
                     sent += 1
                     try:
                         self._send(line, people)
@@ -74,7 +75,7 @@ class Command(DatabaseCommand):
                 ) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
-    def _send(self, line: batchfile.Line, people: People) -> None:
+    def _send(self, line: command_file.Line, people: People) -> None:
         """Send it again while the database is away: a line that was carried out is not repeated."""
         patience = time.monotonic() + AWAY_FOR_S
         while True:
@@ -88,8 +89,8 @@ class Command(DatabaseCommand):
                 drop_connections()
                 time.sleep(AGAIN_AFTER_S)
 
-    def _send_once(self, line: batchfile.Line, people: People) -> None:
-        request = batchfile.parse(line)
+    def _send_once(self, line: command_file.Line, people: People) -> None:
+        request = command_file.parse(line)
         context = Context(actor=people.username(request.actor), command_id=line.command_id)
         mediator.send(request.command, context)
 
@@ -113,8 +114,8 @@ class Command(DatabaseCommand):
             raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
 
     def _with_progress(
-        self, lines: Iterator[batchfile.Line], raw: IO[bytes], size: int | None
-    ) -> Iterator[batchfile.Line]:
+        self, lines: Iterator[command_file.Line], raw: IO[bytes], size: int | None
+    ) -> Iterator[command_file.Line]:
         console = Console(stderr=True)
         if not console.is_terminal:
             yield from self._with_reports(lines)
@@ -133,7 +134,7 @@ class Command(DatabaseCommand):
                     at = raw.tell() if size is not None else None
                     progress.update(task, completed=at, count=count, rate=rate)
 
-    def _with_reports(self, lines: Iterator[batchfile.Line]) -> Iterator[batchfile.Line]:
+    def _with_reports(self, lines: Iterator[command_file.Line]) -> Iterator[command_file.Line]:
         begun = reported = time.monotonic()
         for count, line in enumerate(lines, 1):
             yield line
@@ -157,7 +158,7 @@ def is_same_file(name: str, opened: IO[bytes]) -> bool:
         return False
 
 
-def reject(line: batchfile.Line, refused: Refused) -> str:
+def reject(line: command_file.Line, refused: Refused) -> str:
     """A refused line as a line of JSON."""
     found = {
         "line": line.number,

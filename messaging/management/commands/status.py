@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from messaging.exceptions import PostlogError
-from messaging.liveness import missing
 from messaging.management.base import DatabaseCommand
-from messaging.overview import overview
-from messaging.stallwatch import told
+from messaging.monitoring.stall_watch import told
+from messaging.monitoring.status import overview
+from messaging.workers.heartbeats import missing
 
 
 class Command(DatabaseCommand):

@@ -8,22 +8,22 @@ from django.db import connections
 
 from messaging import plausible
 from messaging.bus import current_bus
-from messaging.bus.logcopy import LogCopy
 from messaging.bus.signing import key_ring
 from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
-from messaging.progress import Reports
+from messaging.monitoring.progress import Reports
 from messaging.projections.registry import PROJECTIONS
-from messaging.verification.forgeries import forgeries, unknown_keys
-from messaging.verification.readmodels import ReadModelsAgainstStore
-from messaging.verification.storelog import (
+from messaging.recovery.forgeries import forgeries, unknown_keys
+from messaging.recovery.log_index import LogCopy
+from messaging.recovery.verify_log import (
     StoreAgainstLog,
     all_streams,
     events_by_stream,
     require_same_identity,
 )
+from messaging.recovery.verify_read_models import ReadModelsAgainstStore
 
 
 class Command(DatabaseCommand):

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.cache import ServiceError
+from dev.cache import ServiceError
 from tests.faults.history.client import Away, Client
 from tests.faults.history.stack import (
     STAFF,

@@ -6,9 +6,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from dev.services import temporary_folder
 from tests.faults.history.acts import _postgres, _replace, act
 from tests.faults.history.stack import End, Part, Stack
-from tests.services import temporary_folder
 from tests.support.processes import ROOT
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".schemathesis", "*_cache")

@@ -16,8 +16,8 @@ ANOTHER_TYPE = "draft"
 
 
 def append(stream_id: UUID, size: int) -> str:
-    from messaging.contracts.posts import PostCreated
-    from messaging.eventstore.unit import UnitOfWork, in_one_transaction
+    from contracts.posts import PostCreated
+    from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
     from messaging.exceptions import Refused
     from messaging.message import Context, Result
 
@@ -34,7 +34,7 @@ def append(stream_id: UUID, size: int) -> str:
 
 
 def forge(stream_id: UUID, version: int) -> str:
-    from messaging.contracts.posts import MessageUpdated
+    from contracts.posts import MessageUpdated
     from tests.support.records import publish, record_of
 
     event_id = uuid4()

@@ -13,6 +13,7 @@ from random import Random
 from threading import Barrier, Thread
 from threading import Event as Flag
 
+from dev.services import temporary_folder
 from tests.faults.history import checker, deploy, directed, planted  # noqa: F401  # their acts
 from tests.faults.history.acts import ACTS, Entry, schedule
 from tests.faults.history.client import Client
@@ -22,7 +23,6 @@ from tests.faults.history.readers import Reader
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.stack import PostgresStack, SqliteStack, Stack
 from tests.faults.history.writers import Board, Writer
-from tests.services import temporary_folder
 
 WRITERS, READERS = 6, 4
 LEVEL_WITHIN_S = 120

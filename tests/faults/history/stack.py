@@ -18,14 +18,14 @@ from typing import Any
 
 import psycopg2
 
-from tests.cache import ServiceError
+from dev.cache import ServiceError
+from dev.services import KafkaServer, PostgresServer, free_port, temporary_folder
 from tests.faults.history.disk import Disk, small_disk
 from tests.faults.history.facts import Ended
 from tests.faults.history.pooler import Pooler, find_pgbouncer
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.sources import PROJECTIONS, Database
 from tests.faults.history.writers import Board
-from tests.services import KafkaServer, PostgresServer, free_port, temporary_folder
 from tests.support.processes import ROOT, Worker
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until

@@ -1,0 +1,114 @@
+"""Files of commands, a JSON object a line, as `sendcommands` takes them.
+
+    {"command": "AddComment", "actor": "bob", "post": "any-id", "comment": "c1", "text": "Hi"}
+
+A field `post_id` of the command is called `post` here, and may be any text: what is no
+UUID becomes a UUIDv5. Keys that the command does not have are ignored.
+"""
+
+import hashlib
+import typing
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+
+from messaging.api import strict_json
+from messaging.exceptions import Invalid
+from messaging.message import COMMANDS
+
+NAMESPACE = UUID("6f7b1c62-5a0e-5d0c-9d3c-0b6f4f1f7a11")  # of ids made from text
+
+
+class Line(NamedTuple):
+    number: int  # from 1
+    raw: bytes
+    command_id: UUID
+
+
+class Request(NamedTuple):
+    actor: str
+    command: Any
+
+
+def lines(raw: Iterable[bytes]) -> Iterator[Line]:
+    """The lines that are not blank. A line's command id is made from the whole line and
+    from which occurrence of it in the file this is, so the same file sends the same ids."""
+    seen: Counter[bytes] = Counter()
+    for number, line in enumerate(raw, 1):
+        line = line.rstrip(b"\r\n")
+        if not line.strip():
+            continue
+        digest = hashlib.sha256(line).digest()
+        seen[digest] += 1
+        command_id = uuid5(NAMESPACE, f"{digest.hex()}/{seen[digest]}")
+        yield Line(number, line, command_id)
+
+
+def parse(line: Line) -> Request:
+    """The command of a line. Raises `Invalid` that says what is wrong with it."""
+    try:
+        found = strict_json.loads(line.raw.decode())
+    except UnicodeDecodeError:
+        raise Invalid("invalid_line", "The line is not valid UTF-8.") from None
+    except ValueError as error:
+        raise Invalid("invalid_line", f"This is not valid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Invalid("invalid_line", "A line is a JSON object.")
+    name, actor = found.get("command"), found.get("actor")
+    if not isinstance(name, str) or name not in COMMANDS:
+        raise Invalid("unknown_command", f"There is no such command; known: {', '.join(COMMANDS)}.")
+    if not isinstance(actor, str):
+        raise Invalid("invalid_actor", 'The line has no "actor".')
+    values = {}
+    for field in _fields(COMMANDS[name]):
+        if field.key in found and not (found[field.key] is None and field.optional):
+            values[field.name] = _value(field, found[field.key])
+        elif not field.optional:
+            raise Invalid("required", f'{name} needs "{field.key}".', field.name)
+    return Request(actor, COMMANDS[name](**values))
+
+
+class _Field(NamedTuple):
+    name: str
+    key: str  # in a line
+    type: Any
+    optional: bool
+
+
+@cache
+def _fields(command_type: type) -> list[_Field]:
+    hints = typing.get_type_hints(command_type)
+    return [
+        _Field(
+            field.name,
+            field.name.removesuffix("_id"),
+            hints[field.name],
+            (field.default, field.default_factory) != (MISSING, MISSING),
+        )
+        for field in fields(command_type)
+    ]
+
+
+def _value(field: _Field, value: Any) -> Any:
+    if field.type not in (UUID, UUID | None, str, str | None):
+        try:
+            return msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            raise Invalid("invalid", f'"{field.key}": {error}.', field.name) from None
+    if not isinstance(value, str):
+        raise Invalid("invalid", f'"{field.key}" has to be a string.', field.name)
+    if field.type in (str, str | None):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Invalid("invalid", f'"{field.key}" is not valid Unicode.', field.name) from None
+    try:
+        return UUID(value) if len(value) == 36 else uuid5(NAMESPACE, value)
+    except ValueError:
+        return uuid5(NAMESPACE, value)

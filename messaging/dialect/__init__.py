@@ -1,0 +1,1 @@
+"""What PostgreSQL and SQLite, and psycopg 2 and 3, do differently."""

@@ -1,0 +1,1 @@
+"""How things stand: status, health, and what operators did."""

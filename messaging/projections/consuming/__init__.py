@@ -1,0 +1,1 @@
+"""A batch of records becomes rows, with its checkpoint, or nothing does."""

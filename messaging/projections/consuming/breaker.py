@@ -1,0 +1,49 @@
+"""Is it the event that is bad, or the code? Parking all events would hide that it is the code."""
+
+from collections import deque
+from uuid import UUID
+
+from messaging.exceptions import CodeAtFault
+from messaging.projections.consuming.dead_letters import Outcome
+
+# Most of so many events, of so many streams: then it is not the events that are bad.
+EVENTS, STREAMS = 50, 10
+
+
+class FaultWindow:
+    """The last 50 events or more that were tried, whatever the size of their batches."""
+
+    def __init__(self) -> None:
+        self._batches: deque[tuple[int, list[UUID]]] = deque()  # (tried, streams that failed)
+        self._latest: tuple[int, list[UUID]] = (0, [])
+
+    def require_sound_code(self, outcome: Outcome) -> None:
+        """Raise `CodeAtFault` if most of what was tried lately has failed."""
+        failed = [
+            parked
+            for parked in outcome.parked.values()
+            if parked.envelope is not None and parked.code in ("poison", "unreadable")
+        ]
+        streams = [p.envelope.stream_id for p in failed if p.envelope is not None]
+        self._latest = (outcome.applied + len(failed), streams)
+        if not failed:
+            return
+        tried, all_failed = 0, list[UUID]()
+        for count, some in [self._latest, *self._batches]:
+            tried += count
+            all_failed += some
+            if tried >= EVENTS:
+                break
+        if tried >= EVENTS and len(set(all_failed)) >= STREAMS and 2 * len(all_failed) > tried:
+            raise CodeAtFault(
+                f"{len(all_failed)} of the last {tried} events, of {len(set(all_failed))} streams, "
+                "failed: the code is at fault, not the events. This batch was not applied. Mend "
+                "the code and start again; `manage.py deadletters retry --all` applies what was "
+                f"parked before. The last error:\n{failed[-1].reason}"
+            )
+
+    def moved_on(self) -> None:
+        """The batch that was looked at last is committed."""
+        self._batches.appendleft(self._latest)
+        if len(self._batches) > EVENTS:
+            self._batches.pop()

@@ -1,0 +1,180 @@
+"""The consumer: takes batches from the bus and lets each event take effect once."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from threading import Event as Flag
+
+from django.db import connections
+
+from messaging.bus.base import Bus, Subscription
+from messaging.exceptions import Loss, LostPartition, OffsetOutOfRange
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.automatic_retry import Retries
+from messaging.projections.consuming.gaps import GapReport
+from messaging.projections.consuming.log_delivery import LogDelivery, require_dense
+from messaging.projections.consuming.stalls import LevelCheck
+from messaging.projections.registry import Projection
+from messaging.transient import is_away, pause_s, reason
+
+log = logging.getLogger("postlog.consumer")
+
+BATCH = 1_000  # records in one transaction
+IDENTITY_EVERY_S = 10.0
+ASLEEP_AFTER_S = 2.0  # without a step: the process was frozen, or worked on a long batch
+
+
+class Consumer:
+    """Feeds one projection, with the partitions that its group gives it. One thread."""
+
+    def __init__(self, projection: Projection, bus: Bus) -> None:
+        self._projection = projection
+        self._bus = bus
+        self.name = projection.name
+        self._group = f"postlog.{projection.name}"
+        self._delivery = LogDelivery(projection, 0)
+        self._positions: dict[int, int] = {}  # partition -> the next offset
+        self._halted: set[int] = set()  # partitions, since the last seek
+        self._gaps = GapReport(projection.name)
+        self._retries = Retries(projection)
+        self._level = LevelCheck(projection.name, bus)
+        self._identity_checked = 0.0
+        self._stepped = 0.0
+        self.last_error = ""  # empty: what it wrote last was committed
+
+    def run(self, stop: Flag) -> None:
+        """Consume until `stop` is set; the batch at hand is finished first.
+
+        Raises `Loss` and `CodeAtFault`, which no retry can mend. Waits and tries again
+        when the database or the bus is away.
+        """
+        failures = 0
+        while not stop.is_set():
+            try:
+                self._bus.ensure_topic()
+                self._start()
+                subscription = self._bus.subscribe(self._group)
+                try:
+                    while not stop.is_set():
+                        # That it can read is no sign that it can write again.
+                        if self._step(subscription):
+                            failures, self.last_error = 0, ""
+                finally:
+                    subscription.close()
+            except Exception as error:
+                if not (isinstance(error, LostPartition) or is_away(error)):
+                    raise
+                failures += 1
+                pause = pause_s(failures)
+                self.last_error = reason(error)
+                log.warning("%s: %s. Trying again in %.1f s.", self.name, self.last_error, pause)
+                connections[DATABASE].close()
+                stop.wait(pause)
+
+    def _start(self) -> None:
+        self._use(checkpoints.begin(self.name, self._bus.identity()))
+        self._identity_checked = time.monotonic()
+
+    def _use(self, live_generation: int) -> None:
+        if live_generation != self._delivery.generation:
+            self._delivery = LogDelivery(self._projection, live_generation)
+
+    def _step(self, subscription: Subscription) -> bool:
+        """Consume one batch; whether something was written."""
+        try:
+            polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
+        except OffsetOutOfRange:
+            if self._is_superseded():
+                raise LostPartition("the offsets were those of another generation") from None
+            raise
+        if polled.changed or (self._is_due() and self._is_superseded()):
+            self._seek(subscription, polled.assignment)  # what was polled comes again
+            return False
+        self._gaps.report(self._delivery.generation)
+        self._retries.look(self._delivery.generation, self._positions)
+        confirmed = self._level.confirm(self._delivery.generation, self._positions)
+        if not polled.records and not polled.passed:
+            return confirmed
+        require_dense(polled.records, self._positions)
+        try:
+            self._pass_over(polled.passed)
+            halted = self._delivery.take(polled.records) if polled.records else {}
+        except LostPartition as error:
+            log.info("%s: another consumer was first, or a rebuild. %s", self.name, error)
+            self._seek(subscription, polled.assignment)
+            return False
+        for partition, records in polled.records.items():
+            self._positions[partition] = records[-1].offset + 1
+        for partition in halted:
+            subscription.pause(partition)
+        self._halted |= halted.keys()
+        return True
+
+    def _pass_over(self, passed: Mapping[int, int]) -> None:
+        # The client passes over what it had fetched behind the record that halted a partition.
+        # That checkpoint stays where it is, before the record.
+        moved = {p: to for p, to in passed.items() if p not in self._halted}
+        if moved:
+            self._delivery.pass_over({p: (self._positions[p], to) for p, to in moved.items()})
+            self._positions |= moved
+
+    def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
+        """Seek every assigned partition in the live generation.
+
+        Raises `LostPartition` if one has no checkpoint: left unsought it would stay paused,
+        and nobody would notice. The retry makes the checkpoint, as every start does.
+        """
+        generation, offsets = checkpoints.live_offsets(self.name)
+        if missing := sorted(assignment - offsets.keys()):
+            raise LostPartition(
+                f"partitions {missing} have no checkpoint in generation {generation}"
+            )
+        self._use(generation)
+        self._positions = {partition: offsets[partition] for partition in assignment}
+        self._halted.clear()
+        for partition, offset in self._positions.items():
+            subscription.resume(partition)  # if what halted it is not cured, it halts again
+            subscription.seek(partition, offset)
+        self._retries.assigned()
+        self._require_same_log(assignment)
+        log.info("%s: partitions %s", self.name, sorted(assignment) or "none")
+
+    def _is_due(self) -> bool:
+        """From time to time, and after a freeze: meanwhile the log can have lost its tail and
+        grown again, and once the batch is applied nothing would tell."""
+        now = time.monotonic()
+        asleep, self._stepped = now - self._stepped > ASLEEP_AFTER_S, now
+        return asleep or now - self._identity_checked >= IDENTITY_EVERY_S
+
+    def _is_superseded(self) -> bool:
+        """Whether readers were switched to another generation.
+
+        Raises `Loss` if the topic was recreated, or does not hold what was read of it: whoever
+        reads a topic does not notice that.
+        """
+        live = checkpoints.require_live_identity(self.name, self._bus.identity())
+        self._identity_checked = time.monotonic()
+        if live != self._delivery.generation:
+            return True
+        self._require_same_log(self._positions)
+        self._stepped = time.monotonic()  # a slow broker does not count as a freeze
+        return False
+
+    def _require_same_log(self, partitions: Iterable[int]) -> None:
+        try:
+            generation = self._delivery.generation
+            checkpoints.require_same_log(self.name, generation, self._bus, partitions)
+        except Loss:
+            # If the topic was recreated meanwhile, that is what there is to say.
+            checkpoints.require_live_identity(self.name, self._bus.identity())
+            raise
+
+
+def last_errors(consumers: Iterable[Consumer]) -> str:
+    """Of those that cannot work now; each error once, after the projections that it stops."""
+    stopped: dict[str, list[str]] = {}
+    for one in consumers:
+        if one.last_error:
+            stopped.setdefault(one.last_error, []).append(one.name)
+    return "; ".join(f"{', '.join(names)}: {error}" for error, names in stopped.items())

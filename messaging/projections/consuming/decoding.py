@@ -1,0 +1,150 @@
+"""Decoding: what the records of the log say, and whether it is to be believed.
+
+A record that is not believed becomes a dead letter that names no stream. So the genuine record
+with its version is still applied, and nothing waits behind it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+
+from messaging import codec, conf, plausible
+from messaging.bus.base import Record, partition_of
+from messaging.bus.signing import FORGED, Fault, key_ring
+from messaging.exceptions import UnknownMessage, Unreadable
+from messaging.message import EVENTS, Envelope, utc_now, wire_name_of
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming.dead_letters import (
+    FROM_THE_FUTURE,
+    IMPOSSIBLE,
+    WAITS_FOR_CODE,
+    Place,
+)
+from messaging.projections.registry import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record with what it says, as far as that can be read."""
+
+    record: Record
+    envelope: Envelope | None  # None: it cannot be read that far, or is not believed
+    event: Any  # None where the projection has no use for it
+    failure: str = ""  # why it cannot be read
+    code: str = "unreadable"  # of the dead letter that it becomes then
+    claims: Envelope | None = None  # of a record that is not believed
+    due_at: datetime | None = None  # when it is to be looked at again
+
+    @property
+    def place(self) -> Place:
+        if self.envelope is not None:
+            return self.envelope.event_id
+        return (self.record.partition, self.record.offset)
+
+    def concerns(self, stream_type: str) -> bool:
+        """Also if nobody can say what it is about."""
+        said = self.envelope or self.claims
+        return said is None or said.stream_type == stream_type
+
+
+class Decoder:
+    """Of one projection, for one batch."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._stream_type = projection.stream_type
+        self._wanted = wanted_types(projection)
+        self._partitions = conf.kafka().partitions
+        self._latest = utc_now() + plausible.FUTURE
+        self._database_was_asked = False
+        self._ring = key_ring()
+
+    def from_log(self, records: Iterable[Record]) -> list[Decoded]:
+        """Read the records that concern the projection; others are left out."""
+        found = (self.record_of_the_log(record) for record in records)
+        return [one for one in found if one.concerns(self._stream_type)]
+
+    def record_of_the_log(self, record: Record, *, signed: bool = False) -> Decoded:
+        """Believe a record only if its signature is right, where records are signed, and if it
+        can be, whoever wrote it. `signed`: it was refused for its signature before, so that
+        switching signatures off does not lead to it being believed."""
+        found, data = self._read(record)
+        if unsigned := self._fault_of_signature(record, signed):
+            return self._refused(found, unsigned.code, unsigned.reason)
+        if found.envelope is None:
+            return found
+        if fault := self._misplaced(record, found.envelope):
+            return self._refused(found, "unreadable", fault)
+        if fault := self._impossible(found, data):
+            return self._refused(found, IMPOSSIBLE, f"This cannot be: {fault}.")
+        if self._is_future(at := found.envelope.recorded_at):
+            reason = f"It says that it was recorded at {at:%Y-%m-%d %H:%M:%S} UTC."
+            return self._refused(found, FROM_THE_FUTURE, reason, at - plausible.FUTURE)
+        return found
+
+    def believed(self, record: Record) -> Decoded:
+        """Read a record of the store, or one that was believed when it was parked."""
+        return self._read(record)[0]
+
+    def _read(self, record: Record) -> tuple[Decoded, codec.Payload]:
+        """What it says, and its payload as it stands there."""
+        envelope: Envelope | None = None
+        data: codec.Payload = b""
+        try:
+            if record.value is None:
+                raise Unreadable("the record has no value")
+            envelope, data = codec.decode_envelope(record.value)
+            if envelope.type in EVENTS and envelope.type not in self._wanted:
+                return Decoded(record, envelope, None), data
+            return Decoded(record, envelope, codec.decode_event(envelope.type, data)), data
+        except Unreadable as error:
+            return Decoded(record, envelope, None, str(error)), data
+        except UnknownMessage as error:
+            return Decoded(record, envelope, None, str(error), WAITS_FOR_CODE), data
+
+    def _impossible(self, found: Decoded, data: codec.Payload) -> str:
+        """All projections refuse the same: where one took it, the genuine one would be a fork."""
+        assert found.envelope is not None
+        if found.event is None and not found.failure:
+            return plausible.fault_of_document(found.envelope, data)
+        return plausible.fault_of(found.envelope, found.event)
+
+    def _fault_of_signature(self, record: Record, signed: bool) -> Fault | None:
+        if self._ring is not None:
+            return self._ring.fault_of(record)
+        if signed:
+            return Fault(FORGED, "It was refused for its signature, and nothing is verified now.")
+        return None
+
+    def _misplaced(self, record: Record, envelope: Envelope) -> str:
+        """In another partition it could overtake the genuine one of the same version."""
+        key = str(envelope.stream_id)
+        if record.key is None or record.key.decode(errors="replace") != key:
+            return f"the record's key is {record.key!r}, not its stream id"
+        if record.partition != partition_of(key, self._partitions):
+            return f"stream {key} belongs to another partition"
+        return ""
+
+    def _is_future(self, moment: datetime) -> bool:
+        """By the clock of this host, and then by the read database's, if that one is ahead."""
+        if moment <= self._latest:
+            return False
+        if not self._database_was_asked:
+            self._database_was_asked = True
+            self._latest = plausible.latest(connections[DATABASE])
+        return moment > self._latest
+
+    def _refused(
+        self, found: Decoded, code: str, why: str, due_at: datetime | None = None
+    ) -> Decoded:
+        said = found.envelope
+        if said is not None:
+            why = f"{why} It names version {said.version} of stream {said.stream_id}, event "
+            why = f"{why}{said.event_id}, by {ascii(said.actor)[:160]}."
+        return Decoded(found.record, None, None, why, code, claims=said, due_at=due_at)
+
+
+def wanted_types(projection: Projection) -> set[str]:
+    return {wire_name_of(event_type) for event_type in projection.appliers}

@@ -1,0 +1,231 @@
+"""The read-model session: the rows of one batch, changed in memory, written at its end."""
+
+import re
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, OperationalError
+
+from messaging.codec import Recorded
+from messaging.exceptions import CodeAtFault, PostlogError
+from messaging.message import Envelope
+from messaging.projections import bulk_sql
+from messaging.projections.bulk_sql import Key
+from messaging.projections.models import ReadModel, RootModel
+from messaging.projections.registry import Applier, Projection
+from messaging.transient import is_away, is_beyond_limits, sqlstate
+
+R = TypeVar("R", bound=ReadModel)
+
+NOT_NULL = "23502"  # PostgreSQL's SQLSTATE
+SQLITE_NOT_NULL = re.compile(r"NOT NULL constraint failed: (\w+)\.(\w+)")
+
+
+class ForeignRow(PostlogError):
+    """A projection touched a row of another stream. Two consumers would lose each other's
+    changes, although every checkpoint is right: keep totals in the query."""
+
+
+class UndeclaredRow(PostlogError):
+    """A projection asked for a row that its `rows=` did not name, so it was not loaded."""
+
+
+class RefusedRows(PostlogError):
+    """The database did not take what a batch asked for or wrote. One of its events is at fault."""
+
+
+class MissingRow(PostlogError):
+    """A row that earlier events must have made is not there."""
+
+
+class Session:
+    """The rows that a batch of events needs, as they are and as they become."""
+
+    def __init__(self, projection: Projection, generation: int) -> None:
+        self._projection = projection
+        self._generation = generation
+        # model -> key -> the row, or None for one that is not there (any more)
+        self._rows: dict[type[ReadModel], dict[Key, Any]] = defaultdict(dict)
+        self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
+        self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
+
+    def load(self, events: Iterable[Recorded]) -> None:
+        """Load what the events declare: their roots, and what `rows=` names.
+
+        Raises `RefusedRows` if the database refuses a key, or `rows=` an event.
+        """
+        wanted: dict[type[ReadModel], set[Key]] = defaultdict(set)
+        for recorded in events:
+            wanted[self._projection.root].add((recorded.envelope.stream_id,))
+            for model, *key in self._declared(recorded):
+                wanted[model].add((recorded.envelope.stream_id, *key))
+        for model, keys in wanted.items():
+            rows = self._rows[model]
+            missing = keys - rows.keys()
+            rows.update(dict.fromkeys(missing))
+            with refusals(self._projection):
+                rows.update(bulk_sql.load(model, self._generation, missing))
+
+    def _declared(self, recorded: Recorded) -> Iterable[tuple[Any, ...]]:
+        applier = self._projection.appliers.get(type(recorded.event))
+        if applier is None:
+            return ()
+        try:
+            return list(applier.rows(recorded.event))
+        except Exception as error:
+            if is_away(error):
+                raise
+            raise RefusedRows(traceback.format_exc()) from error
+
+    def root(self, stream_id: UUID) -> RootModel | None:
+        row: RootModel | None = self._rows[self._projection.root].get((stream_id,))
+        return row
+
+    def apply(self, recorded: Recorded) -> None:
+        """Apply the event to the rows, and advance its stream. Anything may be raised that
+        the projection's function raises; the session is of no more use then."""
+        root = self._root_of(recorded.envelope.stream_id)
+        applier = self._projection.appliers.get(type(recorded.event))
+        if applier is not None:
+            applier.apply(root, recorded.event, Rows(self, recorded, applier))
+        self._advance(root, recorded.envelope)
+
+    def skip(self, envelope: Envelope) -> None:
+        """Advance the stream past an event that was given up."""
+        self._advance(self._root_of(envelope.stream_id), envelope)
+
+    def _root_of(self, stream_id: UUID) -> RootModel:
+        root = self.root(stream_id)
+        if root is None:
+            root = self._projection.root(generation=self._generation, stream_id=stream_id)
+            self._rows[self._projection.root][(stream_id,)] = root
+        return root
+
+    def _advance(self, root: RootModel, envelope: Envelope) -> None:
+        root.version = envelope.version
+        root.event_id = envelope.event_id
+        self._changed[self._projection.root].add((envelope.stream_id,))
+
+    def rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
+        """The rows that there are now."""
+        return {
+            model: {key: row for key, row in rows.items() if row is not None}
+            for model, rows in self._rows.items()
+        }
+
+    def write(self, *, fresh: bool = False) -> None:
+        """Write what has changed. Raises `RefusedRows` if the database refuses a value, and
+        `CodeAtFault` if it wants one for a column that this code does not know.
+
+        `fresh`: the streams had no rows before, so all are new.
+        """
+        with refusals(self._projection):
+            self._write(bulk_sql.insert if fresh else bulk_sql.upsert)
+
+    def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
+        """What goes first, then one statement a model."""
+        for model in self._projection.models:
+            rows, changed = self._rows[model], self._changed[model]
+            for key in changed:
+                if rows[key] is not None and bulk_sql.key_of(rows[key]) != key:
+                    raise ForeignRow(f"{model.__name__}: the key {key} of a row was changed.")
+            bulk_sql.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
+            bulk_sql.delete(model, self._generation, [key for key in changed if rows[key] is None])
+            put(model, [rows[key] for key in changed if rows[key] is not None])
+
+
+@contextmanager
+def refusals(projection: Projection) -> Iterator[None]:
+    """Around the statements of one batch: what the database says to a value becomes
+    `RefusedRows`, or `CodeAtFault`."""
+    try:
+        yield
+    except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
+        if isinstance(error, OperationalError) and not is_beyond_limits(error):
+            raise  # the database is away
+        if (column := unknown_column(projection.models, error)) is not None:
+            raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
+        # psycopg2 says ValueError, by itself, to a string with NUL.
+        raise RefusedRows(str(error)) from error
+
+
+NEWER_COLUMN = (
+    "A migration of newer code added the column {column}, which this code does not know and the "
+    "database has no default for: it cannot insert any row. Nothing was parked. Start a consumer "
+    "with the newer code. Give the field db_default= or null=True, so that the next deployment "
+    "does not stop consumers (`manage.py check`)."
+)
+
+
+def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str | None:
+    """The column, as table.column, that has to have a value and is none of the models'."""
+    diagnosis: Any = getattr(error.__cause__, "diag", None)  # psycopg's, in no language
+    if diagnosis is not None:
+        if sqlstate(error) != NOT_NULL:
+            return None
+        table, column = diagnosis.table_name, diagnosis.column_name
+    elif found := SQLITE_NOT_NULL.fullmatch(str(error)):
+        table, column = found.groups()
+    else:
+        return None
+    known = {field.column for m in models if m._meta.db_table == table for field in m._meta.fields}
+    return None if not known or column in known else f"{table}.{column}"
+
+
+class Rows:
+    """What a projection's function may do beside changing its root row."""
+
+    def __init__(self, session: Session, recorded: Recorded, applier: Applier) -> None:
+        self._session = session
+        self._declared = {(model, *key) for model, *key in applier.rows(recorded.event)}
+        self.envelope = recorded.envelope
+
+    def get(self, model: type[R], *key: Any) -> R | None:
+        """A row of this stream that `rows=` declared; changes to it are written."""
+        if (model, *key) not in self._declared:
+            raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")
+        full = (self.envelope.stream_id, *key)
+        row: R | None = self._session._rows[model].get(full)
+        if row is not None:
+            self._session._changed[model].add(full)
+        return row
+
+    def require(self, model: type[R], *key: Any) -> R:
+        """As `get`, of a row that the earlier events of the stream must have made."""
+        row = self.get(model, *key)
+        if row is None:
+            raise MissingRow(f"{model.__name__} {key} of stream {self.envelope.stream_id}")
+        return row
+
+    def add(self, row: ReadModel) -> None:
+        """Add a row to this stream, or replace the one with its key."""
+        if row.stream_id not in (None, self.envelope.stream_id):
+            raise ForeignRow(
+                f"{type(row).__name__}: a row of stream {row.stream_id} was added by an event of "
+                f"{self.envelope.stream_id}. A row belongs to exactly one stream."
+            )
+        row.stream_id = self.envelope.stream_id
+        row.generation = self._session._generation
+        key = bulk_sql.key_of(row)
+        self._session._rows[type(row)][key] = row
+        self._session._changed[type(row)].add(key)
+
+    def delete(self, row: ReadModel) -> None:
+        if row.stream_id != self.envelope.stream_id:
+            raise ForeignRow(f"{type(row).__name__}: a row of stream {row.stream_id}.")
+        key = bulk_sql.key_of(row)
+        self._session._rows[type(row)][key] = None
+        self._session._changed[type(row)].add(key)
+
+    def delete_all(self, model: type[ReadModel]) -> None:
+        """Delete all rows of this model that this stream has."""
+        stream_id = self.envelope.stream_id
+        rows, changed = self._session._rows[model], self._session._changed[model]
+        for key in [key for key in rows if key[0] == stream_id]:
+            rows[key] = None
+            changed.discard(key)
+        self._session._emptied[model].add(stream_id)

@@ -1,0 +1,1 @@
+"""What readers see: rows of the live generation, pages, one's own writes."""

@@ -1,0 +1,60 @@
+"""Read your own writes: wait until the read models have reached a version of a stream."""
+
+import time
+from collections.abc import Sequence
+from threading import BoundedSemaphore
+
+from django.conf import settings
+
+from messaging.exceptions import ReadSideBehind
+from messaging.projections.registry import Projection
+from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.live import live
+
+LONGEST_WAIT_S = 2.0
+POLL_S = 0.003  # mostly it takes some 20 ms
+POLL_LATER_S = 0.02  # when something is amiss
+SOON_S = 0.25
+
+# At most half of a server's threads wait, so that the others go on answering.
+_places = BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+def wait_for(projection: Projection, position: Position) -> None:
+    """Return when the projection has applied this version of the stream.
+
+    It looks through the connection that the query then reads from, so a read replica
+    that lags is waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
+    too many are waiting: an answer is never stale without saying so.
+    """
+    if reached(projection, position):
+        return
+    if not _places.acquire(blocking=False):
+        raise ReadSideBehind("Too many requests wait for the read side. Try again.")
+    try:
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < LONGEST_WAIT_S:
+            time.sleep(POLL_S if waited < SOON_S else POLL_LATER_S)
+            if reached(projection, position):
+                return
+    finally:
+        _places.release()
+    raise ReadSideBehind(
+        f"The read side has not reached version {position.version} of {position.stream_id} yet."
+    )
+
+
+def reached(projection: Projection, position: Position) -> bool:
+    """Whether the projection has applied this version of the stream."""
+    rows = live(projection, projection.root)
+    return rows.filter(stream_id=position.stream_id, version__gte=position.version).exists()
+
+
+def not_reached(projection: Projection, positions: Sequence[Position]) -> list[Position]:
+    """Those of these versions that the projection has not applied. In one statement."""
+    if not positions:
+        return []
+    rows = live(projection, projection.root)
+    streams = [position.stream_id for position in positions]
+    found = dict(rows.filter(stream_id__in=streams).values_list("stream_id", "version"))
+    return [one for one in positions if found.get(one.stream_id, 0) < one.version]

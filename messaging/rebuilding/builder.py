@@ -1,0 +1,239 @@
+"""The builder: fills a new generation while the live one serves, then leads readers over.
+
+Killed at any point, the next builder goes on: every step is one transaction that also
+notes how far the rebuild has come, and only if the builder's time is not over.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from typing import Any
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from messaging.bus.base import Bus
+from messaging.bus.proof import proofs_before
+from messaging.exceptions import BusError, CodeAtFault, Loss, LostPartition, UnknownMessage
+from messaging.message import utc_now
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.dead_letters import is_ready
+from messaging.projections.consuming.delivery import reopen
+from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
+from messaging.projections.registry import PROJECTIONS
+from messaging.projections.rows import RefusedRows
+from messaging.rebuilding import generations, requests
+from messaging.rebuilding.from_log import Follower
+from messaging.rebuilding.from_store import StoreFill
+from messaging.rebuilding.requests import State, TakenAway
+from messaging.workers.leadership import kept
+from messaging.workers.threads import take_time
+
+log = logging.getLogger("postlog.rebuild")
+
+MOST_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
+
+
+class Stopped(Exception):
+    """The process is to stop. The rebuild goes on later."""
+
+
+class WouldGoBack(Loss):
+    """The new generation lacks what readers have seen."""
+
+
+class Builder:
+    """Builds one generation. `held` says whether this process may still be at it."""
+
+    def __init__(self, rebuild: Rebuild, bus: Bus, held: Callable[[], bool]) -> None:
+        self._rebuild = rebuild
+        self._projection = PROJECTIONS[rebuild.projection]
+        self._bus = bus
+        self._held = held
+        self._id = uuid4()
+        self._stop = Flag()
+
+    def run(self, stop: Flag) -> None:
+        """Build until it has ended, or `stop` is set. What no retry can mend ends it as
+        failed; `BusError` and the database's errors are raised."""
+        self._stop = stop
+        steps: dict[str, Callable[[], None]] = {
+            State.ASKED: self._prepare,
+            State.FILLING: self._fill,
+            State.CATCHING_UP: self._catch_up,
+            State.CLEANING_UP: self._clean_up,
+        }
+        Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
+        self._look()
+        while (step := steps.get(self._rebuild.state)) is not None:
+            try:
+                self._say(self._rebuild.state)
+                step()
+            except Stopped:
+                return
+            except (TakenAway, LostPartition) as error:
+                # Checkpoints that are gone belong to a generation that somebody has cleaned up.
+                self._look()
+                if self._rebuild.builder not in (None, self._id):
+                    return
+                if isinstance(error, LostPartition) and self._rebuild.builder is not None:
+                    raise
+                Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
+            except (Loss, CodeAtFault, UnknownMessage) as error:
+                log.error("rebuild of %s: %s", self._projection.name, error)
+                self._change(state=State.CLEANING_UP, error=str(error))
+            self._look()
+        self._say(self._rebuild.state)
+
+    def _prepare(self) -> None:
+        """Note from where the log is followed. That comes before the store is read: what is
+        committed after its snapshot is published after this."""
+        self._bus.ensure_topic()
+        identity = self._bus.identity()
+        if self._rebuild.source == Rebuild.Source.STORE:
+            state, offsets = State.FILLING, self._bus.end_offsets()
+            with self._long_statement():
+                total = StoreFill.count(self._projection)
+        else:
+            state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
+            total = sum(self._bus.end_offsets().values())
+            if any(offsets.values()):
+                raise Loss(
+                    "The log does not hold all events any more: its partitions begin at offsets "
+                    f"{sorted(set(offsets.values()))}. Run `manage.py rebuild --from store`."
+                )
+        proofs = proofs_before(self._bus, offsets)
+        with transaction.atomic(using=DATABASE, durable=True):
+            self._change(state=state, events_total=total)
+            name, generation = self._projection.name, self._rebuild.generation
+            checkpoints.begin_at(name, generation, identity, offsets, proofs)
+
+    def _fill(self) -> None:
+        """Fold the stored events, stream by stream, from where the last builder stopped."""
+        fill = StoreFill(self._projection, self._rebuild, self._change)
+        fill.run(self._go_on, self._long_statement)
+        self._say("all streams are built")
+        self._change(state=State.CATCHING_UP)
+
+    def _catch_up(self) -> None:
+        """Follow the log until what is left is little enough to do while the others wait."""
+        generation = self._rebuild.generation
+        checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
+        self._apply_what_is_ready()
+        while True:
+            with Follower(self._projection, generation, self._bus, self._noted) as follower:
+                follower.read_to(self._bus.end_offsets(), self._go_on)
+                self._say("caught up")
+                try:
+                    if self._switched(follower):
+                        return
+                except RefusedRows:
+                    # One event among them is bad: next time it is found, outside the switch.
+                    log.info("rebuild of %s: once more, with care", self._projection.name)
+
+    def _apply_what_is_ready(self) -> None:
+        """What a builder had released when it was interrupted. Left as it is, it would be behind
+        at the switch."""
+        name, generation = self._projection.name, self._rebuild.generation
+        ready = DeadLetter.objects.filter(is_ready(name), projection=name, generation=generation)
+        for stream_id in set(ready.values_list("stream_id", flat=True)):
+            assert stream_id is not None  # it has a predecessor
+            reopen(self._projection, generation, stream_id)
+
+    def _switched(self, follower: Follower) -> bool:
+        """Lead readers over, in one transaction; False if too much is left to do for that."""
+        name, generation = self._projection.name, self._rebuild.generation
+        with transaction.atomic(using=DATABASE, durable=True):
+            # First, so that a take-over waits until this has ended. After it, whatever was done
+            # would be rolled back, and builders that take over from each other never end.
+            self._require_mine()
+            # The live consumers wait from here on. Readers do not.
+            state = ProjectionState.objects.select_for_update().get(name=name)
+            live = Checkpoint.objects.select_for_update().filter(
+                projection=name, generation=state.live_generation
+            )
+            rows = list(live.order_by("partition"))
+            # A checkpoint of another log says nothing, one beyond the end no more than the end.
+            ends = self._bus.end_offsets()
+            wanted = {
+                row.partition: min(row.offset, ends[row.partition])
+                for row in rows
+                if row.identity == follower.identity
+            }
+            if follower.left(wanted) > MOST_AT_SWITCH:
+                return False
+            follower.apply_to(wanted)
+            self._say("level with the live generation")
+            with self._long_statement():
+                self._require_no_way_back(state.live_generation)
+            # So that a consumer of the old generation finds that its time is over.
+            live.delete()
+            mine = Checkpoint.objects.filter(projection=name, generation=generation)
+            mine.update(checked_at=Now())  # level now, however long the rebuild has taken
+            state.live_generation = generation
+            state.code_version = self._projection.version
+            state.save()
+            self._change(state=State.CLEANING_UP, switched_at=utc_now())
+            self._say("about to switch")
+        follower.committed()
+        log.info("rebuild of %s: generation %d is live", name, generation)
+        return True
+
+    def _require_no_way_back(self, live: int) -> None:
+        if self._rebuild.accept_going_back:
+            return
+        generation = self._rebuild.generation
+        found = generations.stream_that_is_behind(self._projection, generation, live)
+        if found is None:
+            return
+        stream_id, seen, version = found
+        letters = DeadLetter.objects.filter(
+            projection=self._projection.name, generation=generation, stream_id=str(stream_id)
+        )
+        letter = letters.order_by("version").first()
+        why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
+        raise WouldGoBack(
+            f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
+            f"version {version} of it. Readers stay where they are.{why} If the later versions are "
+            "lost for good, because the event store was put back to an earlier copy, run "
+            f"`manage.py rebuild {self._projection.name} --from store --accept-going-back`."
+        )
+
+    def _clean_up(self) -> None:
+        """Delete what nobody reads. One that sleeps here may wake after a later rebuild."""
+        generations.delete_unread(self._projection, self._require_mine, self._go_on)
+        self._say("cleaned up")
+        self._change(state=requests.ended_as(self._rebuild), ended_at=utc_now())
+
+    def _require_mine(self) -> None:
+        """Raise `TakenAway`, unless until the transaction ends nobody else can take it."""
+        self._change(state=self._rebuild.state)
+
+    def _noted(self, count: int) -> None:
+        self._change(events_done=F("events_done") + count)
+
+    def _change(self, **values: Any) -> None:
+        requests.change(self._rebuild, self._id, **values)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        if not self._held():
+            raise BusError(f"the lock of the rebuild of {self._projection.name} was lost")
+
+    @contextmanager
+    def _long_statement(self) -> Iterator[None]:
+        """Around one that may run for minutes on a large store."""
+        take_time(self._stop)
+        with kept(self._held):
+            yield
+
+    def _look(self) -> None:
+        self._rebuild.refresh_from_db()
+
+    def _say(self, what: str) -> None:
+        log.info("rebuild of %s: %s", self._projection.name, what)

@@ -1,0 +1,71 @@
+"""Takes requests for rebuilds: one builder a projection, by lock, in whichever process."""
+
+import logging
+from threading import Event as Flag
+
+from django.db import connections
+
+from messaging.bus.base import Bus
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.models import Rebuild
+from messaging.rebuilding.builder import Builder
+from messaging.transient import is_away, reason
+from messaging.workers.leadership import Leadership, Wait, leadership
+
+log = logging.getLogger("postlog.rebuild")
+
+LOOK_EVERY_S = 1.0
+BACKOFF_S = 2.0
+
+
+def builders_lock(projection: str) -> Leadership:
+    return leadership(f"rebuild-{projection}", DATABASE)
+
+
+class Rebuilder:
+    """One thread's work, in the consumer's process: builds whatever is asked for."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waits: dict[int, Wait] = {}  # by rebuild
+
+    def run(self, stop: Flag) -> None:
+        """Returns when `stop` is set."""
+        while not stop.wait(LOOK_EVERY_S):
+            self.look(stop)
+
+    def build(self, rebuild: Rebuild, stop: Flag) -> None:
+        """Returns when this one has ended, here or in another process, or `stop` is set."""
+        while not stop.is_set():
+            self.look(stop, only=rebuild.id)
+            if Rebuild.objects.get(id=rebuild.id).state in Rebuild.ENDED:
+                return
+            stop.wait(LOOK_EVERY_S)
+
+    def look(self, stop: Flag, only: int | None = None) -> None:
+        """Build what nobody is at. Whatever is away is waited for."""
+        try:
+            wanted = Rebuild.objects.exclude(state__in=Rebuild.ENDED)
+            for rebuild in wanted if only is None else wanted.filter(id=only):
+                self._build(rebuild, stop)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("rebuild: %s. Trying again in %.0f s.", reason(error), BACKOFF_S)
+            connections[DATABASE].close()
+            connections["default"].close()
+            stop.wait(BACKOFF_S)
+
+    def _build(self, rebuild: Rebuild, stop: Flag) -> None:
+        lock = builders_lock(rebuild.projection)
+        wait = self._waits.setdefault(
+            rebuild.id, Wait(log, f"rebuild of {rebuild.projection}: waiting")
+        )
+        try:
+            if not lock.held():
+                wait.goes_on(lock)
+            else:
+                wait.ends()
+                Builder(rebuild, self._bus, lock.held).run(stop)
+        finally:
+            lock.release()

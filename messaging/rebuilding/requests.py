@@ -1,0 +1,95 @@
+"""Requests for rebuilds. Whoever asks (shell, API, admin) writes a row; one builder takes it."""
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from messaging.exceptions import PostlogError
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming import checkpoints
+from messaging.projections.models import Rebuild
+from messaging.rebuilding.generations import next_generation
+
+State = Rebuild.State
+ATTEMPTS = 5  # to ask while others ask and end
+
+
+class UnderWay(PostlogError):
+    """Another rebuild of the projection has not ended."""
+
+    def __init__(self, rebuild: Rebuild) -> None:
+        super().__init__(
+            f"A rebuild of {rebuild.projection} is under way already: {told(rebuild)}. Wait for "
+            "it (`manage.py status`), or cancel it: "
+            f"`manage.py rebuild {rebuild.projection} --cancel`."
+        )
+        self.rebuild = rebuild
+
+
+class TakenAway(PostlogError):
+    """The rebuild was cancelled, or another builder has taken it over: stop."""
+
+
+def active(projection: str) -> Rebuild | None:
+    """The rebuild that has not ended."""
+    return Rebuild.objects.filter(projection=projection).exclude(state__in=Rebuild.ENDED).first()
+
+
+def ask(projection: str, source: str, by: str, *, accept_going_back: bool = False) -> Rebuild:
+    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: lead readers
+    over even if they have seen later versions, which are lost for good."""
+    checkpoints.state_of(projection)
+    attempts = 0
+    while True:
+        try:
+            with transaction.atomic(using=DATABASE):
+                return Rebuild.objects.create(
+                    projection=projection,
+                    generation=next_generation(projection),
+                    source=source,
+                    asked_by=by,
+                    accept_going_back=accept_going_back,
+                )
+        except IntegrityError:
+            running = active(projection)
+            if running is not None:
+                raise UnderWay(running) from None
+            attempts += 1  # the one that was under way has just ended
+            if attempts == ATTEMPTS:
+                raise
+
+
+def cancel(projection: str) -> Rebuild | None:
+    """Stop the rebuild, if there is one that has not led readers over yet."""
+    with transaction.atomic(using=DATABASE):
+        found = (
+            Rebuild.objects.select_for_update()
+            .filter(projection=projection)
+            .exclude(state__in=[*Rebuild.ENDED, State.CLEANING_UP])
+            .first()
+        )
+        if found is not None:
+            found.state, found.builder = State.CLEANING_UP, None
+            found.save(update_fields=["state", "builder"])
+    return found
+
+
+def change(rebuild: Rebuild, builder: UUID, **values: object) -> None:
+    """Note progress, in the transaction that makes it. Raises `TakenAway` if this builder's
+    time is over, so that what it wrote in the transaction does not stay."""
+    mine = Rebuild.objects.filter(id=rebuild.id, builder=builder, state=rebuild.state)
+    if not mine.update(**values):
+        raise TakenAway(f"{rebuild.projection}: the rebuild was cancelled or taken over.")
+
+
+def ended_as(rebuild: Rebuild) -> State:
+    """How it has ended, once everything is cleaned up."""
+    if rebuild.switched_at is not None:
+        return State.DONE
+    return State.FAILED if rebuild.error else State.CANCELLED
+
+
+def told(rebuild: Rebuild) -> str:
+    """In a few words."""
+    share = f", {rebuild.events_done:,} of {rebuild.events_total:,} events"
+    return f"generation {rebuild.generation}, from the {rebuild.source}, {rebuild.state}{share}"

@@ -1,0 +1,1 @@
+"""For bad nights: restore the store, publish again, verify, read streams from the log alone."""

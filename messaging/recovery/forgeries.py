@@ -1,0 +1,33 @@
+"""Records of the log that no relay with these keys wrote."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from messaging.eventstore.scan import events_of
+from messaging.recovery.log_index import LogCopy, digest_of
+
+
+def unknown_keys(copy: LogCopy) -> Iterator[str]:
+    """What cannot be compared, because the key that it is signed with is not there."""
+    for (partition, key_id), (count, first) in sorted(copy.unknown_keys.items()):
+        yield (
+            f"partition {partition}: {count:,} records from offset {first} on are signed with key "
+            f"{key_id}, which RECORD_KEYS lacks here. If it is yours, add it behind the others"
+        )
+
+
+def forgeries(copy: LogCopy) -> Iterator[str]:
+    """Those that say what the store does not. The others are of before records were signed, or
+    somebody has copied them: nobody applies them, and they contradict nothing."""
+    for stream_id, group in groupby(copy.forgeries(), key=lambda one: one.stream_id):
+        stored = {
+            (one.envelope.version, digest_of(one.document())) for one in events_of([stream_id])
+        }
+        for one in group:
+            if (one.version, one.digest) not in stored:
+                yield (
+                    f"partition {one.partition} offset {one.offset}: a forged record, which nobody "
+                    f"applies, says version {one.version} of stream {stream_id} is event "
+                    f"{one.event_id}: find out who wrote it, and run `manage.py reject-record "
+                    f"{one.partition} {one.offset} {one.event_id}` to hear no more of it"
+                )

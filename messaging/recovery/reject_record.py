@@ -1,0 +1,66 @@
+"""Declaring one record of the log invalid: the way out after somebody else wrote to the topic."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from messaging import codec
+from messaging.bus.base import Bus, Record
+from messaging.bus.proof import digest_of, name_of, records_at
+from messaging.eventstore import models as eventstore
+from messaging.eventstore.scan import events_of
+from messaging.exceptions import LostPartition, PostlogError
+from messaging.message import Envelope
+from messaging.projections import models as projections
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.dead_letters import record_of
+
+
+class NotRejected(PostlogError):
+    """The record may not be declared invalid; the message says why."""
+
+
+def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[Record, Envelope]:
+    """The record at this place. Raises `NotRejected` if it holds another event, or one that
+    the store has."""
+    record = None
+    if partition in bus.end_offsets():
+        record = records_at(bus, {partition: offset}).get(partition)
+    holds = "no record" if record is None else name_of(record)
+    if record is None or record.value is None or holds != f"event {event_id}":
+        raise NotRejected(
+            f"Partition {partition}, offset {offset} holds {holds}, not event {event_id}."
+        )
+    envelope, data = codec.decode_envelope(record.value)
+    said = codec.encode_record(envelope, bytes(data).decode())
+    if said in (one.document() for one in events_of([envelope.stream_id])):
+        raise NotRejected(f"The event store has event {event_id} just so: it is no forgery.")
+    return record, envelope
+
+
+def reject(record: Record, envelope: Envelope) -> None:
+    """Remember it in both databases, and take it out of the dead letters. Interrupted, call it
+    again."""
+    for model in (eventstore.RejectedRecord, projections.RejectedRecord):
+        model.objects.get_or_create(
+            partition=record.partition,
+            offset=record.offset,
+            digest=digest_of(record),
+            defaults={"event_id": envelope.event_id},
+        )
+    letters = projections.DeadLetter.objects.filter(
+        Q(event_id=envelope.event_id) | Q(event_id=None),  # that one was not believed
+        partition=record.partition,
+        offset=record.offset,
+    )
+    for letter in letters:
+        if letter.event_id is None and digest_of(record_of(letter)) != digest_of(record):
+            continue  # from the same place of an earlier log
+        try:
+            with transaction.atomic(using=DATABASE):
+                checkpoints.hold(letter.projection, letter.generation, [letter.partition])
+                letter.delete()
+        except LostPartition:
+            continue  # its generation is gone, and the letter with it

@@ -1,0 +1,167 @@
+"""The live read models against the store: each row as the stored events make it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+
+from messaging.eventstore.models import Stream
+from messaging.eventstore.scan import Stored
+from messaging.projections.bulk_sql import DATABASE, Key, key_of
+from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.dead_letters import discarded
+from messaging.projections.consuming.decoding import wanted_types
+from messaging.projections.models import DeadLetter, ReadModel
+from messaging.projections.registry import Projection
+from messaging.projections.rows import Session
+from messaging.projections.serving.live import live
+from messaging.rebuilding.from_store import recorded_of
+from messaging.recovery.verify_log import Events
+
+CHUNK = 1_000
+LOOK_EVERY_S = 0.2
+
+Rows = dict[type[ReadModel], dict[Key, ReadModel]]
+
+
+class ReadModelsAgainstStore:
+    """Of one projection. What lags is looked at again, for as long as it comes nearer."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+        self._wanted = wanted_types(projection)
+        self._discarded = discarded(projection.name)
+        self._behind: dict[UUID, int] = {}  # stream -> the version that the store has
+        self._streams: list[Stream] = []
+        self._rows: Rows = {}
+        self._generation = 0
+
+    def look(self, streams: Sequence[Stream]) -> None:
+        """Read the rows of these streams, as they are at one moment. Read the events
+        afterwards: so those of all that the rows show are among them."""
+        self._streams = [s for s in streams if s.stream_type == self._projection.stream_type]
+        ids = [stream.stream_id for stream in self._streams]
+        self._rows = {}
+        with transaction.atomic(using=DATABASE):
+            if connections[DATABASE].vendor == "postgresql":
+                with connections[DATABASE].cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._generation = checkpoints.live_generation(self._name)
+            for model in self._projection.models:
+                mine = {"generation": self._generation, "stream_id__in": ids}
+                rows = model._default_manager.filter(**mine)
+                self._rows[model] = {key_of(row): row for row in rows}
+
+    def compare(self, events: Events) -> Iterator[str]:
+        """What was looked at, with the events of its streams."""
+        session = Session(self._projection, self._generation)
+        for stream in self._streams:
+            root: Any = self._rows[self._projection.root].get((stream.stream_id,))
+            shown = 0 if root is None else root.version
+            stored = events.get(stream.stream_id, [])
+            if shown > len(stored):
+                yield (
+                    f"{self._name}: stream {stream.stream_id} is at version {shown}, the store "
+                    f"ends at {len(stored)}: run `manage.py restore-events`"
+                )
+            elif shown < stream.version:
+                self._behind[stream.stream_id] = stream.version
+            try:
+                self._fold(session, stored[:shown])
+            except Exception as error:
+                yield f"{self._name}: stream {stream.stream_id} cannot be folded: {error!r}"
+        yield from self._differences(session.rows())
+
+    def foreign(self) -> Iterator[str]:
+        """Rows of streams that the store does not know."""
+        for model in self._projection.models:
+            rows = live(self._projection, model).order_by("stream_id")
+            ids: Any = rows.values_list("stream_id", flat=True).distinct()
+            last = UUID(int=0)
+            while chunk := list(ids.filter(stream_id__gt=last)[:CHUNK]):
+                known = set(Stream.objects.filter(pk__in=chunk).values_list("pk", flat=True))
+                for stream_id in set(chunk) - known:
+                    yield (
+                        f"{self._name}: {model.__name__} has rows of stream {stream_id}, which "
+                        "the store does not know: run `manage.py restore-events`"
+                    )
+                last = chunk[-1]
+
+    def behind(self, patience_s: float) -> Iterator[str]:
+        """The streams that have not come to where the store was, and why."""
+        deadline = time.monotonic() + patience_s
+        while self._behind and time.monotonic() < deadline:
+            if self._drop_those_that_have_come():
+                deadline = time.monotonic() + patience_s
+            time.sleep(LOOK_EVERY_S)
+        for stream_id, version in self._behind.items():
+            root = live(self._projection, self._projection.root).filter(stream_id=stream_id).first()
+            shown = 0 if root is None else root.version
+            yield (
+                f"{self._name}: stream {stream_id} is at version {shown} of {version}: "
+                f"{self._why(stream_id)}"
+            )
+
+    @property
+    def _name(self) -> str:
+        return self._projection.name
+
+    def _why(self, stream_id: UUID) -> str:
+        letters = DeadLetter.objects.filter(
+            projection=self._name,
+            generation=checkpoints.live_generation(self._name),
+            stream_id=stream_id,
+        )
+        letter = letters.order_by("version").first()
+        if letter is not None:
+            return f"dead letter {letter.id} ({letter.code}) holds it up"
+        return "it was not consumed. Is `manage.py runconsumer` at work?"
+
+    def _drop_those_that_have_come(self) -> bool:
+        before, ids = len(self._behind), list(self._behind)
+        for start in range(0, len(ids), CHUNK):
+            roots = live(self._projection, self._projection.root).filter(
+                stream_id__in=ids[start : start + CHUNK]
+            )
+            for stream_id, version in roots.values_list("stream_id", "version"):
+                if version >= self._behind[stream_id]:
+                    del self._behind[stream_id]
+        return len(self._behind) < before
+
+    def _fold(self, session: Session, events: Sequence[Stored]) -> None:
+        for one in events:
+            if one.envelope.event_id in self._discarded:
+                session.skip(one.envelope)
+            else:
+                session.apply(recorded_of(one, self._wanted))
+
+    def _differences(self, expected: Rows) -> Iterator[str]:
+        for model in self._projection.models:
+            fields = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
+            there, wanted = self._rows[model], expected.get(model, {})
+            for key in sorted(there.keys() | wanted.keys(), key=str):
+                found, right = _values(there.get(key), fields), _values(wanted.get(key), fields)
+                if found != right:
+                    yield f"{self._name}: {_told(model, key)}: {_difference(found, right)}"
+
+
+def _values(row: ReadModel | None, fields: Sequence[str]) -> dict[str, Any] | None:
+    return None if row is None else {name: getattr(row, name) for name in fields}
+
+
+def _told(model: type[ReadModel], key: Key) -> str:
+    return " ".join([f"{model.__name__} of stream {key[0]}", *map(str, key[1:])])
+
+
+def _difference(found: dict[str, Any] | None, right: dict[str, Any] | None) -> str:
+    if found is None:
+        return "the row is missing"
+    if right is None:
+        return "the row should not be there"
+    return "; ".join(
+        f"{name} is {found[name]!r:.100} instead of {right[name]!r:.100}"
+        for name in found
+        if found[name] != right[name]
+    )

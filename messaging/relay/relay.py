@@ -1,0 +1,222 @@
+"""The relay: publishes the outbox to the log, in order, and forgets what was acknowledged.
+
+At least once: a crash between the acknowledgement and the delete publishes again, and
+consumers drop repeats by version. One relay works, others stand by.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from threading import Event as Flag
+from typing import NamedTuple, TypeVar
+
+from django.db import connections
+
+from messaging.bus.base import Bus, Place, Publisher
+from messaging.bus.retention import undisturbed
+from messaging.eventstore.models import LogIdentity
+from messaging.eventstore.statements import DATABASE
+from messaging.exceptions import Loss, LostTail
+from messaging.relay import log_identity, outbox
+from messaging.relay.outbox import Pending
+from messaging.transient import is_away, pause_s, reason, require_writable
+from messaging.workers.leadership import Wait, leadership
+
+T = TypeVar("T")
+
+log = logging.getLogger("postlog.relay")
+
+BATCH = 1_000
+SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
+STANDBY_POLL_S = 1.0
+IDENTITY_EVERY_S = 10.0
+BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still waits to be sent."
+
+
+class Interrupted(Exception):
+    """The relay is to stop, its lock is lost while it compares, or it is to begin anew with a log
+    that an operator has accepted."""
+
+
+class Sent(NamedTuple):
+    """A batch that is on its way to the log."""
+
+    pending: list[Pending]
+    wait: Callable[[], list[Place]]
+
+
+class Relay:
+    """One thread's relay. `run` returns when `stop` is set, after the batch at hand."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._leadership = leadership("relay", DATABASE)
+        self._wait = Wait(log, "relay: standing by")
+        self._publisher: Publisher | None = None
+        self._on_the_way: Sent | None = None
+        self._log: LogIdentity | None = None  # the one that it compared with the store
+        self._identity_checked = 0.0
+        self._go_on: Callable[[], None] = lambda: None  # of a comparison that may take long
+        self._compared: dict[int, int] = {}  # up to where each partition tells what the store does
+
+    def is_at_work(self) -> bool:
+        """Not standing by: this is the one that publishes."""
+        return self._publisher is not None
+
+    def run(self, stop: Flag) -> None:
+        """Raises `Loss` when publishing would harm the history; no retry can mend that."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    with suppress(Interrupted):
+                        self._lead(stop, while_held=self._leadership.held)
+                    failures = 0
+                    stop.wait(STANDBY_POLL_S)
+                except Exception as error:
+                    if not is_away(error):
+                        raise
+                    failures += 1
+                    pause = pause_s(failures)
+                    log.warning("relay: %s. Trying again in %.1f s.", reason(error), pause)
+                    connections[DATABASE].close()
+                    stop.wait(pause)
+        finally:
+            self._leadership.release()
+
+    def _lead(self, stop: Flag, while_held: Callable[[], bool]) -> None:
+        """Publish for as long as the lock is held. Whatever fails, begin from the oldest row."""
+        if not while_held():
+            self._wait.goes_on(self._leadership)
+            return
+        self._wait.ends()
+        # Else each attempt publishes a batch that it then cannot delete.
+        require_writable(DATABASE)
+        self._bus.ensure_topic()
+        self._log = self._require_same_log()
+        self._go_on = lambda: _require_going_on(stop, while_held)
+        # It may take minutes, as after a restore, in which nobody publishes.
+        log.info("relay: leading; comparing the log with the store before it publishes")
+        compare = partial(log_identity.require_same_history, go_on=self._go_on)
+        self._compared = self._comparing(compare)
+        log.info("relay: at work")
+        self._publisher = self._bus.publisher()
+        pause = SHORTEST_POLL_S
+        try:
+            while not stop.is_set() and while_held():
+                if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
+                    self._look(while_held)
+                if self.publish_next(while_held):
+                    pause = SHORTEST_POLL_S
+                else:
+                    stop.wait(pause)
+                    pause = min(2 * pause, LONGEST_POLL_S)
+            self._finish(while_held)
+        finally:
+            self._publisher.close()
+            self._publisher = self._on_the_way = None
+        log.info("relay: standing by" if not stop.is_set() else "relay: stopped")
+
+    def publish_next(self, while_held: Callable[[], bool]) -> bool:
+        """Send the oldest events, then wait for those sent before; whether there were any.
+
+        While the broker works on one batch, the next is read and sent behind it.
+        """
+        assert self._publisher is not None
+        before = self._on_the_way.pending if self._on_the_way else ()
+        pending = outbox.oldest(BATCH, without=[one.position for one in before])
+        # Between reading and sending this process may have been frozen for a long time.
+        if pending and while_held():
+            sent = Sent(pending, self._publisher.send([one.message for one in pending]))
+        else:
+            sent = None
+        self._finish(while_held)
+        self._on_the_way = sent
+        return bool(before) or sent is not None
+
+    def _finish(self, while_held: Callable[[], bool]) -> None:
+        """Wait for the acknowledgements, and only then delete the rows, if the lock is still
+        held: otherwise they are the next relay's, which publishes them once more."""
+        if self._on_the_way is not None:
+            pending, places = self._on_the_way.pending, self._on_the_way.wait()
+            self._require_behind(pending, places)
+            assert self._log is not None
+            # While it was frozen since that look, an operator may have accepted another log.
+            if while_held() and not outbox.remove(pending, places, self._log):
+                log.warning("relay: another log was accepted meanwhile: beginning anew with it")
+                raise Interrupted
+            self._on_the_way = None
+            self._look_between(places)
+
+    def _look(self, while_held: Callable[[], bool]) -> None:
+        """From time to time: is it still the same log, and has anybody else written to it?"""
+        self._finish(while_held)  # else its own records would have to be looked up
+        self._require_same_log()
+        # The ends first: of a log that is put back meanwhile, the higher ones.
+        ends = self._bus.end_offsets()
+        self._comparing(log_identity.require_acknowledged)
+        self._report({p: (self._compared.get(p, end), end) for p, end in ends.items()})
+        self._compared |= ends
+
+    def _comparing(self, compare: Callable[[Bus], T]) -> T:
+        try:
+            return undisturbed(self._bus, compare)
+        except Loss:
+            self._require_same_log()  # if the topic was recreated meanwhile, it says so
+            raise
+
+    def _require_behind(self, pending: Iterable[Pending], places: Iterable[Place]) -> None:
+        """Raise `LostTail` if a record stands where the log had another one before: it was put
+        back while the publisher waited for it. The outbox and the proofs stay as they are, so
+        that the next start sees it, too."""
+        known = dict(self._compared)
+        for one, (partition, offset) in zip(pending, places, strict=True):
+            if offset < 0:
+                continue  # the broker did not say
+            if offset < known.get(partition, 0):
+                self._require_same_log()  # if the topic was recreated meanwhile, it says so
+                now = f"event {one.event_id}"
+                who = "this relay has seen"
+                raise LostTail(partition, offset, "another record", now, who, BATCH_STANDS)
+            known[partition] = offset + 1
+
+    def _look_between(self, places: Iterable[Place]) -> None:
+        """One relay writes at a time, so what stands between its records is somebody else's."""
+        foreign: dict[int, tuple[int, int]] = {}
+        compared = self._compared
+        for partition, offset in places:
+            expected = compared.get(partition, offset)
+            if offset > expected:
+                foreign[partition] = (foreign.get(partition, (expected, 0))[0], offset)
+            if offset >= expected:
+                compared[partition] = offset + 1
+        if foreign:
+            self._report(foreign)
+
+    def _report(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        """Only report: consumers halt the partitions where a foreign record contradicts what they
+        know. It stops the next start, when the store may be the one that is wrong."""
+        if not any(start < end for start, end in ranges.values()):
+            return
+
+        def report(bus: Bus) -> None:
+            firsts = bus.begin_offsets()  # what retention has deleted is no contradiction
+            left = {p: (max(start, firsts[p]), end) for p, (start, end) in ranges.items()}
+            for contradiction in log_identity.contradictions(bus, left, self._go_on):
+                log.error("relay: %s", contradiction.text)
+
+        self._comparing(report)
+
+    def _require_same_log(self) -> LogIdentity:
+        found = log_identity.require_same_log(self._bus.identity())
+        self._identity_checked = time.monotonic()
+        return found
+
+
+def _require_going_on(stop: Flag, while_held: Callable[[], bool]) -> None:
+    """Raises `Interrupted`. Looking at both also shows that this thread is not stuck, and that
+    this process still has the lock."""
+    if stop.is_set() or not while_held():
+        raise Interrupted

@@ -1,0 +1,1 @@
+"""Threads that stop together, locks that one process holds, heartbeats."""
