@@ -85,8 +85,9 @@ def event(wire_name: str, *, stream: str = "", people: tuple[str, ...] = ()) -> 
     """Register an event under its versioned wire name, such as `posts.post_liked.v1`.
 
     The name is stored with every event: never change it, add the next version and an
-    upcaster (messaging/codec.py). `stream` is the field that holds the stream's id, `people` are
-    those that hold usernames: consumers refuse what cannot be in them (messaging/plausible.py).
+    upcaster (messaging/codec/upcasting.py). `stream` is the field that holds the stream's id,
+    `people` are those that hold usernames: consumers refuse what cannot be in them
+    (messaging/plausible.py).
     """
     _, _, version = wire_name.rpartition(".v")
     if not (version.isascii() and version.isdigit()):

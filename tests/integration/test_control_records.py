@@ -11,7 +11,7 @@ from contracts.posts import MessageUpdated
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Polled, partition_of
-from messaging.bus.kafka import KafkaSubscription
+from messaging.bus.kafka.subscription import KafkaSubscription
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange

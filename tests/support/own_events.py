@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from messaging import codec, message
+from messaging import message
+from messaging.codec import payload
 
 
 @contextmanager
@@ -14,4 +15,4 @@ def registered(wire_name: str, cls: type) -> Iterator[type]:
         yield cls
     finally:
         del message.EVENTS[wire_name], message._WIRE_NAMES[cls]
-        codec._event_decoder.cache_clear()
+        payload._event_decoder.cache_clear()

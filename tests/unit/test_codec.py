@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts import posts
 from messaging import codec
+from messaging.codec import upcasting
 from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable
 from messaging.message import EVENTS, Envelope
 
@@ -140,7 +141,7 @@ def test_an_old_version_is_lifted_step_by_step() -> None:
     try:
         event = codec.decode_event(older, json.dumps({"post": str(ID), "who": "bob"}))
     finally:
-        del codec._upcasters[old], codec._upcasters[older]
+        del upcasting._upcasters[old], upcasting._upcasters[older]
     assert event == posts.PostLiked(post_id=ID, username="bob")
 
 
@@ -155,7 +156,7 @@ def test_an_old_version_is_lifted_by_one_upcaster() -> None:
         with pytest.raises(RegistrationError):
             codec.upcaster("posts.post_liked.v0", "posts.post_liked.v1")(lambda data: data)
     finally:
-        del codec._upcasters["posts.post_liked.v0"]
+        del upcasting._upcasters["posts.post_liked.v0"]
 
 
 def test_a_type_that_nobody_registered_is_unknown() -> None:
@@ -194,7 +195,7 @@ def test_an_old_version_that_is_no_json_is_unreadable() -> None:
             with pytest.raises(Unreadable):
                 codec.decode_event("posts.post_liked.v0", data)
     finally:
-        del codec._upcasters["posts.post_liked.v0"]
+        del upcasting._upcasters["posts.post_liked.v0"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from messaging.bus.kafka import _records
+from messaging.bus.kafka.subscription import _records
 from messaging.exceptions import Loss
 
 

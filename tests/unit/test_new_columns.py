@@ -8,6 +8,7 @@ import pytest
 from django.db import models
 
 from messaging import checks, codec
+from messaging.codec import upcasting
 from messaging.projections import columns
 from messaging.projections.consuming.code_digest import digest_of
 from queries_app.models import Comment, Post
@@ -85,7 +86,7 @@ def test_other_columns_events_versions_or_upcasters_are_other_code() -> None:
     try:
         assert digest_of(posts) != mine
     finally:
-        del codec._upcasters["posts.post_liked.v0"]
+        del upcasting._upcasters["posts.post_liked.v0"]
     posts.version += 1
     try:
         assert digest_of(posts) != mine

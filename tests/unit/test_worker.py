@@ -20,7 +20,7 @@ HANGS = """
 import os, threading
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 from messaging.workers import threads
-threads.GRACE_S = worker.GRACE_AFTER_END_S = 0.0
+threads.GRACE_S = threads.GRACE_AFTER_END_S = 0.0
 
 def hang(stop):
     print("it hangs", flush=True)

@@ -1,0 +1,122 @@
+"""Publishing to Kafka: durable when it is acknowledged, or nothing goes out any more."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kafka import (
+    KafkaProducer,
+)
+from kafka.errors import (
+    KafkaError,
+)
+
+from messaging.bus.base import (
+    Message,
+    Place,
+    Publisher,
+    partition_of,
+)
+from messaging.bus.kafka.errors import bus_errors
+from messaging.bus.signing import HEADER
+from messaging.exceptions import BusError, Loss
+
+if TYPE_CHECKING:
+    from messaging.bus.kafka.client import KafkaBus
+
+log = logging.getLogger("postlog.kafka")
+
+HEADERS = [("content-type", b"application/cloudevents+json")]
+# What the broker takes with key, headers and overhead. New events are smaller (bus/base.py);
+# those that an earlier release stored may be up to this.
+LARGEST_EVER = 1024 * 1024 - 1024
+CLOSE_TIMEOUT_S = 5
+
+
+class KafkaPublisher(Publisher):
+    def __init__(self, bus: "KafkaBus") -> None:
+        self._topic, self._partitions = bus.topic, bus.partitions
+        self._bus = bus
+        self._newest: list[Any] = []
+        self._producer = bus.client_of(
+            KafkaProducer,
+            metrics_enabled=False,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=5,
+            batch_size=256 * 1024,
+            compression_type="lz4",
+            max_request_size=4 * 1024 * 1024,
+            allow_auto_create_topics=False,
+            # Else batches expire one by one, and later ones go out without them.
+            delivery_timeout_ms=2**31 - 1,
+            max_block_ms=int(bus.publish_timeout_s * 1000),
+        )
+
+    def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
+        for key, value, _ in messages:
+            if len(value) > LARGEST_EVER:
+                raise Loss(
+                    f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
+                    f"{LARGEST_EVER:,}. It can never be published, nor what follows it."
+                )
+        with self._closing_on_error():
+            futures = self._newest = self._send(messages)
+
+        def wait() -> list[Place]:
+            with self._closing_on_error():
+                return self._wait(futures)
+
+        return wait
+
+    def _send(self, messages: Sequence[Message]) -> list[Any]:
+        send, topic, partitions = self._producer.send, self._topic, self._partitions
+        try:
+            return [
+                send(
+                    topic,
+                    value=value,
+                    key=key.encode(),
+                    headers=HEADERS if signature is None else [*HEADERS, (HEADER, signature)],
+                    partition=partition_of(key, partitions),
+                )
+                for key, value, signature in messages
+            ]
+        except ValueError as error:  # the client's, for a partition or a topic that is gone
+            raise BusError(f"Kafka: the topic is not as it was: {error}") from error
+
+    def _wait(self, futures: list[Any]) -> list[Place]:
+        if futures is self._newest:
+            # Nothing follows that could fill the client's batches: do not let them linger.
+            self._producer.flush(timeout=self._bus.publish_timeout_s)
+        deadline = time.monotonic() + self._bus.publish_timeout_s
+        for future in futures:
+            if not future.is_done:
+                future.get(timeout=max(0.001, deadline - time.monotonic()))
+            if not future.succeeded():
+                raise BusError(f"not acknowledged: {future.exception}")
+        return [Place(future.value.partition, future.value.offset) for future in futures]
+
+    @contextmanager
+    def _closing_on_error(self) -> Iterator[None]:
+        try:
+            with bus_errors(self._bus):
+                yield
+        except BaseException:
+            self.close()  # what was not acknowledged must not go out behind the caller's back
+            raise
+
+    def close(self) -> None:
+        # close(timeout=0) of the client flushes first, fails at that, and leaves its thread
+        # running, which then sends what was given up (3.0.12, tried). So stop the thread first.
+        sender = self._producer._sender
+        sender.force_close()
+        sender.join(CLOSE_TIMEOUT_S)
+        if sender.is_alive():  # it waits for a connection; take away what it could send then
+            self._producer._accumulator.abort_incomplete_batches()
+        try:
+            self._producer.close(timeout=0)
+        except KafkaError as error:
+            log.warning("closing a producer: %s", error)

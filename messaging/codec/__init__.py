@@ -1,0 +1,19 @@
+"""Events as JSON: the payload for the store, and the CloudEvents document for the log."""
+
+from messaging.codec.document import decode_envelope, encode_document, encode_record
+from messaging.codec.payload import Payload, Recorded, decode_event, encode_event
+from messaging.codec.schemas import json_schemas
+from messaging.codec.upcasting import upcast_types, upcaster
+
+__all__ = [
+    "Payload",
+    "Recorded",
+    "decode_envelope",
+    "decode_event",
+    "encode_document",
+    "encode_event",
+    "encode_record",
+    "json_schemas",
+    "upcast_types",
+    "upcaster",
+]

@@ -1,0 +1,73 @@
+"""The payload of an event: JSON, checked against its types when it is written and when it is
+read."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from messaging.codec import upcasting
+from messaging.exceptions import UnknownMessage, Unreadable, WrongPayload
+from messaging.message import EVENTS, Envelope, wire_name_of
+
+Payload = str | bytes | msgspec.Raw
+
+_encoder = msgspec.json.Encoder()
+
+# What msgspec raises for bytes that are not what they should be; the third for deep nesting.
+BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Recorded(NamedTuple):
+    """An event with what is known of it."""
+
+    envelope: Envelope
+    event: Any  # an instance of a class registered with @event
+
+
+def encode_event(event: object) -> tuple[str, str]:
+    """The wire name and the JSON of an event.
+
+    Raises `WrongPayload` unless reading the JSON gives an equal event: msgspec writes a value of
+    the wrong type without a word, and an event that nobody can read stays in the store forever.
+    """
+    wire_name = wire_name_of(type(event))
+    try:
+        data = _encoder.encode(event)
+        read = _event_decoder(wire_name).decode(data)
+    except (*BROKEN, ValueError, TypeError) as error:
+        raise WrongPayload(f"{wire_name} is not stored: {error}. Event: {event!r:.500}") from error
+    if read != event:
+        raise WrongPayload(f"{wire_name} is not stored: it would be read as {read!r:.500}")
+    return wire_name, data.decode()
+
+
+def decode_event(wire_name: str, data: Payload) -> Any:
+    """The event of a payload, lifted to the version that the code knows.
+
+    Raises `UnknownMessage` for a type that nobody registered, `Unreadable` for a
+    payload that is not of its type.
+    """
+    try:
+        if upcasting.has_upcaster(wire_name):
+            return _lift(wire_name, msgspec.json.decode(data))
+        return _event_decoder(wire_name).decode(data)
+    except BROKEN as error:
+        raise Unreadable(f"{wire_name}: {error}") from error
+
+
+def _lift(wire_name: str, data: Any) -> Any:
+    newest, lifted = upcasting.lift(wire_name, data)
+    return msgspec.convert(lifted, _event_class(newest), strict=True)
+
+
+@cache
+def _event_decoder(wire_name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_event_class(wire_name), strict=True)
+
+
+def _event_class(wire_name: str) -> type:
+    try:
+        return EVENTS[wire_name]
+    except KeyError:
+        raise UnknownMessage(f"No event is registered as {wire_name!r}.") from None
