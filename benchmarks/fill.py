@@ -28,6 +28,6 @@ def fill_outbox_again() -> None:
     """Every stored event waits once more."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
-            "INSERT INTO eventstore_outbox SELECT position FROM eventstore_event "
-            "ON CONFLICT DO NOTHING"
+            "INSERT INTO messaging_eventstore_outbox "
+            "SELECT position FROM messaging_eventstore_event ON CONFLICT DO NOTHING"
         )

@@ -66,8 +66,8 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
     return [
         Error(
             f"The event store's trigger {name} is missing: events could be changed.",
-            hint="Run `manage.py migrate eventstore 0001` on an empty store, or make the trigger "
-            "anew as messaging/eventstore/triggers.py has it.",
+            hint="On an empty store run `manage.py migrate messaging_eventstore zero` and "
+            "`manage.py migrate`; else create the trigger as messaging/eventstore/triggers.py has it.",
             id="postlog.E003",
         )
         for name in missing_triggers(connections["default"])
@@ -95,8 +95,8 @@ def read_models_live_in_the_read_database(**kwargs: Any) -> list[CheckMessage]:
         Error(
             f"{model.__name__} is a read model of projection {projection.name!r}, and the router "
             f"puts it into database {router.db_for_write(model)!r}.",
-            hint=f"Let DATABASE_ROUTERS put app {model._meta.app_label!r} into {READ!r} (here: "
-            "READ_APPS in messaging/router.py), before you migrate.",
+            hint=f"Set DATABASE_ROUTERS = ['messaging.router.SplitRouter'], or let yours put app "
+            f"{model._meta.app_label!r} into {READ!r}, before you migrate.",
             obj=model,
             id="postlog.E007",
         )

@@ -25,7 +25,9 @@ from messaging.rebuilding import requests
 class SeesRebuilds(BasePermission):
     """As in the console: staff with the permission to view rebuilds."""
 
-    message = "This takes a person of the staff with the permission projections.view_rebuild."
+    message = (
+        "This takes a person of the staff with the permission messaging_projections.view_rebuild."
+    )
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return _may(request, "view")
@@ -35,8 +37,8 @@ class AsksForRebuilds(SeesRebuilds):
     """As the buttons of the console, whose page shows what was asked for."""
 
     message = (
-        "This takes a person of the staff with the permissions projections.add_rebuild and "
-        "projections.view_rebuild."
+        "This takes a person of the staff with the permissions "
+        "messaging_projections.add_rebuild and messaging_projections.view_rebuild."
     )
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -45,7 +47,7 @@ class AsksForRebuilds(SeesRebuilds):
 
 def _may(request: Request, act: str) -> bool:
     staff = request.user.is_active and request.user.is_staff
-    return staff and request.user.has_perm(f"projections.{act}_rebuild")
+    return staff and request.user.has_perm(f"messaging_projections.{act}_rebuild")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

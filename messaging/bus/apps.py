@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class BusConfig(AppConfig):
     name = "messaging.bus"
-    label = "bus"
+    label = "messaging_bus"

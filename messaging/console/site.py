@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from messaging.browser import is_fragment
 from messaging.console.dashboard import Standing
 
-SEES_THE_PATH = "projections.view_checkpoint"
+SEES_THE_PATH = "messaging_projections.view_checkpoint"
 
 
 class ConsoleSite(AdminSite):

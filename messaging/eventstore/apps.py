@@ -4,7 +4,7 @@ from django.db.backends.signals import connection_created
 
 class EventstoreConfig(AppConfig):
     name = "messaging.eventstore"
-    label = "eventstore"
+    label = "messaging_eventstore"
 
     def ready(self) -> None:
         from messaging.eventstore.testflush import lift_triggers_for_tests

@@ -64,30 +64,32 @@ DIALECTS: dict[str, dict[str, str]] = {
 LOAD = Statement(
     "postlog_load",
     """
-WITH s AS (SELECT version, stream_type FROM eventstore_stream WHERE stream_id = %s {lock}),
-     n AS (SELECT version, state FROM eventstore_snapshot WHERE stream_id = %s AND schema = %s)
+WITH s AS (SELECT version, stream_type FROM messaging_eventstore_stream
+           WHERE stream_id = %s {lock}),
+     n AS (SELECT version, state FROM messaging_eventstore_snapshot
+           WHERE stream_id = %s AND schema = %s)
 SELECT s.version, n.version, s.stream_type, n.state FROM s LEFT JOIN n ON 1 = 1
 UNION ALL
 SELECT * FROM (
-  SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM eventstore_event e
+  SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM messaging_eventstore_event e
   WHERE e.stream_id = %s AND e.version > COALESCE((SELECT version FROM n), 0)
   ORDER BY e.version) AS events
 """,
 )
 BEGIN_STREAM = Statement(
     "postlog_begin",
-    "INSERT INTO eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
+    "INSERT INTO messaging_eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
 )
 # A stream of another type gets version NULL, which the column refuses: the statements are sent
 # together, so a count of changed rows would come too late to stop the insert of the events.
 ADVANCE_STREAM = Statement(
     "postlog_advance",
-    "UPDATE eventstore_stream SET version = CASE WHEN stream_type = %s "
+    "UPDATE messaging_eventstore_stream SET version = CASE WHEN stream_type = %s "
     "THEN CAST(%s AS integer) END WHERE stream_id = %s AND version = %s",
 )
 _INSERT_EVENT = (
-    "INSERT INTO eventstore_event (stream_id, stream_type, version, event_id, type, data, actor, "
-    "command_id, correlation_id, causation_id, traceparent, recorded_at) "
+    "INSERT INTO messaging_eventstore_event (stream_id, stream_type, version, event_id, type, "
+    "data, actor, command_id, correlation_id, causation_id, traceparent, recorded_at) "
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
 )
 # The time of a stream's events never goes back, although hosts' clocks differ: an event is
@@ -96,35 +98,35 @@ _INSERT_EVENT = (
 INSERT_EVENT = Statement(
     "postlog_event",
     _INSERT_EVENT + "{least}({in_an_hour}, {greatest}(%s, COALESCE((SELECT recorded_at FROM "
-    "eventstore_event WHERE stream_id = %s AND version = %s), '1970-01-01'))))",
+    "messaging_eventstore_event WHERE stream_id = %s AND version = %s), '1970-01-01'))))",
 )
 RESTORE_EVENT = Statement("postlog_restore", _INSERT_EVENT + "%s)")
 INSERT_OUTBOX = Statement(
     "postlog_outbox",
-    "INSERT INTO eventstore_outbox (position) "
-    "SELECT position FROM eventstore_event WHERE stream_id = %s AND version > %s",
+    "INSERT INTO messaging_eventstore_outbox (position) "
+    "SELECT position FROM messaging_eventstore_event WHERE stream_id = %s AND version > %s",
 )
 WRITE_SNAPSHOT = Statement(
     "postlog_snapshot",
-    "INSERT INTO eventstore_snapshot (stream_id, schema, version, state) VALUES (%s, %s, %s, %s) "
-    "ON CONFLICT (stream_id) DO UPDATE SET "
+    "INSERT INTO messaging_eventstore_snapshot (stream_id, schema, version, state) "
+    "VALUES (%s, %s, %s, %s) ON CONFLICT (stream_id) DO UPDATE SET "
     "schema = excluded.schema, version = excluded.version, state = excluded.state",
 )
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
-    "SELECT answer FROM eventstore_receipt WHERE actor = %s AND command_id = %s "
+    "SELECT answer FROM messaging_eventstore_receipt WHERE actor = %s AND command_id = %s "
     "AND (expires_at IS NULL OR expires_at > {now})",
 )
 # A few at a time, and never one that another transaction has to do with: PostgreSQL skips it.
 FORGET_RECEIPTS = Statement(
     "postlog_forget_receipts",
-    "DELETE FROM eventstore_receipt WHERE "
+    "DELETE FROM messaging_eventstore_receipt WHERE "
     "(actor = %s AND command_id = %s AND expires_at <= {now}) OR id IN (SELECT id FROM "
-    "eventstore_receipt WHERE expires_at <= {now} ORDER BY expires_at LIMIT 10 {skip})",
+    "messaging_eventstore_receipt WHERE expires_at <= {now} ORDER BY expires_at LIMIT 10 {skip})",
 )
 INSERT_RECEIPT = Statement(
     "postlog_receipt",
-    "INSERT INTO eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
+    "INSERT INTO messaging_eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
     "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
 

@@ -3,7 +3,7 @@
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MESSAGE = "events are append-only"
-TABLE = "eventstore_event"
+TABLE = "messaging_eventstore_event"
 
 SQLITE = {
     f"events_refuse_{action.lower()}": (
@@ -13,13 +13,13 @@ SQLITE = {
     for action in ("UPDATE", "DELETE")
 }
 POSTGRESQL_FUNCTION = (
-    "CREATE OR REPLACE FUNCTION eventstore_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "CREATE OR REPLACE FUNCTION messaging_eventstore_refuse() RETURNS trigger LANGUAGE plpgsql AS "
     f"$$ BEGIN RAISE EXCEPTION '{MESSAGE}'; END $$"
 )
 POSTGRESQL = {
     f"events_refuse_{action.lower()}": (
         f"CREATE TRIGGER events_refuse_{action.lower()} BEFORE {action} ON {TABLE} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION eventstore_refuse()"
+        "FOR EACH STATEMENT EXECUTE FUNCTION messaging_eventstore_refuse()"
     )
     for action in ("UPDATE", "DELETE", "TRUNCATE")
 }

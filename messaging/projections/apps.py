@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class ProjectionsConfig(AppConfig):
     name = "messaging.projections"
-    label = "projections"
+    label = "messaging_projections"

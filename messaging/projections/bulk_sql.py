@@ -11,7 +11,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.dialect.psycopg import copy_text
-from messaging.projections.models import ReadModel
+from messaging.projections.read_models import ReadModel
 
 DATABASE = "read"
 ROWS_AT_ONCE = 1_000  # in an INSERT

@@ -8,7 +8,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import CreateModel, RenameField
 from django.db.models import NOT_PROVIDED
 
-from messaging.projections.models import ReadModel
+from messaging.projections.read_models import ReadModel
 
 
 def columns_without_default(
@@ -49,7 +49,7 @@ def _first_fields(app_label: str, model: str) -> frozenset[str] | None:
 @cache
 def _operations(app_label: str) -> list[Any]:
     """Of an app's migrations, in their order."""
-    loader = MigrationLoader(None)
+    loader = MigrationLoader(None, ignore_no_migrations=True)
     found: list[Any] = []
     for leaf in loader.graph.leaf_nodes(app_label):
         for key in loader.graph.forwards_plan(leaf):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from messaging.exceptions import RegistrationError
 from messaging.message import wire_name_of
-from messaging.projections.models import ReadModel, RootModel
+from messaging.projections.read_models import ReadModel, RootModel
 
 F = TypeVar("F", bound=Callable[..., None])
 RowKey = tuple[Any, ...]  # (model, *values of its `key` fields)

@@ -15,7 +15,7 @@ from messaging.exceptions import CodeAtFault, PostlogError
 from messaging.message import Envelope
 from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
-from messaging.projections.models import ReadModel, RootModel
+from messaging.projections.read_models import ReadModel, RootModel
 from messaging.projections.registry import Applier, Projection
 from messaging.transient import is_away, is_beyond_limits, sqlstate
 

@@ -31,8 +31,10 @@ class AskForRebuild(Operation):
         alias = schema_editor.connection.alias
         if not router.allow_migrate(alias, app_label):
             return
-        state = to_state.apps.get_model("projections", "ProjectionState").objects.using(alias)
-        rebuild = to_state.apps.get_model("projections", "Rebuild").objects.using(alias)
+        state = to_state.apps.get_model("messaging_projections", "ProjectionState").objects.using(
+            alias
+        )
+        rebuild = to_state.apps.get_model("messaging_projections", "Rebuild").objects.using(alias)
         mine = rebuild.filter(projection=self.projection).order_by("-generation")
         if not state.filter(name=self.projection).exists():
             return  # nothing was built yet: there is nothing to build anew

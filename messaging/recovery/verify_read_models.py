@@ -13,7 +13,8 @@ from messaging.projections.bulk_sql import DATABASE, Key, key_of
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import discarded
 from messaging.projections.consuming.decoding import wanted_types
-from messaging.projections.models import DeadLetter, ReadModel
+from messaging.projections.models import DeadLetter
+from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import Projection
 from messaging.projections.rows import Session
 from messaging.projections.serving.live import live

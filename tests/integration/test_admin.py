@@ -192,7 +192,7 @@ def test_a_list_counts_and_sorts_no_further_than_its_limit(
     assert counts
     assert all("LIMIT 110" in sql for sql in counts)
     [page] = [q["sql"] for q in queries if "LIMIT 10 OFFSET 100" in q["sql"]]
-    assert 'ORDER BY "eventstore_event"."position" DESC' in page
+    assert 'ORDER BY "messaging_eventstore_event"."position" DESC' in page
 
 
 def test_a_hand_made_filter_is_refused(root: Client) -> None:

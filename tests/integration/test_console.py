@@ -150,9 +150,9 @@ def test_a_command_is_followed_to_the_rows_that_it_changed(database: Mode) -> No
 
 
 def test_signing_in_goes_by_the_sites_own_form(database: Mode) -> None:
-    where = "/accounts/login/?next=/admin/eventstore/event/"
+    where = "/accounts/login/?next=/admin/messaging_eventstore/event/"
     for method in (Client().get, Client().post):
-        answer = method("/admin/login/?next=/admin/eventstore/event/")
+        answer = method("/admin/login/?next=/admin/messaging_eventstore/event/")
         assert (answer.status_code, answer["Location"]) == (302, where)
     assert root().get("/admin/login/")["Location"] == "/admin/"
     person("alice")

@@ -113,7 +113,7 @@ def test_rebuilds_need_the_permissions_that_the_console_asks_for(sqlite: Mode) -
     get_user_model().objects.filter(username="both").update(is_staff=False)
     assert send(Api("both"), {}).status_code == 403
     refused = get(Api("nothing"), rebuild).json()["errors"][0]
-    assert "projections.view_rebuild" in refused["detail"]
+    assert "messaging_projections.view_rebuild" in refused["detail"]
 
 
 def warnings() -> str:

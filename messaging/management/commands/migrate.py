@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
+
+# What the apps of messaging were called before 0.2.
+FORMER_APPS = ("bus", "eventstore", "projections")
 
 
 class Command(Migrate):
@@ -17,10 +21,24 @@ class Command(Migrate):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for alias in self._aliases(options):
+            self._refuse_former(alias)
+        for alias in self._aliases(options):
             if options["verbosity"] > 0:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
             self._take_time(alias)
             super().handle(*args, **{**options, "database": alias})
+
+    def _refuse_former(self, alias: str) -> None:
+        """Without this, migrating a database of before 0.2 ends in an error that names no cure."""
+        recorder = MigrationRecorder(connections[alias])
+        former = recorder.applied_migrations()
+        if any((app, "0001_initial") in former for app in FORMER_APPS):
+            raise CommandError(
+                f"Database {alias} ({connections[alias].settings_dict['NAME']}) was made by a "
+                "release before 0.2, and no migration leads from it to this one. If nothing in it "
+                "is needed, delete it and run this again (`make run` has its files in var/; `make "
+                "stack-clean` deletes those of `make stack`)."
+            )
 
     def _take_time(self, alias: str) -> None:
         """A data migration may compute for long between two statements."""

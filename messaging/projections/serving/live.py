@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 
 from messaging.dialect.values import db_uuid
 from messaging.projections.bulk_sql import DATABASE
-from messaging.projections.models import ProjectionState, ReadModel
+from messaging.projections.models import ProjectionState
+from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import Projection
 
 R = TypeVar("R", bound=ReadModel)
@@ -29,7 +30,7 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
 def _root_sql(root: type[ReadModel]) -> str:
     return (
         f"SELECT * FROM {root._meta.db_table} WHERE generation = "
-        "(SELECT live_generation FROM projections_projectionstate WHERE name = %s) "
+        "(SELECT live_generation FROM messaging_projections_projectionstate WHERE name = %s) "
         "AND stream_id = %s"
     )
 

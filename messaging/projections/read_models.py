@@ -1,0 +1,34 @@
+"""The bases of every read model. All live in the read database."""
+
+from django.db import models
+
+
+class ReadModel(models.Model):
+    """A row that a projection keeps. It belongs to one stream and to one generation.
+
+    A concrete model adds its fields, names the rest of its key and backs it:
+
+        key = ("comment_id",)
+        constraints = [UniqueConstraint(fields=["generation", "stream_id", "comment_id"], ...)]
+    """
+
+    key: tuple[str, ...] = ()  # the fields that tell the rows of one stream apart
+
+    generation = models.IntegerField()
+    stream_id = models.UUIDField()
+
+    class Meta:
+        abstract = True
+
+
+class RootModel(ReadModel):
+    """The row of the stream itself, kept when the thing is gone. All its fields have defaults.
+
+    `version` is the stream's progress: the last event that took effect.
+    """
+
+    version = models.IntegerField(default=0)
+    event_id = models.UUIDField(null=True)
+
+    class Meta:
+        abstract = True
