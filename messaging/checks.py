@@ -67,7 +67,7 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
         Error(
             f"The event store's trigger {name} is missing: events could be changed.",
             hint="On an empty store run `manage.py migrate messaging_eventstore zero` and "
-            "`manage.py migrate`; else create the trigger as messaging/eventstore/triggers.py has it.",
+            "`manage.py migrate`; else create it as messaging/eventstore/triggers.py has it.",
             id="postlog.E003",
         )
         for name in missing_triggers(connections["default"])

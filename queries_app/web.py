@@ -18,10 +18,7 @@ from messaging import mediator
 from messaging.browser import Behind, behind, page
 from messaging.exceptions import Invalid, NotFound, Stale
 from messaging.projections.serving.paging import Page, encode_cursor
-from queries_app.history import history
-from queries_app.history_query import FindPostHistory
-from queries_app.likes import liked_by, likes
-from queries_app.projections import posts
+from queries_app.projections import history, likes, posts
 from queries_app.queries import (
     CommentView,
     FindAllPosts,
@@ -29,9 +26,11 @@ from queries_app.queries import (
     FindComments,
     FindMostLikedPosts,
     FindPostById,
+    FindPostHistory,
     FindPostsByAuthor,
     FindPostsWithComments,
     PostView,
+    liked_by,
 )
 from web import textform
 from web.people import has_account

@@ -20,8 +20,8 @@ from messaging.bus.base import Message, partition_of
 from messaging.exceptions import CodeAtFault
 from messaging.projections.consuming import gaps, retry
 from messaging.projections.models import DeadLetter
-from queries_app.likes import likes
 from queries_app.models import Likes, Post
+from queries_app.projections.likes import likes
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.rebuilding import rebuild

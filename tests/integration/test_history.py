@@ -25,10 +25,10 @@ from messaging.exceptions import NotFound
 from messaging.message import Context
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.serving.paging import Page
-from queries_app.history import history
-from queries_app.history_query import FindPostHistory, HistoryEntryView
 from queries_app.models import HistoryEntry
+from queries_app.projections.history import history
 from queries_app.queries import FindPostById
+from queries_app.queries.history import FindPostHistory, HistoryEntryView
 from tests.support.api import Api
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_histories_equal_the_fold

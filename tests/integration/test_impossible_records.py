@@ -21,9 +21,9 @@ from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.recovery.log_repository import LogRepository
 from messaging.relay import log_identity
-from queries_app.likes import likes
 from queries_app.models import Post
 from queries_app.projections import posts
+from queries_app.projections.likes import likes
 from tests.integration.test_restore_events import wipe_store
 from tests.support.clock import clock_off_by
 from tests.support.consuming import consume_all

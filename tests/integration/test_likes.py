@@ -6,8 +6,7 @@ from commands_app.commands import DeletePost, LikePost, NewPost, UnlikePost
 from messaging import mediator
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
-from queries_app.likes import liked_by
-from queries_app.queries import FindMostLikedPosts
+from queries_app.queries import FindMostLikedPosts, liked_by
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_likes_equal_the_fold
 from tests.support.modes import Mode

@@ -29,7 +29,6 @@ from messaging.projections.models import ProjectionState
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import paging
 from messaging.projections.serving.paging import PAGE_SIZE, Page, encode_cursor
-from queries_app.history_query import FindPostHistory
 from queries_app.models import Post
 from queries_app.queries import (
     FindAllPosts,
@@ -40,6 +39,7 @@ from queries_app.queries import (
     FindPostsWithComments,
     FindPostsWithLikes,
 )
+from queries_app.queries.history import FindPostHistory
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish, record_of

@@ -23,9 +23,9 @@ from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
 from messaging.rebuilding import requests
 from messaging.rebuilding.rebuilder import Rebuilder
-from queries_app.history import history
-from queries_app.likes import likes
 from queries_app.projections import posts
+from queries_app.projections.history import history
+from queries_app.projections.likes import likes
 from tests.support.fold import (
     assert_histories_equal_the_fold,
     assert_likes_equal_the_fold,

@@ -10,8 +10,8 @@ from messaging.message import query
 from messaging.projections.serving.live import live, live_root
 from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app.fields import CURSOR, NAME, SIZE, post_not_found
-from queries_app.history import history
 from queries_app.models import CommentText, History, HistoryEntry
+from queries_app.projections.history import history
 
 SEES_REMOVED = "queries_app.view_removed_text"
 

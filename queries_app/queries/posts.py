@@ -1,5 +1,6 @@
 """What people may ask about posts, and what they get. Each query is an endpoint."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -7,25 +8,16 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from messaging.exceptions import NotFound
 from messaging.mediator import answers
 from messaging.message import query
 from messaging.projections.serving.live import live, live_root
 from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
-from queries_app import history_query  # noqa: F401  # registers its query
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
-from queries_app.likes import likes
-from queries_app.models import Comment, Likes, Post
-from queries_app.projections import posts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentView:
-    comment_id: UUID
-    author: str = field(metadata=NAME)
-    text: str = field(metadata={"example": "In October?"})
-    commented_at: datetime
-    edited_at: datetime | None
+from queries_app.models import Like, Likes, Post
+from queries_app.projections.likes import likes
+from queries_app.projections.posts import posts
+from queries_app.queries.comments import CommentView, page_of_comments
+from queries_app.queries.visible import visible_post, visible_posts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +103,6 @@ class FindMostLikedPosts:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindComments:
-    """The comments of a post, oldest first."""
-
-    post_id: UUID
-    cursor: str | None = field(default=None, metadata=CURSOR)
-    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
-
-
-@query
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindComment:
-    """One comment."""
-
-    post_id: UUID
-    comment_id: UUID
-
-
-@query
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CountNewPosts:
     """How many posts are newer than this one; counted up to 20."""
 
@@ -138,7 +111,7 @@ class CountNewPosts:
 
 @answers(FindPostById, posts)
 def find_post_by_id(query: FindPostById) -> PostDetail:
-    post = found(query.post_id)
+    post = visible_post(query.post_id)
     comments = page_of_comments(query.post_id, None, PAGE_SIZE).results if post.has_comments else []
     return PostDetail(**summary(post), comments=comments)
 
@@ -184,22 +157,6 @@ def find_most_liked_posts(query: FindMostLikedPosts) -> Page[PostView]:
     return Page(next=page.next, previous=page.previous, results=views)
 
 
-@answers(FindComments, posts)
-def find_comments(query: FindComments) -> Page[CommentView]:
-    found(query.post_id)
-    return page_of_comments(query.post_id, query.cursor, query.page_size)
-
-
-@answers(FindComment, posts)
-def find_comment(query: FindComment) -> CommentView:
-    found(query.post_id)
-    rows = live(posts, Comment).filter(stream_id=query.post_id, comment_id=query.comment_id)
-    comment = rows.first()
-    if comment is None:
-        raise NotFound("comment_not_found", "There is no such comment.", "comment_id")
-    return comment_view(comment)
-
-
 @answers(CountNewPosts, posts)
 def count_new_posts(query: CountNewPosts) -> NewPosts:
     """Of a post that was removed meanwhile the time is still known."""
@@ -208,17 +165,6 @@ def count_new_posts(query: CountNewPosts) -> NewPosts:
         raise post_not_found()
     newer = visible_posts().filter(posted_at__gt=post.posted_at)
     return NewPosts(count=newer.order_by()[:PAGE_SIZE].count())
-
-
-def visible_posts() -> QuerySet[Post]:
-    return live(posts, Post).filter(visible=True)
-
-
-def found(post_id: UUID) -> Post:
-    post: Post | None = live_root(posts, post_id)
-    if post is None or not post.visible:
-        raise post_not_found()
-    return post
 
 
 def page_of_posts(
@@ -232,17 +178,6 @@ def page_of_posts(
         page_size=page_size,
         to_result=lambda post: PostView(**summary(post)),
         only=only,
-    )
-
-
-def page_of_comments(post_id: UUID, cursor: str | None, page_size: int) -> Page[CommentView]:
-    return page_of(
-        live(posts, Comment).filter(stream_id=post_id),
-        key=("commented_at", "comment_id"),
-        newest_first=False,
-        cursor=cursor,
-        page_size=page_size,
-        to_result=comment_view,
     )
 
 
@@ -260,11 +195,7 @@ def summary(post: Post) -> dict[str, Any]:
     }
 
 
-def comment_view(comment: Comment) -> CommentView:
-    return CommentView(
-        comment_id=comment.comment_id,
-        author=comment.author,
-        text=comment.text,
-        commented_at=comment.commented_at,
-        edited_at=comment.edited_at,
-    )
+def liked_by(username: str, post_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the posts that the person likes."""
+    rows = live(likes, Like).filter(username=username, stream_id__in=list(post_ids))
+    return set(rows.values_list("stream_id", flat=True))

@@ -1,0 +1,7 @@
+"""Which events change which read models. Django imports this package at start."""
+
+from queries_app.projections.history import history
+from queries_app.projections.likes import likes
+from queries_app.projections.posts import posts
+
+__all__ = ["history", "likes", "posts"]

@@ -1,0 +1,36 @@
+"""What people may ask. Each query is an endpoint. Django imports this package at start."""
+
+from queries_app.queries.comments import CommentView, FindComment, FindComments
+from queries_app.queries.history import FindPostHistory, HistoryEntryView
+from queries_app.queries.posts import (
+    CountNewPosts,
+    FindAllPosts,
+    FindMostLikedPosts,
+    FindPostById,
+    FindPostsByAuthor,
+    FindPostsWithComments,
+    FindPostsWithLikes,
+    NewPosts,
+    PostDetail,
+    PostView,
+    liked_by,
+)
+
+__all__ = [
+    "CommentView",
+    "CountNewPosts",
+    "FindAllPosts",
+    "FindComment",
+    "FindComments",
+    "FindMostLikedPosts",
+    "FindPostById",
+    "FindPostHistory",
+    "FindPostsByAuthor",
+    "FindPostsWithComments",
+    "FindPostsWithLikes",
+    "HistoryEntryView",
+    "NewPosts",
+    "PostDetail",
+    "PostView",
+    "liked_by",
+]
