@@ -21,12 +21,13 @@ from commands_app.commands import (
     UnlikePost,
 )
 from messaging import mediator
-from messaging.browser import is_fragment, page, remember
 from messaging.eventstore.models import Stream
 from messaging.exceptions import Invalid, Stale
 from messaging.message import Context, Result
 from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.own_changes import remember
 from web import textform
+from web.pages import is_fragment, page
 from web.returning import kept, signed_in, signed_in_at_post
 from web.textform import FORM, TEXT, TextForm, original_of, refused_form, text_of
 

@@ -113,6 +113,7 @@ POSTLOG_SIGN_RECORDS = kafka.signs_records(POSTLOG_RECORD_KEYS)
 
 # --- people, time, static files ----------------------------------------------------------------
 
+POSTLOG_ACTORS = "accounts.actors.AccountActors"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -1,9 +1,13 @@
 """Postlog's settings as one typed object, read on access so that `override_settings` works."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from messaging.actors import Actors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,12 @@ class KafkaSettings:
 def lock_database() -> dict[str, Any] | None:
     """Django's settings of the database that has the locks; None: each database has its own."""
     found: dict[str, Any] | None = settings.POSTLOG_LOCK_DATABASE
+    return found
+
+
+def actors() -> "type[Actors]":
+    """Who an actor is: the class that POSTLOG_ACTORS names."""
+    found: type[Actors] = import_string(settings.POSTLOG_ACTORS)
     return found
 
 

@@ -10,8 +10,8 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from messaging import mediator
-from messaging.browser import page
 from queries_app.queries import CountNewPosts
+from web.pages import page
 
 
 @require_safe

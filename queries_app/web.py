@@ -15,8 +15,8 @@ from django.views.decorators.vary import vary_on_cookie
 
 from contracts.posts import fingerprint
 from messaging import mediator
-from messaging.browser import Behind, behind, page
 from messaging.exceptions import Invalid, NotFound, Stale
+from messaging.projections.serving.own_changes import Behind, behind
 from messaging.projections.serving.paging import Page, encode_cursor
 from queries_app.projections import history, likes, posts
 from queries_app.queries import (
@@ -33,6 +33,7 @@ from queries_app.queries import (
     liked_by,
 )
 from web import textform
+from web.pages import page
 from web.people import has_account
 from web.returning import kept, signed_in
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of

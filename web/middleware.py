@@ -10,9 +10,9 @@ from django.urls import get_resolver
 from messaging.api.answers import API_PREFIX
 from messaging.api.throttles import count_request
 from messaging.api.unavailable import unavailable
-from messaging.browser import refusal
 from messaging.exceptions import TooManyRequests
 from messaging.transient import is_away
+from web.pages import refusal
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 

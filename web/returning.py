@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from messaging.browser import is_fragment
+from web.pages import is_fragment
 from web.textform import FORM, ORIGINAL, TEXT
 
 KEPT = "kept"  # in the session: [the path of the form, {field: value}]

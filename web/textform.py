@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from messaging.browser import Behind, is_fragment
 from messaging.exceptions import Invalid
+from messaging.projections.serving.own_changes import Behind
+from web.pages import is_fragment
 
 TEXT = "text"  # the field
 FORM = "form"  # the hidden field that tells one form from the same one opened again

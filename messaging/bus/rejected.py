@@ -4,11 +4,11 @@ Both databases remember them, because neither side may ask the other one's.
 """
 
 from collections.abc import Collection, Sequence
+from hashlib import blake2b
 
 from django.db import models
 
 from messaging.bus.base import Record
-from messaging.bus.proof import digest_of
 
 Rejected = Collection[tuple[int, int, str]]  # partition, offset, digest of the record
 
@@ -52,3 +52,8 @@ def without(records: Sequence[Record], rejected: Rejected) -> Sequence[Record]:
     if not rejected:
         return records
     return [record for record in records if not is_rejected(record, rejected)]
+
+
+def digest_of(record: Record) -> str:
+    """32 hexadecimal digits over its key and its value."""
+    return blake2b(repr((record.key, record.value)).encode(), digest_size=16).hexdigest()

@@ -11,7 +11,6 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging.browser import is_fragment
 from messaging.console.dashboard import Standing
 
 SEES_THE_PATH = "messaging_projections.view_checkpoint"
@@ -39,7 +38,7 @@ class ConsoleSite(AdminSite):
         whole = super().admin_view(view, cacheable)
 
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if is_fragment(request) and not self.has_permission(request):
+            if request.headers.get("HX-Request") == "true" and not self.has_permission(request):
                 return HttpResponse(status=401)
             return whole(request, *args, **kwargs)
 

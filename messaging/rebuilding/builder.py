@@ -16,7 +16,6 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from messaging.bus.base import Bus
-from messaging.bus.proof import proofs_before
 from messaging.exceptions import BusError, CodeAtFault, Loss, LostPartition, UnknownMessage
 from messaging.message import utc_now
 from messaging.projections.bulk_sql import DATABASE
@@ -26,6 +25,7 @@ from messaging.projections.consuming.delivery import reopen
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rows import RefusedRows
+from messaging.proof import proofs_before
 from messaging.rebuilding import generations, requests
 from messaging.rebuilding.from_log import Follower
 from messaging.rebuilding.from_store import StoreFill

@@ -7,7 +7,6 @@ from django.db.models import Q
 
 from messaging import codec
 from messaging.bus.base import Bus, Record
-from messaging.bus.proof import digest_of, name_of, records_at
 from messaging.eventstore import models as eventstore
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import LostPartition, PostlogError
@@ -16,6 +15,7 @@ from messaging.projections import models as projections
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import record_of
+from messaging.proof import digest_of, name_of, records_at
 
 
 class NotRejected(PostlogError):

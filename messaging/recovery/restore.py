@@ -8,14 +8,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging import codec
+from messaging import codec, conf
+from messaging.actors import Actors
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import MINTED_HERE
 from messaging.exceptions import Invalid, Loss, UnknownMessage, Unreadable
 from messaging.message import Envelope, Result
-from messaging.people import People
 from messaging.recovery.log_index import LogCopy, Logged, digest_of
 
 Answer = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
@@ -135,7 +135,7 @@ def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = Fal
 
     Raises `Loss` if somebody appends meanwhile.
     """
-    done, people = Restored(), People(existing=True)
+    done, people = Restored(), conf.actors()(existing=True)
     for chunk in _chunks(_lacking(copy)):
         go_on(done)
         if not dry:
@@ -211,7 +211,7 @@ def _answer(events: Sequence[tuple[Envelope, str]]) -> Result | None:
     return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)
 
 
-def _make_people(lacking: Lacking, people: People, done: Restored) -> None:
+def _make_people(lacking: Lacking, people: Actors, done: Restored) -> None:
     for actor in dict.fromkeys(envelope.actor for envelope in lacking.envelopes):
         try:
             people.username(actor)

@@ -10,7 +10,6 @@ from django.db import connections
 
 from messaging import codec, plausible
 from messaging.bus.base import Bus, Identity, Record
-from messaging.bus.proof import Proof, require_proofs
 from messaging.bus.rejected import without
 from messaging.bus.retention import undisturbed
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
@@ -20,6 +19,7 @@ from messaging.eventstore.repository import STREAM_TYPES
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import Loss, LostTail, Unreadable
 from messaging.message import Envelope
+from messaging.proof import Proof, require_proofs
 from messaging.relay import outbox
 
 log = logging.getLogger("postlog.relay")

@@ -17,10 +17,11 @@ from commands_app.commands import (
     NewPost,
 )
 from contracts.posts import fingerprint
-from messaging import browser, mediator
+from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving import own_changes
 from tests.integration.test_returning import hidden
 from tests.support.api import person
 from tests.support.consuming import consume_all
@@ -50,7 +51,7 @@ class Edited:
 
 @pytest.fixture(params=["post", "comment"])
 def edited(request: Any, sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> Edited:
-    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])  # do not wait
+    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])  # do not wait
     post_id: UUID = mediator.send(NewPost(message="first"), ALICE).stream_id
     comment_id = mediator.send(AddComment(post_id=post_id, text="first"), ALICE).ids["comment_id"]
     arrive()

@@ -13,14 +13,14 @@ from django.test import Client
 
 from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
-from messaging import browser, mediator
-from messaging.browser import Behind
+from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
 from messaging.models import OwnChange
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
 from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.own_changes import Behind
 from messaging.projections.serving.waiting import not_reached
 from queries_app.projections import posts
 from tests.support.api import person
@@ -36,7 +36,7 @@ NOT_YET = "is stored, and not shown here yet"
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here waits for a read side that nobody feeds."""
-    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
 
 
 def arrive() -> None:
@@ -79,7 +79,7 @@ def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -
 
 def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mode) -> None:
     stream = uuid4()
-    works = [partial(own_changes.remember, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
+    works = [partial(own_changes.store, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
     assert together(*works) == [None] * 6
     assert lately("o") == [Position(stream, 9)]
     assert lately("another") == []
@@ -90,14 +90,14 @@ def test_changes_are_forgotten_when_they_are_old(
 ) -> None:
     streams = [uuid4(), uuid4()]
     for stream in streams:
-        own_changes.remember("o", Position(stream, 1))
+        own_changes.store("o", Position(stream, 1))
     OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - own_changes.KEPT)
     assert lately("o") == [Position(streams[1], 1)]
     own_changes.sweep()
     assert [row.stream_id for row in OwnChange.objects.all()] == streams[1:]
     OwnChange.objects.update(at=F("at") - timedelta(days=2))
     monkeypatch.setattr(own_changes, "SWEEP_EVERY", 1)
-    own_changes.remember("another", Position(streams[0], 1))
+    own_changes.store("another", Position(streams[0], 1))
     assert [row.owner for row in OwnChange.objects.all()] == ["another"]
 
 
@@ -105,11 +105,11 @@ def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
     """Also one that leaves the version as it was."""
     stream = uuid4()
     for version in (3, 3, 4):
-        own_changes.remember("o", Position(stream, version))
+        own_changes.store("o", Position(stream, version))
         assert lately("o") == [Position(stream, version)]
         OwnChange.objects.update(at=F("at") - own_changes.KEPT)
         assert lately("o") == []
-    own_changes.remember("o", Position(stream, 2))
+    own_changes.store("o", Position(stream, 2))
     assert lately("o") == [], "an answer that comes late is no new change"
 
 
@@ -119,7 +119,7 @@ def test_a_page_looks_at_the_newest_changes(
     monkeypatch.setattr(own_changes, "MOST", 2)
     newest, oldest, middle = (Position(uuid4(), 1) for _ in range(3))
     for age, position in enumerate((newest, middle, oldest)):
-        own_changes.remember("o", position)
+        own_changes.store("o", position)
         OwnChange.objects.filter(stream_id=position.stream_id).update(
             at=F("at") - timedelta(seconds=30 * age)
         )
@@ -130,23 +130,23 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     database: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its event is a dead letter, for instance, while the workers are alive."""
-    monkeypatch.setattr(browser, "missing", list)
+    monkeypatch.setattr(own_changes, "missing", list)
     waited: list[Position] = []
-    monkeypatch.setattr(browser, "wait_for", lambda _, position: waited.append(position))
+    monkeypatch.setattr(own_changes, "wait_for", lambda _, position: waited.append(position))
     request = rf.get("/")
     request.user = person("alice")
     change = Position(uuid4(), 1)
-    browser.remember(request, change)
-    assert browser.behind(request, posts) is None
+    own_changes.remember(request, change)
+    assert own_changes.behind(request, posts) is None
     assert waited == [change]
     for overdue in (own_changes.FRESH, timedelta(hours=23)):
         OwnChange.objects.update(at=F("at") - overdue)
-        assert browser.behind(request, posts) == Behind([], frozenset({change.stream_id}))
+        assert own_changes.behind(request, posts) == Behind([], frozenset({change.stream_id}))
     assert waited == [change]
 
     fresh = Position(uuid4(), 1)
-    browser.remember(request, fresh)
-    late = browser.behind(request, posts)
+    own_changes.remember(request, fresh)
+    late = own_changes.behind(request, posts)
     assert late is not None
     assert late.streams == {change.stream_id}
     assert waited == [change, fresh], "an overdue one is not in its way"
@@ -155,21 +155,21 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
 def test_a_page_waits_once_however_many_changes_do_not_come(
     sqlite: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browser, "missing", list)
+    monkeypatch.setattr(own_changes, "missing", list)
     waited: list[Position] = []
 
     def in_vain(_: object, position: Position) -> None:
         waited.append(position)
         raise ReadSideBehind("not yet")
 
-    monkeypatch.setattr(browser, "wait_for", in_vain)
+    monkeypatch.setattr(own_changes, "wait_for", in_vain)
     request = rf.get("/")
     request.user = person("alice")
     changes = [Position(uuid4(), 1) for _ in range(5)]
     for change in changes:
-        browser.remember(request, change)
+        own_changes.remember(request, change)
     streams = frozenset(change.stream_id for change in changes)
-    assert browser.behind(request, posts, PROJECTIONS["likes"]) == Behind([], streams)
+    assert own_changes.behind(request, posts, PROJECTIONS["likes"]) == Behind([], streams)
     assert len(waited) == 1
 
 
@@ -177,7 +177,7 @@ def test_only_a_post_that_is_on_its_way_is_shown_as_such(sqlite: Mode) -> None:
     alice = Client()
     alice.force_login(person("alice"))
     written = mediator.send(NewPost(message="not consumed"), Context(actor="alice")).stream_id
-    own_changes.remember(f"person:{person('alice').pk}", Position(written, 1))
+    own_changes.store(f"person:{person('alice').pk}", Position(written, 1))
     assert alice.get(f"/posts/{written}/").status_code == 202
     assert alice.get(f"/posts/{uuid4()}/").status_code == 404
 
@@ -195,9 +195,9 @@ def test_pages_wait_over_a_new_session_too(sqlite: Mode) -> None:
 def test_who_is_not_signed_in_is_known_by_the_session(sqlite: Mode, rf: Any) -> None:
     request = rf.get("/")
     request.user, request.session = AnonymousUser(), SessionStore()
-    assert browser.behind(request, posts) is None
-    browser.remember(request, Position(uuid4(), 1))
+    assert own_changes.behind(request, posts) is None
+    own_changes.remember(request, Position(uuid4(), 1))
     assert request.session.session_key
     again = rf.get("/")
     again.user, again.session = AnonymousUser(), SessionStore(request.session.session_key)
-    assert browser.behind(again, posts) is not None
+    assert own_changes.behind(again, posts) is not None

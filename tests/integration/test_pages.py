@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from commands_app.commands import AddComment, NewPost
-from messaging import browser, mediator
+from messaging import mediator
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving import own_changes
 from tests.support.api import person
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -73,7 +74,7 @@ def post_id(sqlite: Mode) -> UUID:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here waits for a read side that nobody feeds."""
-    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
 
 
 def comment_id() -> str:

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
 
+from accounts.actors import AccountActors
 from accounts.models import User
 from accounts.web import SignUpForm
 from commands_app.commands import AddComment, DeletePost, NewPost
@@ -20,7 +21,6 @@ from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid
 from messaging.message import Context
-from messaging.people import People
 from tests.integration.test_admin import NEW, PASSWORD, signed_in, url
 from tests.integration.test_pages import arrive
 from tests.integration.test_restore_events import wipe_store
@@ -75,7 +75,7 @@ def by_createsuperuser(name: str) -> str:
 def by_an_actor(name: str) -> str:
     """Of a file of commands."""
     try:
-        found = People().username(name)
+        found = AccountActors().username(name)
     except Invalid as refused:
         return f"{refused.code}: {refused.detail}"
     return "" if found == name else "exists already"
@@ -176,7 +176,7 @@ def test_existing_names_go_on(older: list[str]) -> None:
         user.save()
         answer = Client().post("/accounts/login/", {"username": name, "password": PASSWORD})
         assert answer.status_code == (200 if name == "a\u3164" else 302), "a form writes NFKC"
-        assert People().username(name) == name
+        assert AccountActors().username(name) == name
     admin = signed_in("root", is_superuser=True)
     profile = {"email": "b@example.org", "date_joined_0": "2026-01-01", "date_joined_1": "12:00"}
     for name in older:
@@ -223,13 +223,13 @@ def test_who_has_acted_has_an_account_again_after_a_restore(older: list[str]) ->
 def test_an_existing_name_is_what_an_account_could_ever_have(database: Mode) -> None:
     for name in ("a/b", "", "a b", "\ud800", "x" * 151, "a\0"):
         with pytest.raises(Invalid, match="cannot be a username"):
-            People(existing=True).username(name)
+            AccountActors(existing=True).username(name)
     assert not User.objects.exists()
 
 
 def test_an_existing_name_that_somebody_has_in_another_case_is_theirs(database: Mode) -> None:
     person("alice")
-    people = People(existing=True)
+    people = AccountActors(existing=True)
     assert people.username("ALICE") == "alice"
     assert (people.made, User.objects.count()) == (0, 1)
 
@@ -246,7 +246,7 @@ def test_a_key_that_somebody_takes_meanwhile_is_theirs(
         return atomic(*args, **kwargs)
 
     monkeypatch.setattr(transaction, "atomic", late)
-    assert People(existing=True).username("bobl") == "bobl"
+    assert AccountActors(existing=True).username("bobl") == "bobl"
     assert keys() == {"bob1": ("bob1", "bobl"), "bobl": ("bobl", None)}
 
 
@@ -254,9 +254,9 @@ def test_a_user_model_without_rules_is_asked_as_django_has_it(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(User, "create_existing")
-    assert People(existing=True).username("alice") == "alice"
+    assert AccountActors(existing=True).username("alice") == "alice"
     with pytest.raises(Invalid, match="of two scripts"):
-        People(existing=True).username("аlice")
+        AccountActors(existing=True).username("аlice")
 
 
 # --- pages -----------------------------------------------------------------------------------

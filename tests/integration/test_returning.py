@@ -9,10 +9,11 @@ import pytest
 from django.test import Client
 
 from commands_app.commands import AddComment, NewPost
-from messaging import browser, mediator
+from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving import own_changes
 from tests.support.api import person
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -26,7 +27,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def addresses(sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str]]:
     """For each kind of text where it is sent, and where its form is after signing in."""
-    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
     alice = person("alice")
     alice.set_password(PASSWORD)
     alice.save()

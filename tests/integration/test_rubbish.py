@@ -13,10 +13,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
 from commands_app.commands import AddComment, NewPost
-from messaging import browser, mediator
+from messaging import mediator
 from messaging.message import COMMANDS, QUERIES, Context
 from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
+from messaging.projections.serving import own_changes
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
@@ -159,7 +160,7 @@ class Sent:
 
 @pytest.fixture
 def sent(database: Mode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
-    monkeypatch.setattr(browser, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
     found = Sent()
     yield found
     assert found.count > len(UNALIKE), "it has sent something"

@@ -12,9 +12,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from accounts.actors import AccountActors
 from messaging.eventstore.models import Event, Receipt, Stream
 from messaging.management.commands import sendcommands
-from messaging.people import People
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import manage
@@ -180,7 +180,7 @@ def test_a_file_that_is_sent_twice_at_once_is_carried_out_once(database: Mode, f
 
 def test_a_person_whom_several_make_at_once_is_one_person(database: Mode) -> None:
     names = ["newbie", "Newbie", "newbie", "NEWBIE"]
-    found = together(*(lambda name=name: People().username(name) for name in names))  # type: ignore[misc]
+    found = together(*(lambda name=name: AccountActors().username(name) for name in names))  # type: ignore[misc]
     assert found == [get_user_model().objects.get().username] * 4
 
 

@@ -5,10 +5,10 @@ from uuid import uuid4
 import pytest
 
 from messaging.bus.base import Record
-from messaging.bus.proof import digest_of
 from messaging.bus.rejected import is_rejected
 from messaging.exceptions import Loss
 from messaging.projections.consuming.log_delivery import require_dense
+from messaging.proof import digest_of
 
 RECORD = Record(3, 7, b"key", b"value")
 

@@ -15,12 +15,12 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from messaging import mediator
+from messaging import conf, mediator
+from messaging.actors import Actors
 from messaging.api import command_file
 from messaging.exceptions import NeedsNewerCode, Refused
 from messaging.management.base import DatabaseCommand
 from messaging.message import Context
-from messaging.people import People
 from messaging.transient import drop_connections, is_away, reason
 
 AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
@@ -52,7 +52,7 @@ class Command(DatabaseCommand):
             lines = stack.enter_context(gzip.open(raw)) if zipped else raw
             begun = time.monotonic()
             sent, refusals = 0, Counter[str]()
-            people = People()
+            people = conf.actors()()
             try:
                 for line in self._with_progress(command_file.lines(lines), raw, size):
                     sent += 1
@@ -75,7 +75,7 @@ class Command(DatabaseCommand):
                 ) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
-    def _send(self, line: command_file.Line, people: People) -> None:
+    def _send(self, line: command_file.Line, people: Actors) -> None:
         """Send it again while the database is away: a line that was carried out is not repeated."""
         patience = time.monotonic() + AWAY_FOR_S
         while True:
@@ -89,7 +89,7 @@ class Command(DatabaseCommand):
                 drop_connections()
                 time.sleep(AGAIN_AFTER_S)
 
-    def _send_once(self, line: command_file.Line, people: People) -> None:
+    def _send_once(self, line: command_file.Line, people: Actors) -> None:
         request = command_file.parse(line)
         context = Context(actor=people.username(request.actor), command_id=line.command_id)
         mediator.send(request.command, context)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from django.db import transaction
 
 from messaging.bus.base import Record, in_batches
-from messaging.bus.proof import proof_of
 from messaging.bus.rejected import without
 from messaging.exceptions import Loss
 from messaging.projections.bulk_sql import DATABASE
@@ -15,6 +14,7 @@ from messaging.projections.consuming.decoding import Decoded, Decoder
 from messaging.projections.consuming.delivery import Delivery, Halted
 from messaging.projections.models import RejectedRecord
 from messaging.projections.registry import Projection
+from messaging.proof import proof_of
 
 
 def _alone(count: int) -> None:

@@ -1,4 +1,5 @@
-"""What a person has changed lately: their pages wait until they show it.
+"""What a person has changed lately: their pages, on every tab, wait until they show it. A page that
+cannot says so and catches up by itself.
 
 One row a stream, raised by an upsert. A list in the session would be read, changed and saved as a
 whole: of two tabs that save at once, one is forgotten (docs/decisions/0023).
@@ -7,14 +8,20 @@ whole: of two tabs that save at once, one is forgotten (docs/decisions/0023).
 import random
 from datetime import timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
+from django.http import HttpRequest
 
 from messaging.dialect.values import db_uuid, sql_now
+from messaging.exceptions import ReadSideBehind
 from messaging.models import OwnChange
+from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.waiting import not_reached, wait_for
+from messaging.workers.heartbeats import missing
 
 KEPT = timedelta(days=1)  # a read side that is dead for longer has been told of in other places
 FRESH = timedelta(seconds=10)  # what takes longer is not worth waiting for
@@ -27,7 +34,7 @@ class Change(NamedTuple):
     fresh: bool  # worth waiting for
 
 
-def remember(owner: str, changed: Position) -> None:
+def store(owner: str, changed: Position) -> None:
     """Never lowers a version: answers to simultaneous requests come in any order."""
     connection = connections[router.db_for_write(OwnChange)]
     now = sql_now(connection)
@@ -55,3 +62,53 @@ def lately(owner: str) -> list[Change]:
 def sweep() -> None:
     """Delete what no page asks for any more."""
     OwnChange.objects.filter(at__lt=Now() - KEPT).delete()
+
+
+class Behind(NamedTuple):
+    """The page does not show yet what its person has changed."""
+
+    start: list[str]  # the commands of workers that are missing
+    streams: frozenset[UUID]  # that it does not show as they are
+
+
+def remember(request: HttpRequest, changed: Position) -> None:
+    """Let this person's pages wait until they show this version of the stream."""
+    if not request.user.is_authenticated and not request.session.session_key:
+        request.session.create()
+    store(_owner(request), changed)
+
+
+def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
+    """Wait until the projections show what this person has changed; None if they do."""
+    owner = _owner(request)
+    changes = dict(lately(owner)) if owner else {}
+    start: list[str] | None = None
+    late: set[UUID] = set()
+    patient = True  # until one has been waited for in vain: the page waits for that long once
+    for projection in projections:
+        for position in not_reached(projection, list(changes)):
+            if start is None:
+                start = missing()
+            if patient and changes[position] and not start:
+                if _comes(projection, position):
+                    continue
+                patient = False
+            late.add(position.stream_id)
+    return Behind(start or [], frozenset(late)) if late else None
+
+
+def _comes(projection: Projection, position: Position) -> bool:
+    try:
+        wait_for(projection, position)
+    except ReadSideBehind:
+        return False
+    return True
+
+
+def _owner(request: HttpRequest) -> str:
+    """Whose changes: the person's, in all their browsers and over a sign-out; of nobody known,
+    the session's; "" without one."""
+    if request.user.is_authenticated:
+        return f"person:{request.user.pk}"
+    key = request.session.session_key
+    return f"session:{key}" if key else ""

@@ -1,24 +1,24 @@
-"""The accounts of actors that come from elsewhere: from files of commands, from the log."""
+"""The accounts of actors that come from elsewhere: from files of commands, from the log.
+POSTLOG_ACTORS names the class."""
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
+from messaging.actors import Actors
 from messaging.exceptions import Invalid
 from messaging.plausible import is_username
 
 LONGEST = 150  # characters of a username, in every release
 
 
-class People:
-    """Knows or makes the account of each name; remembers what it has seen."""
+class AccountActors(Actors):
+    """Finds or creates the account of each name; remembers what it has seen."""
 
     def __init__(self, *, existing: bool = False) -> None:
-        """`existing`: they have acted before, so their names stay valid, whatever the rule for new
-        ones says. A user model with such a rule has `create_existing(username)`, which raises
-        `ValidationError` if somebody has the name."""
-        self._existing = existing
+        """A user model whose rule for new names existing ones need not meet has
+        `create_existing(username)`, which raises `ValidationError` if somebody has the name."""
+        super().__init__(existing=existing)
         self._known: dict[str, str] = {}
-        self.made = 0
 
     def username(self, actor: str) -> str:
         """The username of the account, which is made, without a password, if there is none.

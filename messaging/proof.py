@@ -6,11 +6,11 @@ would never be read.
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import NamedTuple
 
 from messaging import codec
 from messaging.bus.base import Bus, Record
+from messaging.bus.rejected import digest_of
 from messaging.bus.signing import require_keys
 from messaging.exceptions import LostTail, Unreadable
 
@@ -42,11 +42,6 @@ def name_of(record: Record) -> str:
     except Unreadable:
         pass
     return f"digest {digest_of(record)}"
-
-
-def digest_of(record: Record) -> str:
-    """32 hexadecimal digits over its key and its value."""
-    return blake2b(repr((record.key, record.value)).encode(), digest_size=16).hexdigest()
 
 
 def records_at(bus: Bus, offsets: Mapping[int, int]) -> dict[int, Record]:

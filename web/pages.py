@@ -1,0 +1,52 @@
+"""Views of pages in a browser: refusals are pages, as are servers that are away."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from messaging.api.unavailable import unavailable
+from messaging.exceptions import NeedsNewerCode, Refused, TooManyRequests
+from messaging.transient import is_away
+
+View = Callable[..., HttpResponse]
+
+
+def page(view: View) -> View:
+    """A view whose refusals become pages, as do servers that are away."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        try:
+            answer = view(request, *args, **kwargs)
+        except Refused as refused:
+            answer = refusal(request, refused)
+        except NeedsNewerCode:
+            answer = unavailable(request)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            answer = unavailable(request)
+        patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
+        return answer
+
+    return wrapped
+
+
+def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """Why not: a page, or for htmx a notice on the page that is there."""
+    layout = "fragment.html" if is_fragment(request) else "base.html"
+    context = {"refused": refused, "layout": layout}
+    answer = render(request, "refused.html", context, status=refused.status)
+    if isinstance(refused, TooManyRequests):
+        answer["Retry-After"] = str(refused.wait_s)
+    if is_fragment(request):
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#notice", "innerHTML"
+    return answer
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks, for a part of the page that is there."""
+    return request.headers.get("HX-Request") == "true"
