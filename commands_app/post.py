@@ -23,7 +23,7 @@ from contracts.posts import (
     PostUnliked,
     fingerprint,
 )
-from messaging.exceptions import Forbidden, Invalid, NotFound, Refused, Stale
+from messaging.exceptions import DomainError, Forbidden, Invalid, NotFound, PreconditionFailed
 
 MAX_TEXT = 10_000  # code points, after line ends became \n
 # Each command on a post loads all of them. Events beyond that are stored already still count.
@@ -111,9 +111,9 @@ def short(raw: bytes) -> str:
 def new_post(post: Post | None, post_id: UUID, actor: str, message: str) -> list[PostEvent]:
     message = valid_text(message, "message")
     if post is not None and post.removed:
-        raise Refused("post_removed", "This post was removed.")
+        raise DomainError("post_removed", "This post was removed.")
     if post is not None:
-        raise Refused("post_exists", "There is a post with this id already.", "post_id")
+        raise DomainError("post_exists", "There is a post with this id already.", "post_id")
     return [PostCreated(post_id=post_id, author=actor, message=message)]
 
 
@@ -133,7 +133,7 @@ def like_post(post: Post | None, actor: str) -> list[PostEvent]:
     if actor in post.likers:
         return []
     if len(post.likers) >= MAX_LIKES:
-        raise Refused("too_many_likes", f"A post has at most {MAX_LIKES:,} likes.")
+        raise DomainError("too_many_likes", f"A post has at most {MAX_LIKES:,} likes.")
     return [PostLiked(post_id=post.post_id, username=actor)]
 
 
@@ -148,10 +148,12 @@ def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> l
     text = valid_text(text, "text")
     post = existing(post)
     if key_of(comment_id) in post.comments or key_of(comment_id) in post.removed_comments:
-        raise Refused("comment_exists", "There is, or was, a comment with this id.", "comment_id")
+        raise DomainError(
+            "comment_exists", "There is, or was, a comment with this id.", "comment_id"
+        )
     if len(post.comments) + len(post.removed_comments) >= MAX_COMMENTS:
         most = f"A post takes at most {MAX_COMMENTS:,} comments, those that were removed included."
-        raise Refused("too_many_comments", most)
+        raise DomainError("too_many_comments", most)
     return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
 
 
@@ -185,7 +187,7 @@ def existing(post: Post | None) -> Post:
     if post is None:
         raise NotFound("post_not_found", "There is no such post.", "post_id")
     if post.removed:
-        raise Refused("post_removed", "This post was removed.")
+        raise DomainError("post_removed", "This post was removed.")
     return post
 
 
@@ -205,10 +207,13 @@ def own_comment(post: Post, comment_id: UUID, actor: str) -> Comment:
 
 
 def unchanged(now: int, known: int | None) -> None:
-    """Raise `Stale` if the text is no longer the one whose fingerprint the sender knows. The
-    stream's version would not do: likes and comments by others raise it too."""
+    """Raise `PreconditionFailed` if the text is no longer the one that the sender has seen.
+
+    Compares the text's fingerprint, not the stream's version: likes and comments by others
+    raise the version too.
+    """
     if known is not None and now != known:
-        raise Stale("text_changed", "The text was changed meanwhile.")
+        raise PreconditionFailed("text_changed", "The text was changed meanwhile.")
 
 
 def valid_text(text: str, attr: str) -> str:

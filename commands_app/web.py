@@ -22,7 +22,7 @@ from commands_app.commands import (
 )
 from messaging import mediator
 from messaging.eventstore.models import Stream
-from messaging.exceptions import Invalid, Stale
+from messaging.exceptions import Invalid, PreconditionFailed
 from messaging.message import Context, Result
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.own_changes import remember
@@ -59,7 +59,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
         send(request, EditMessage(post_id=post_id, message=text_of(request)))
     except Invalid as refused:
         return refused_form(request, textform.edit_post(post_id), refused)
-    except Stale:
+    except PreconditionFailed:
         return conflict(request, post_id)
     return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
 
@@ -108,7 +108,7 @@ def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpR
         send(request, command)
     except Invalid as refused:
         return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
-    except Stale:
+    except PreconditionFailed:
         return conflict(request, post_id)
     if is_fragment(request):
         return redirect("comment", post_id, comment_id)
@@ -147,7 +147,7 @@ def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:
     meanwhile, for which it waits (config/pages.py)."""
     version = Stream.objects.values_list("version", flat=True).get(pk=post_id)
     remember(request, Position(post_id, version))
-    return HttpResponse(status=Stale.status)
+    return HttpResponse(status=PreconditionFailed.status)
 
 
 def write_post() -> TextForm:

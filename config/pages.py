@@ -8,7 +8,7 @@ from django.urls import path
 from django.views.decorators.http import require_GET
 
 from commands_app import web as write_side
-from messaging.exceptions import Stale
+from messaging.exceptions import PreconditionFailed
 from queries_app import web as read_side
 from queries_app.newposts import new_posts
 
@@ -24,7 +24,11 @@ def form(shown: View, sent: View) -> View:
         if request.method != "POST":
             return get(request, *args, **kwargs)
         answer = sent(request, *args, **kwargs)
-        return shown(request, *args, **kwargs) if answer.status_code == Stale.status else answer
+        return (
+            shown(request, *args, **kwargs)
+            if answer.status_code == PreconditionFailed.status
+            else answer
+        )
 
     return view
 

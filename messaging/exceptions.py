@@ -1,6 +1,6 @@
 """Every error that Postlog raises on purpose.
 
-`Refused` is an answer to whoever asked and carries a code; all others tell a
+`DomainError` is an answer to whoever asked and carries a code; all others tell a
 developer or an operator what to mend.
 """
 
@@ -12,7 +12,7 @@ class PostlogError(Exception):
 # --- answers to the sender of a command or query -----------------------------------------
 
 
-class Refused(PostlogError):
+class DomainError(PostlogError):
     """The domain says no. `code` is part of the API; `status` is the HTTP status it maps to."""
 
     status = 409
@@ -24,37 +24,37 @@ class Refused(PostlogError):
         self.attr = attr  # the field of the command that is at fault, if it is one
 
 
-class Invalid(Refused):
+class Invalid(DomainError):
     """A field breaks a rule of the domain."""
 
     status = 400
 
 
-class Forbidden(Refused):
+class Forbidden(DomainError):
     """The actor may not do this."""
 
     status = 403
 
 
-class NotFound(Refused):
+class NotFound(DomainError):
     """There is no such thing."""
 
     status = 404
 
 
-class Stale(Refused):
+class PreconditionFailed(DomainError):
     """The sender wanted it done only to a version that the thing is no longer at."""
 
     status = 412
 
 
-class TooLarge(Refused):
+class TooLarge(DomainError):
     """The event would be larger than any bus takes."""
 
     status = 413
 
 
-class KeyReused(Refused):
+class IdempotencyKeyReused(DomainError):
     """Something else was sent under this command id before."""
 
     status = 422
@@ -66,14 +66,14 @@ class KeyReused(Refused):
         )
 
 
-class ConcurrentChange(Refused):
+class ConcurrentChange(DomainError):
     """Others changed the same stream faster than retries could settle. Send it again."""
 
     def __init__(self) -> None:
         super().__init__("concurrent_change", "Others changed this at the same time. Try again.")
 
 
-class TooManyRequests(Refused):
+class TooManyRequests(DomainError):
     """A person or an address asks too often. Nothing was done."""
 
     status = 429
@@ -115,7 +115,7 @@ class NoTransaction(PostlogError):
 # --- the write side ------------------------------------------------------------------------
 
 
-class LostRace(PostlogError):
+class ConcurrencyError(PostlogError):
     """Another transaction appended to the stream first. The mediator retries."""
 
 
@@ -138,6 +138,13 @@ class Pooled(PostlogError):
     """A pooler hands sessions on after each transaction: set POOLED and LOCK_DATABASE_URL."""
 
 
+# --- the workers ---------------------------------------------------------------------------
+
+
+class WorkerFailed(PostlogError):
+    """A thread of a worker stopped with an error; its message says what to do."""
+
+
 # --- the log and the read side ----------------------------------------------------------------
 
 
@@ -145,11 +152,11 @@ class BusError(PostlogError):
     """The bus cannot be reached or refuses. Retrying later is right."""
 
 
-class Loss(PostlogError):
+class HistoryMismatch(PostlogError):
     """History is missing, doubled or another than the one known. Stops loudly; never retried."""
 
 
-class OffsetOutOfRange(Loss):
+class OffsetOutOfRange(HistoryMismatch):
     """A partition no longer (or not yet) has the offset that a checkpoint names."""
 
     def __init__(self, partition: int, offset: int, first: int, end: int) -> None:
@@ -162,7 +169,7 @@ class OffsetOutOfRange(Loss):
         self.offset = offset
 
 
-class LostTail(Loss):
+class LostTail(HistoryMismatch):
     """The log holds another record, or none, where one was read or acknowledged: it was put
     back to an earlier state, and maybe filled again since."""
 
@@ -187,19 +194,19 @@ class LostTail(Loss):
         self.offset = offset
 
 
-class NoKeys(Loss):
+class NoKeys(HistoryMismatch):
     """Records are signed, and this process has no keys: set RECORD_KEYS as elsewhere."""
 
 
-class Unreadable(PostlogError):
+class DecodeError(PostlogError):
     """A record cannot be decoded: no JSON, no envelope, an unknown type or broken data."""
 
 
-class LostPartition(PostlogError):
+class FencedOff(PostlogError):
     """A checkpoint is not where this consumer left it, or is gone: another consumer has advanced
     it, or a rebuild has switched. The batch must not take effect; read the checkpoints again."""
 
 
-class CodeAtFault(PostlogError):
+class TooManyFailures(PostlogError):
     """Most events fail to apply, or the tables are of newer code. Parking the events would hide
     that the code is at fault."""

@@ -10,7 +10,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
-from messaging.exceptions import ConcurrentChange, LostRace, RegistrationError, UnknownMessage
+from messaging.exceptions import (
+    ConcurrencyError,
+    ConcurrentChange,
+    RegistrationError,
+    UnknownMessage,
+)
 from messaging.message import COMMANDS, QUERIES, Context, Result
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
@@ -105,7 +110,7 @@ def send(command: object, context: Context) -> Result:
 
     A command that the same actor sent before with the same command id is not carried
     out again: its first result is returned, or its first refusal raised. Raises
-    `Refused` as the domain decides, `ConcurrentChange` when retries did not settle a
+    `DomainError` as the domain decides, `ConcurrentChange` when retries did not settle a
     race, `UnknownMessage` when nothing handles it. Must not be called inside a
     transaction.
     """
@@ -113,7 +118,7 @@ def send(command: object, context: Context) -> Result:
     for attempt in range(ATTEMPTS):
         try:
             return in_one_transaction(context, lambda unit: handler(command, unit))
-        except LostRace:
+        except ConcurrencyError:
             # Wait for longer each time, and not in step with who else lost.
             time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**attempt)
     raise ConcurrentChange

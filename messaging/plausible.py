@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
 from messaging.dialect.values import database_now
-from messaging.exceptions import UnknownMessage, Unreadable
+from messaging.exceptions import DecodeError, UnknownMessage
 from messaging.message import Envelope, naming_of, utc_now
 
 # As Django's validator has it, whatever stricter rule new accounts meet: existing names stay valid.
@@ -49,7 +49,7 @@ def fault_of_document(envelope: Envelope, data: codec.Payload) -> str:
     """The same of a payload that nobody has read yet."""
     try:
         event = codec.decode_event(envelope.type, data)
-    except (Unreadable, UnknownMessage):
+    except (DecodeError, UnknownMessage):
         event = None
     return fault_of(envelope, event)
 

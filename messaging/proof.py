@@ -12,7 +12,7 @@ from messaging import codec
 from messaging.bus.base import Bus, Record
 from messaging.bus.rejected import digest_of
 from messaging.bus.signing import require_keys
-from messaging.exceptions import LostTail, Unreadable
+from messaging.exceptions import DecodeError, LostTail
 
 
 class Proof(NamedTuple):
@@ -39,7 +39,7 @@ def name_of(record: Record) -> str:
     try:
         if record.value is not None:
             return f"event {codec.decode_envelope(record.value)[0].event_id}"
-    except Unreadable:
+    except DecodeError:
         pass
     return f"digest {digest_of(record)}"
 

@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_cookie
 
 from contracts.posts import fingerprint
 from messaging import mediator
-from messaging.exceptions import Invalid, NotFound, Stale
+from messaging.exceptions import Invalid, NotFound, PreconditionFailed
 from messaging.projections.serving.own_changes import Behind, behind
 from messaging.projections.serving.paging import Page, encode_cursor
 from queries_app.projections import history, likes, posts
@@ -218,7 +218,7 @@ def editing(
         before = kept(request)
         text, original = before.get(TEXT, now), before.get(ORIGINAL, known)
         return textform.show(request, form, text, original=original, behind=late)
-    mine, status = text_of(request), Stale.status
+    mine, status = text_of(request), PreconditionFailed.status
     if late is not None and post_id in late.streams:  # `now` is not what it is
         sent = original_of(request)
         return textform.show(

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from messaging.api.unavailable import unavailable
-from messaging.exceptions import NeedsNewerCode, Refused, TooManyRequests
+from messaging.exceptions import DomainError, NeedsNewerCode, TooManyRequests
 from messaging.transient import is_away
 
 View = Callable[..., HttpResponse]
@@ -21,7 +21,7 @@ def page(view: View) -> View:
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
             answer = view(request, *args, **kwargs)
-        except Refused as refused:
+        except DomainError as refused:
             answer = refusal(request, refused)
         except NeedsNewerCode:
             answer = unavailable(request)
@@ -35,7 +35,7 @@ def page(view: View) -> View:
     return wrapped
 
 
-def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
+def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:
     """Why not: a page, or for htmx a notice on the page that is there."""
     layout = "fragment.html" if is_fragment(request) else "base.html"
     context = {"refused": refused, "layout": layout}

@@ -22,9 +22,9 @@ from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
 from messaging.exceptions import (
+    DomainError,
     NeedsNewerCode,
     ReadSideBehind,
-    Refused,
     StreamBusy,
     TooManyRequests,
 )
@@ -44,7 +44,7 @@ class Unavailable(APIException):
 class Refusal(APIException):
     """A refusal by the domain that is not about a wrong value: 403, 404, 409."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: DomainError) -> None:
         super().__init__(_details(refused))
         self.status_code = refused.status
 
@@ -53,7 +53,7 @@ class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, TooManyRequests):
             return Throttled(exc.wait_s)
-        if isinstance(exc, Refused):
+        if isinstance(exc, DomainError):
             return refusal(exc)
         if isinstance(exc, RequestDataTooBig):
             return TooLarge()
@@ -108,7 +108,7 @@ def _why(away: Exception) -> str:
     return "A server behind this one does not answer. Try again."
 
 
-def refusal(refused: Refused, serializer: Any = None) -> APIException:
+def refusal(refused: DomainError, serializer: Any = None) -> APIException:
     """A refusal by the domain as an error of the API; with the serializer, forms keep the text."""
     is_invalid = refused.status == 400
     error = ValidationError(_details(refused)) if is_invalid else Refusal(refused)
@@ -118,6 +118,6 @@ def refusal(refused: Refused, serializer: Any = None) -> APIException:
     return error
 
 
-def _details(refused: Refused) -> Any:
+def _details(refused: DomainError) -> Any:
     detail = ErrorDetail(refused.detail, refused.code)
     return {refused.attr: [detail]} if refused.attr else [detail]

@@ -27,7 +27,7 @@ from messaging.api.openapi import (
 )
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
-from messaging.exceptions import Refused
+from messaging.exceptions import DomainError
 from messaging.message import Context, Result
 from messaging.projections.serving import consistency_token
 from messaging.projections.serving.paging import Page
@@ -73,7 +73,7 @@ class CommandView(CommandPage):
         conditions = {"if_version": if_match(request), **idempotency(request, command)}
         try:
             result = mediator.send(command, Context(actor=actor, **conditions))
-        except Refused as refused:
+        except DomainError as refused:
             raise refusal(refused, serializer) from refused
         body = answer(result)
         headers = {"ETag": etag(result.version), TOKEN_HEADER: body["consistency_token"]}

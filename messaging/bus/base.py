@@ -183,8 +183,11 @@ class Bus(ABC):
 
     @abstractmethod
     def identity(self) -> Identity:
-        """Ask the broker which log this is, now. Raises `Loss` if the topic is not there,
-        or has fewer partitions than configured; `BusError` if nobody answers."""
+        """Ask the broker which log this is, now.
+
+        Raises `HistoryMismatch` if the topic is not there, or has fewer partitions than
+        configured; `BusError` if nobody answers.
+        """
 
     def hazards(self) -> list[str]:
         """Ask how the log as it is set up can lose history (hazards.py): a sentence each.

@@ -29,7 +29,7 @@ from messaging.bus.base import (
 )
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord, records_up_to
 from messaging.dialect.values import SecondsNow
-from messaging.exceptions import BusError, Loss, OffsetOutOfRange
+from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from messaging.transient import is_away
 
 log = logging.getLogger("postlog.embedded")
@@ -66,13 +66,13 @@ class EmbeddedBus(Bus):
         with bus_errors():
             topic = Log.objects.filter(topic=self.topic).first()
         if topic is None:
-            raise Loss(f"The embedded log has no topic {self.topic!r}: it was deleted.")
+            raise HistoryMismatch(f"The embedded log has no topic {self.topic!r}: it was deleted.")
         self.require_count(topic.partitions)
         return Identity(cluster="embedded", topic=str(topic.identity), partitions=topic.partitions)
 
     def require_count(self, partitions: int) -> None:
         if partitions != self.partitions:
-            raise Loss(
+            raise HistoryMismatch(
                 f"The topic {self.topic!r} has {partitions} partitions, KAFKA_PARTITIONS says "
                 f"{self.partitions}: streams would be split. Set KAFKA_PARTITIONS={partitions}."
             )
@@ -116,13 +116,15 @@ class EmbeddedBus(Bus):
             raise self.out_of_range(partition, start)
         if found[-1].offset != start + len(found) - 1:
             where = f"partition {partition} between offsets {start} and {found[-1].offset}"
-            raise Loss(f"Records are missing in {where}. Run `manage.py rebuild --from store`.")
+            raise HistoryMismatch(
+                f"Records are missing in {where}. Run `manage.py rebuild --from store`."
+            )
         return found
 
-    def out_of_range(self, partition: int, offset: int) -> Loss:
+    def out_of_range(self, partition: int, offset: int) -> HistoryMismatch:
         first, end = self.begin_offsets().get(partition), self.end_offsets().get(partition)
         if first is None or end is None:
-            return Loss(
+            return HistoryMismatch(
                 f"The embedded log has no partition {partition} of {self.topic!r} any more."
             )
         return OffsetOutOfRange(partition, offset, first, end)

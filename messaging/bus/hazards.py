@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 
 from messaging.bus.base import Bus
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 
 log = logging.getLogger("postlog.log")
 
@@ -109,7 +109,7 @@ class HazardWatch:
     def _look(self) -> bool:
         try:
             hazards = self._bus.hazards()
-        except (BusError, Loss) as error:  # whoever needs the bus says so loudly
+        except (BusError, HistoryMismatch) as error:  # whoever needs the bus says so loudly
             log.debug("hazards are unknown: %s", error)
             return False
         for hazard in hazards:

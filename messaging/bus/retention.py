@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from messaging.bus.base import Bus
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ def undisturbed(bus: Bus, look: Callable[[Bus], T]) -> T:
         firsts = bus.begin_offsets()
         try:
             return look(bus)
-        except Loss:
+        except HistoryMismatch:
             if bus.begin_offsets() == firsts:
                 raise
             log.info("The first records of the log were deleted meanwhile: looking again.")

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from messaging.codec.payload import BROKEN
-from messaging.exceptions import Unreadable
+from messaging.exceptions import DecodeError
 from messaging.message import Envelope
 
 Id = Any  # a UUID or its canonical text form, because only that is written
@@ -84,12 +84,12 @@ def encode_document(
 
 
 def decode_envelope(document: bytes) -> tuple[Envelope, msgspec.Raw]:
-    """The envelope and the payload of a record. Raises `Unreadable`."""
+    """The envelope and the payload of a record. Raises `DecodeError`."""
     try:
         found = _record_decoder.decode(document)
         time = found.time.astimezone(UTC)  # an offset can lead out of the years there are
     except (*BROKEN, OverflowError) as error:
-        raise Unreadable(str(error)) from error
+        raise DecodeError(str(error)) from error
     envelope = Envelope(
         event_id=found.id,
         stream_id=found.subject,

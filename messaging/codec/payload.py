@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from messaging.codec import upcasting
-from messaging.exceptions import UnknownMessage, Unreadable, WrongPayload
+from messaging.exceptions import DecodeError, UnknownMessage, WrongPayload
 from messaging.message import EVENTS, Envelope, wire_name_of
 
 Payload = str | bytes | msgspec.Raw
@@ -45,7 +45,7 @@ def encode_event(event: object) -> tuple[str, str]:
 def decode_event(wire_name: str, data: Payload) -> Any:
     """The event of a payload, lifted to the version that the code knows.
 
-    Raises `UnknownMessage` for a type that nobody registered, `Unreadable` for a
+    Raises `UnknownMessage` for a type that nobody registered, `DecodeError` for a
     payload that is not of its type.
     """
     try:
@@ -53,7 +53,7 @@ def decode_event(wire_name: str, data: Payload) -> Any:
             return _lift(wire_name, msgspec.json.decode(data))
         return _event_decoder(wire_name).decode(data)
     except BROKEN as error:
-        raise Unreadable(f"{wire_name}: {error}") from error
+        raise DecodeError(f"{wire_name}: {error}") from error
 
 
 def _lift(wire_name: str, data: Any) -> Any:

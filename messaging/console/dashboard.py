@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from messaging.bus import current_bus
 from messaging.bus.hazards import RecentHazards
 from messaging.eventstore.models import Event, Outbox
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
 from messaging.monitoring.status import oldest_snapshot_s, projection_now
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
@@ -60,7 +60,7 @@ def look() -> dict[str, Any]:
     for name, ask in parts.items():
         try:
             found |= ask(found)
-        except (DatabaseError, InterfaceError, BusError, Loss) as error:
+        except (DatabaseError, InterfaceError, BusError, HistoryMismatch) as error:
             found["faults"].append((name, f"{type(error).__name__}: {error}"))
     return found
 

@@ -22,7 +22,7 @@ from messaging.eventstore.statements import (
     fetch,
     transaction_connection,
 )
-from messaging.exceptions import KeyReused, LostRace, Refused
+from messaging.exceptions import ConcurrencyError, DomainError, IdempotencyKeyReused
 from messaging.message import Context, Result
 
 
@@ -38,7 +38,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
 
 
 def find(context: Context) -> Answer | None:
-    """What became of the command. Raises `KeyReused` if it was another one."""
+    """What became of the command. Raises `IdempotencyKeyReused` if it was another one."""
     if context.command_id is None:
         return None
     connection = transaction_connection()
@@ -48,7 +48,7 @@ def find(context: Context) -> Answer | None:
         return None
     answer = msgspec.json.decode(rows[0][0], type=Answer)
     if answer.fingerprint and context.fingerprint not in ("", answer.fingerprint):
-        raise KeyReused
+        raise IdempotencyKeyReused
     return answer
 
 
@@ -67,9 +67,11 @@ def restore(actor: str, command_id: UUID, result: Result) -> bool:
     return True
 
 
-def store_refusal(context: Context, refusal: Refused) -> Answer | None:
+def store_refusal(context: Context, refusal: DomainError) -> Answer | None:
     """Remember a refusal, and return it; or the answer that somebody else stored meanwhile."""
-    if context.command_id is None or isinstance(refusal, exceptions.ConcurrentChange | KeyReused):
+    if context.command_id is None or isinstance(
+        refusal, exceptions.ConcurrentChange | IdempotencyKeyReused
+    ):
         return None
     answer = Answer(
         refusal=type(refusal).__name__,
@@ -84,7 +86,7 @@ def store_refusal(context: Context, refusal: Refused) -> Answer | None:
             if earlier is None:
                 _insert(context, answer)
     except IntegrityError as error:
-        raise LostRace from error  # the same command, sent twice at once: find its receipt
+        raise ConcurrencyError from error  # the same command, sent twice at once: find its receipt
     return earlier or answer
 
 
@@ -92,7 +94,7 @@ def replay(answer: Answer) -> Result:
     """Give the first answer again: return the result, or raise the refusal."""
     if answer.result is not None:
         return answer.result
-    kind: Any = getattr(exceptions, answer.refusal or "", Refused)
+    kind: Any = getattr(exceptions, answer.refusal or "", DomainError)
     raise kind(answer.code, answer.detail, answer.attr)
 
 

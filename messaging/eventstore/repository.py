@@ -12,12 +12,12 @@ from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit_of_work import UnitOfWork
 from messaging.exceptions import (
-    LostRace,
+    ConcurrencyError,
+    DecodeError,
+    DomainError,
     NeedsNewerCode,
-    Refused,
-    Stale,
+    PreconditionFailed,
     UnknownMessage,
-    Unreadable,
 )
 from messaging.message import Result
 
@@ -74,7 +74,7 @@ class Repository(Generic[S, E]):
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
         try:
             state = self._snapshot_of(rows)
-        except Unreadable as error:
+        except DecodeError as error:
             log.warning("stream %s is loaded without its snapshot: %s", stream_id, error)
             rows, state = _read(stream_id, NO_SNAPSHOT), None
         if not rows:
@@ -102,16 +102,16 @@ class Repository(Generic[S, E]):
     ) -> Result:
         """Append the events, which may be none, to the stream as it was loaded.
 
-        This hands the state of `loaded` over. Raises `Stale` if the sender wanted another
-        version; only here, because what would be refused anyway is refused for that reason
-        (RFC 9110, 13.2.1). Raises `Refused` if the id is one of another type of stream.
+        This hands the state of `loaded` over. Raises `PreconditionFailed` if the sender wanted
+        another version; only here, because what would be refused anyway is refused for that
+        reason (RFC 9110, 13.2.1). Raises `DomainError` if the id is one of another type of stream.
         """
         if loaded.foreign and events:
-            raise Refused("id_taken", "This id belongs to something else. Choose another one.")
+            raise DomainError("id_taken", "This id belongs to something else. Choose another one.")
         wanted = unit.context.if_version
         if wanted is not None and loaded.version not in wanted:
             is_now = f"It has changed meanwhile: it is at version {loaded.version}."
-            raise Stale("precondition_failed", is_now)
+            raise PreconditionFailed("precondition_failed", is_now)
         version = unit.append(
             self._stream_type, loaded.stream_id, loaded.version, events, self._due(loaded, events)
         )
@@ -133,11 +133,11 @@ class Repository(Generic[S, E]):
         return state
 
     def _snapshot_of(self, rows: list[Row]) -> S | None:
-        """The state of the snapshot, if there is one. Raises `Unreadable`."""
+        """The state of the snapshot, if there is one. Raises `DecodeError`."""
         if not rows or rows[0].text is None:
             return None
         if (rows[0].version or 0) > (rows[0].stream_version or 0):
-            raise Unreadable("it is of a later version than the stream")
+            raise DecodeError("it is of a later version than the stream")
         return self._snapshots.decode(rows[0].text)
 
 
@@ -149,7 +149,7 @@ def _read(stream_id: UUID, schema: str) -> list[Row]:
         # it locked. Now that we hold it, a second look sees everything.
         rows = statements.load(stream_id, schema)
         if not _is_complete(rows):
-            raise LostRace
+            raise ConcurrencyError
     return rows
 
 

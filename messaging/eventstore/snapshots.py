@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from messaging.exceptions import Unreadable
+from messaging.exceptions import DecodeError
 
 S = TypeVar("S")
 
@@ -34,7 +34,7 @@ class SnapshotCodec(Generic[S]):
         return self._encoder.encode(state).decode()
 
     def decode(self, text: str) -> S:
-        """Raises `Unreadable`."""
+        """Raises `DecodeError`."""
         # Nothing of what is made here is garbage, but thousands of new objects would have the
         # collector look through all there are, which took twice as long as the decoding.
         collects = gc.isenabled()
@@ -42,7 +42,7 @@ class SnapshotCodec(Generic[S]):
         try:
             return self._decoder.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
-            raise Unreadable(f"snapshot: {error}") from error
+            raise DecodeError(f"snapshot: {error}") from error
         finally:
             if collects:
                 gc.enable()

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging.dialect import sessions
 from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.crowd import Crowd
-from messaging.exceptions import LostRace, NoTransaction, Pooled
+from messaging.exceptions import ConcurrencyError, NoTransaction, Pooled
 from messaging.message import Envelope
 from messaging.transient import sqlstate
 
@@ -252,7 +252,7 @@ def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) ->
             if sqlstate(error) in PLAN_IS_OLD:
                 # The plans end with their connection; the command runs again.
                 connection.close()
-                raise LostRace from error
+                raise ConcurrencyError from error
             if sqlstate(error) in PLAN_IS_ANOTHERS:
                 raise Pooled(
                     f"A pooler hands sessions on, and kept plans with them: {error}"

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from messaging import codec, plausible
 from messaging.bus.base import LARGEST_RECORD
 from messaging.eventstore import receipts, statements
-from messaging.exceptions import Invalid, LostRace, Refused, TooLarge, WrongPayload
+from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Result, utc_now
 from messaging.transient import sqlstate
 
@@ -76,7 +76,7 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
     """Do the work in a transaction of its own: all of it is stored, or nothing.
 
     If the sender chose the command's id, what became of it is stored too, a refusal in
-    a transaction of its own, and a repetition gets the same answer. Raises `LostRace`
+    a transaction of its own, and a repetition gets the same answer. Raises `ConcurrencyError`
     when another transaction was first: begin again.
     """
     try:
@@ -86,12 +86,12 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
                 result = work(UnitOfWork(context))
                 receipts.store(context, result)
     except IntegrityError as error:
-        raise LostRace from error
+        raise ConcurrencyError from error
     except OperationalError as error:
         if sqlstate(error) in LOST_RACE_STATES:
-            raise LostRace from error
+            raise ConcurrencyError from error
         raise
-    except Refused as refusal:
+    except DomainError as refusal:
         answer = receipts.store_refusal(context, refusal)
         if answer is None:
             raise

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from messaging.bus import current_bus
 from messaging.bus.base import Identity
 from messaging.eventstore.models import Event
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
 from messaging.models import Heartbeat
 from messaging.projections.consuming import checkpoints
@@ -53,7 +53,7 @@ def _log_now() -> dict[str, Any]:
         identity = bus.identity()  # first: it says what the ends would be asked of in vain
         found["ends"], found["identity"] = bus.end_offsets(), identity
         found["hazards"] = bus.hazards()  # last: not everybody may ask for a topic's settings
-    except (BusError, Loss) as error:
+    except (BusError, HistoryMismatch) as error:
         found["fault"] = f"{type(error).__name__}: {error}"
     return found
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, OperationalError
 
 from messaging.codec import Recorded
-from messaging.exceptions import CodeAtFault, PostlogError
+from messaging.exceptions import PostlogError, TooManyFailures
 from messaging.message import Envelope
 from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
@@ -119,7 +119,7 @@ class Session:
 
     def write(self, *, fresh: bool = False) -> None:
         """Write what has changed. Raises `RefusedRows` if the database refuses a value, and
-        `CodeAtFault` if it wants one for a column that this code does not know.
+        `TooManyFailures` if it wants one for a column that this code does not know.
 
         `fresh`: the streams had no rows before, so all are new.
         """
@@ -141,14 +141,14 @@ class Session:
 @contextmanager
 def refusals(projection: Projection) -> Iterator[None]:
     """Around the statements of one batch: what the database says to a value becomes
-    `RefusedRows`, or `CodeAtFault`."""
+    `RefusedRows`, or `TooManyFailures`."""
     try:
         yield
     except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
         if isinstance(error, OperationalError) and not is_beyond_limits(error):
             raise  # the database is away
         if (column := unknown_column(projection.models, error)) is not None:
-            raise CodeAtFault(NEWER_COLUMN.format(column=column)) from error
+            raise TooManyFailures(NEWER_COLUMN.format(column=column)) from error
         # psycopg2 says ValueError, by itself, to a string with NUL.
         raise RefusedRows(str(error)) from error
 

@@ -16,7 +16,13 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from messaging.bus.base import Bus
-from messaging.exceptions import BusError, CodeAtFault, Loss, LostPartition, UnknownMessage
+from messaging.exceptions import (
+    BusError,
+    FencedOff,
+    HistoryMismatch,
+    TooManyFailures,
+    UnknownMessage,
+)
 from messaging.message import utc_now
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
@@ -42,7 +48,7 @@ class Stopped(Exception):
     """The process is to stop. The rebuild goes on later."""
 
 
-class WouldGoBack(Loss):
+class WouldGoBack(HistoryMismatch):
     """The new generation lacks what readers have seen."""
 
 
@@ -75,15 +81,15 @@ class Builder:
                 step()
             except Stopped:
                 return
-            except (TakenAway, LostPartition) as error:
+            except (TakenAway, FencedOff) as error:
                 # Checkpoints that are gone belong to a generation that somebody has cleaned up.
                 self._look()
                 if self._rebuild.builder not in (None, self._id):
                     return
-                if isinstance(error, LostPartition) and self._rebuild.builder is not None:
+                if isinstance(error, FencedOff) and self._rebuild.builder is not None:
                     raise
                 Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
-            except (Loss, CodeAtFault, UnknownMessage) as error:
+            except (HistoryMismatch, TooManyFailures, UnknownMessage) as error:
                 log.error("rebuild of %s: %s", self._projection.name, error)
                 self._change(state=State.CLEANING_UP, error=str(error))
             self._look()
@@ -102,7 +108,7 @@ class Builder:
             state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
             total = sum(self._bus.end_offsets().values())
             if any(offsets.values()):
-                raise Loss(
+                raise HistoryMismatch(
                     "The log does not hold all events any more: its partitions begin at offsets "
                     f"{sorted(set(offsets.values()))}. Run `manage.py rebuild --from store`."
                 )

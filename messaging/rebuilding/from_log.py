@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from messaging.bus.base import Bus, Record
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import Outcome
 from messaging.projections.consuming.delivery import Halted
@@ -86,7 +86,7 @@ class Follower:
             require_dense(records, self._positions)
             if records:
                 for reason in take(records).values():
-                    raise Loss(reason)
+                    raise HistoryMismatch(reason)
             if passed:
                 self._delivery.pass_over({p: (self._positions[p], to) for p, to in passed.items()})
             self._positions |= passed

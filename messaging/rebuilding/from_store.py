@@ -12,7 +12,7 @@ from messaging.bus.base import BATCH_BYTES, Record, partition_of
 from messaging.codec import Recorded
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, Stored, stored_events
-from messaging.exceptions import UnknownMessage, Unreadable
+from messaging.exceptions import DecodeError, UnknownMessage
 from messaging.message import EVENTS
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming.dead_letters import NOT_IN_LOG, WAITS_FOR_CODE, discarded
@@ -52,7 +52,7 @@ class StoreDelivery(Delivery[Stored]):
         record = Record(partition, NOT_IN_LOG, key.encode(), one.document())
         try:
             return Decoded(record, one.envelope, event_of(one, self._wanted))
-        except Unreadable as error:
+        except DecodeError as error:
             return Decoded(record, one.envelope, None, str(error))
         except UnknownMessage as error:
             return Decoded(record, one.envelope, None, str(error), WAITS_FOR_CODE)
@@ -122,7 +122,7 @@ class StoreFill:
 
 
 def recorded_of(one: Stored, wanted: set[str]) -> Recorded:
-    """Raises `Unreadable` and `UnknownMessage`."""
+    """Raises `DecodeError` and `UnknownMessage`."""
     return Recorded(one.envelope, event_of(one, wanted))
 
 

@@ -14,7 +14,7 @@ from messaging import codec, plausible
 from messaging.bus.base import Bus, Record, partition_of
 from messaging.bus.rejected import Rejected, without
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, require_keys
-from messaging.exceptions import Unreadable
+from messaging.exceptions import DecodeError
 from messaging.message import Envelope
 
 SCHEMA = """
@@ -177,7 +177,7 @@ class LogCopy:
             self.unknown_keys[key] = count + 1, first
             return False
         self.forged += 1
-        with suppress(Unreadable):
+        with suppress(DecodeError):
             envelope, data = codec.decode_envelope(record.value or b"")
             document = codec.encode_record(envelope, bytes(data).decode())
             row = (
@@ -193,9 +193,9 @@ class LogCopy:
         place = _place(record.partition, record.offset)
         try:
             if record.value is None:
-                raise Unreadable("the record has no value")
+                raise DecodeError("the record has no value")
             envelope, data = codec.decode_envelope(record.value)
-        except Unreadable as error:
+        except DecodeError as error:
             self.odd.append(f"{place}: not readable: {error}")
             return None
         if fault := self._fault(envelope, data):

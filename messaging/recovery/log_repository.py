@@ -12,7 +12,7 @@ from messaging import codec, plausible
 from messaging.bus.base import Bus, Record, partition_of
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, key_ring
 from messaging.codec import Recorded
-from messaging.exceptions import Loss, Unreadable
+from messaging.exceptions import DecodeError, HistoryMismatch
 from messaging.message import Envelope
 
 S = TypeVar("S")
@@ -37,20 +37,20 @@ class LogRepository(Generic[S]):
     def history(self, stream_id: UUID) -> list[Recorded]:
         """The stream's events by version, each once.
 
-        Raises `Loss` if one is missing or two tell different histories, `Unreadable` and
-        `UnknownMessage` if the payload of one cannot be read.
+        Raises `HistoryMismatch` if one is missing or two tell different histories, `DecodeError`
+        and `UnknownMessage` if the payload of one cannot be read.
         """
         found: dict[int, tuple[Envelope, bytes]] = {}
         for envelope, data in self._records(stream_id):
             known, _ = found.setdefault(envelope.version, (envelope, data))
             if known.event_id != envelope.event_id:
-                raise Loss(
+                raise HistoryMismatch(
                     f"The log has two events of version {envelope.version} of stream {stream_id}: "
                     f"{known.event_id} and {envelope.event_id}."
                 )
         for version in range(1, max(found, default=0)):
             if version not in found:
-                raise Loss(
+                raise HistoryMismatch(
                     f"The log has no version {version} of stream {stream_id}: "
                     f"`manage.py republish {stream_id}`."
                 )
@@ -77,7 +77,7 @@ class LogRepository(Generic[S]):
     def _decoded(self, document: bytes) -> tuple[Envelope, bytes] | None:
         try:
             envelope, data = codec.decode_envelope(document)
-        except Unreadable:
+        except DecodeError:
             return None  # nothing of ours; if it was, its version is missing
         if plausible.fault_of_document(envelope, data):
             return None
@@ -85,9 +85,9 @@ class LogRepository(Generic[S]):
 
 
 def _is_signed(record: Record, ring: KeyRing | None) -> bool:
-    """Raises `Loss` for a key that is not there: what it has signed would be missing."""
+    """Raises `HistoryMismatch` for a key that is not there: what it has signed would be missing."""
     fault = None if ring is None else ring.fault_of(record)
     if fault is not None and fault.code == UNKNOWN_KEY:
         where = f"partition {record.partition}, offset {record.offset}"
-        raise Loss(f"The record at {where} cannot be verified. {fault.reason}")
+        raise HistoryMismatch(f"The record at {where} cannot be verified. {fault.reason}")
     return fault is None

@@ -7,15 +7,16 @@ from django.db.models import Q
 
 from messaging import codec
 from messaging.bus.base import Bus, Record
+from messaging.bus.rejected import digest_of
 from messaging.eventstore import models as eventstore
 from messaging.eventstore.scan import events_of
-from messaging.exceptions import LostPartition, PostlogError
+from messaging.exceptions import FencedOff, PostlogError
 from messaging.message import Envelope
 from messaging.projections import models as projections
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import record_of
-from messaging.proof import digest_of, name_of, records_at
+from messaging.proof import name_of, records_at
 
 
 class NotRejected(PostlogError):
@@ -62,5 +63,5 @@ def reject(record: Record, envelope: Envelope) -> None:
             with transaction.atomic(using=DATABASE):
                 checkpoints.hold(letter.projection, letter.generation, [letter.partition])
                 letter.delete()
-        except LostPartition:
+        except FencedOff:
             continue  # its generation is gone, and the letter with it

@@ -14,7 +14,7 @@ from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import MINTED_HERE
-from messaging.exceptions import Invalid, Loss, UnknownMessage, Unreadable
+from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Result
 from messaging.recovery.log_index import LogCopy, Logged, digest_of
 
@@ -133,7 +133,7 @@ def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = Fal
     """Append what the store lacks, whole streams at a time; nothing goes into the outbox, as
     the log has it. Call `conflicts` first. Killed, it goes on where it was.
 
-    Raises `Loss` if somebody appends meanwhile.
+    Raises `HistoryMismatch` if somebody appends meanwhile.
     """
     done, people = Restored(), conf.actors()(existing=True)
     for chunk in _chunks(_lacking(copy)):
@@ -179,7 +179,7 @@ def _decoded(logged: Logged) -> tuple[Envelope, str]:
 def _append(lacking: Lacking) -> None:
     stream = Stream.objects.select_for_update().filter(pk=lacking.stream_id).first()
     if (0 if stream is None else stream.version) != lacking.before:
-        raise Loss(
+        raise HistoryMismatch(
             f"Somebody appends to stream {lacking.stream_id} meanwhile. Stop sending commands, "
             "and run this again."
         )
@@ -206,7 +206,7 @@ def _answer(events: Sequence[tuple[Envelope, str]]) -> Result | None:
         return None
     try:
         ids, created = tell([codec.decode_event(e.type, data) for e, data in events])
-    except (UnknownMessage, Unreadable):
+    except (UnknownMessage, DecodeError):
         return None
     return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)
 

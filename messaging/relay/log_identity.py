@@ -17,7 +17,7 @@ from messaging.dialect.values import db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
 from messaging.eventstore.repository import STREAM_TYPES
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import Loss, LostTail, Unreadable
+from messaging.exceptions import DecodeError, HistoryMismatch, LostTail
 from messaging.message import Envelope
 from messaging.proof import Proof, require_proofs
 from messaging.relay import outbox
@@ -44,15 +44,17 @@ class Contradiction(NamedTuple):
 
 
 def require_same_log(identity: Identity) -> LogIdentity:
-    """Remember the log at the first time; raise `Loss` if it is another one later. Returns what
-    is remembered."""
+    """Remember the log at the first time; raise `HistoryMismatch` if it is another one later.
+
+    Returns what is remembered.
+    """
     log, _ = LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
     _require_same(log.identity, identity)
     return log
 
 
 def require_no_other_log(identity: Identity) -> None:
-    """Raise `Loss` if the store has published to another log."""
+    """Raise `HistoryMismatch` if the store has published to another log."""
     known = LogIdentity.objects.values_list("identity", flat=True).first()
     if known is not None:
         _require_same(known, identity)
@@ -60,7 +62,7 @@ def require_no_other_log(identity: Identity) -> None:
 
 def _require_same(known: str, identity: Identity) -> None:
     if known != str(identity):
-        raise Loss(
+        raise HistoryMismatch(
             f"The log is not the one that this store has published to: that was {known}, "
             f"this is {identity} (cluster, topic id, partitions). The topic was deleted and made "
             "anew, or this is another cluster. Nothing is published. If the new log is right, run "
@@ -89,8 +91,8 @@ def note_compared(bus: Bus, last: Mapping[int, tuple[int, UUID]]) -> None:
 
 
 def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> dict[int, int]:
-    """Raise `Loss` unless the log holds what it acknowledged, and all after that, and at least
-    the last records of each partition, stand in the store. Returns up to where that is so.
+    """Raise `HistoryMismatch` unless the log holds what it acknowledged, and all after that, and
+    at least the last records of each partition, stand in the store. Returns up to where that is so.
 
     They do not after the store was put back to an earlier copy of itself: publishing
     would then begin a second history beside the one that consumers know. That may be many
@@ -107,7 +109,7 @@ def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> 
     passed_over: dict[str, tuple[int, str]] = {}  # by kind: whoever writes one can write a million
     for contradiction in contradictions(bus, ranges, go_on):
         if not contradiction.fault:
-            raise Loss(contradiction.text)
+            raise HistoryMismatch(contradiction.text)
         count, first = passed_over.get(contradiction.fault, (0, contradiction.text))
         passed_over[contradiction.fault] = count + 1, first
     for count, first in passed_over.values():
@@ -136,7 +138,7 @@ def contradictions(
 def _event(record: Record) -> tuple[Record, Envelope] | None:
     try:
         envelope, data = codec.decode_envelope(record.value or b"")
-    except Unreadable:
+    except DecodeError:
         return None
     if plausible.fault_of_document(envelope, data):
         return None

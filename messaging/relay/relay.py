@@ -18,7 +18,7 @@ from messaging.bus.base import Bus, Place, Publisher
 from messaging.bus.retention import undisturbed
 from messaging.eventstore.models import LogIdentity
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import Loss, LostTail
+from messaging.exceptions import HistoryMismatch, LostTail
 from messaging.relay import log_identity, outbox
 from messaging.relay.outbox import Pending
 from messaging.transient import is_away, pause_s, reason, require_writable
@@ -66,7 +66,10 @@ class Relay:
         return self._publisher is not None
 
     def run(self, stop: Flag) -> None:
-        """Raises `Loss` when publishing would harm the history; no retry can mend that."""
+        """Publish until `stop` is set.
+
+        Raises `HistoryMismatch` when publishing would harm the history; no retry can mend that.
+        """
         failures = 0
         try:
             while not stop.is_set():
@@ -163,7 +166,7 @@ class Relay:
     def _comparing(self, compare: Callable[[Bus], T]) -> T:
         try:
             return undisturbed(self._bus, compare)
-        except Loss:
+        except HistoryMismatch:
             self._require_same_log()  # if the topic was recreated meanwhile, it says so
             raise
 

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connections
 
 from messaging.dialect.sessions import limit_waits_for_locks
+from messaging.exceptions import WorkerFailed
 
 log = logging.getLogger("postlog.worker")
 
@@ -26,10 +27,6 @@ LONGEST_TICK_S = 1.0  # what counts of a longer one, in which this process was f
 GRACE_S = 4.0  # after a signal: supervisors kill after 10 s
 GRACE_AFTER_END_S = 30.0  # after one of the parts has ended by itself
 LONG_STEP_S = 3_600.0
-
-
-class Failed(Exception):
-    """A part stopped with an error; its message says what to do."""
 
 
 class Stop(threading.Event):
@@ -111,7 +108,7 @@ class Part:
 def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) -> None:
     """Run each part in a thread of its own until SIGTERM or SIGINT, or until one ends.
 
-    Each gets a flag, finishes what it is doing when that is set, and returns. Raises `Failed`
+    Each gets a flag, finishes what it is doing when that is set, and returns. Raises `WorkerFailed`
     with the first error of any part, after the others have stopped. A part cannot be interrupted
     while it waits for a server that hangs: when the grace period is over, or when a part has not
     moved for WORKER_STALL_SECONDS, the process ends without it.
@@ -139,7 +136,7 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
     _wait(running, signals, stop_all, code_if_cut_short)
     for part in running:
         if (error := part.error) is not None:
-            raise Failed(f"{part.name}: {type(error).__name__}: {error}") from error
+            raise WorkerFailed(f"{part.name}: {type(error).__name__}: {error}") from error
 
 
 def _wait(

@@ -10,7 +10,7 @@ from contracts.posts import CommentAdded
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.exceptions import LostPartition
+from messaging.exceptions import FencedOff
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.log_delivery import LogDelivery
@@ -53,7 +53,7 @@ def test_a_zombies_batch_rolls_back_and_counts_stay_exact(database: Mode) -> Non
     batch = records()
     owner.take(batch)
     before = list(Post.objects.values()), list(Comment.objects.values())
-    with pytest.raises(LostPartition):
+    with pytest.raises(FencedOff):
         zombie.take(batch)
     assert (list(Post.objects.values()), list(Comment.objects.values())) == before
     assert assert_read_models_equal_the_fold() == 1
@@ -71,7 +71,7 @@ def test_a_batch_that_is_delivered_again_changes_nothing(database: Mode) -> None
 def test_a_consumer_of_a_generation_that_is_gone_changes_nothing(database: Mode) -> None:
     some_likes()
     consumer = started(generation=7)
-    with pytest.raises(LostPartition):
+    with pytest.raises(FencedOff):
         consumer.take(records())
     assert Post.objects.count() == 0
 

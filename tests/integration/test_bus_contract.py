@@ -19,7 +19,7 @@ from django.test import override_settings
 from messaging.bus import current_bus
 from messaging.bus.base import Bus, Message, Record, Subscription, partition_of
 from messaging.bus.models import Log, LogPartition, LogRecord
-from messaging.exceptions import BusError, Loss, OffsetOutOfRange
+from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from tests.support.freezing import freeze_between_writes
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker
@@ -535,7 +535,7 @@ def test_a_log_made_anew_has_another_identity(bus: Bus, mode: Mode) -> None:
     def told() -> bool:
         try:
             bus.identity()
-        except Loss:
+        except HistoryMismatch:
             return True
         return False
 
@@ -549,7 +549,7 @@ def test_another_partition_count_is_refused(bus: Bus) -> None:
     other = {**settings.POSTLOG_KAFKA, "partitions": PARTITIONS + 1}
     with override_settings(POSTLOG_KAFKA=other):
         current_bus().ensure_topic()
-        with pytest.raises(Loss, match="12 partitions, KAFKA_PARTITIONS says 13"):
+        with pytest.raises(HistoryMismatch, match="12 partitions, KAFKA_PARTITIONS says 13"):
             current_bus().identity()
         current_bus().close()
 

@@ -16,7 +16,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.console import dashboard
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections.consuming import checkpoints
@@ -100,7 +100,7 @@ def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode
     assert f'<a class="bad" href="{url(DeadLetter)}">1</a>' in text
 
 
-@pytest.mark.parametrize("fault", [BusError("It is away."), Loss("It is another one.")])
+@pytest.mark.parametrize("fault", [BusError("It is away."), HistoryMismatch("It is another one.")])
 def test_a_part_that_is_down_is_named_and_the_others_are_shown(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:

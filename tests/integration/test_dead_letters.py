@@ -17,7 +17,7 @@ from contracts.posts import (
 )
 from messaging import plausible
 from messaging.bus.base import Message, partition_of
-from messaging.exceptions import CodeAtFault
+from messaging.exceptions import TooManyFailures
 from messaging.projections.consuming import gaps, retry
 from messaging.projections.models import DeadLetter
 from queries_app.models import Likes, Post
@@ -148,7 +148,7 @@ def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(databa
     publish(*(created(s) for s in streams))
     consume_all()
     publish(*(poison(s, 2) for s in streams), *(edited(uuid4(), 1) for _ in range(25)))
-    with pytest.raises(CodeAtFault):
+    with pytest.raises(TooManyFailures):
         consume_all()
     assert letters() == []
 

@@ -17,7 +17,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, partition_of
 from messaging.eventstore.models import Acknowledged, Event
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.message import Context
 from messaging.models import OperatorAction
 from messaging.projections.consuming import checkpoints
@@ -78,7 +78,7 @@ def test_rubbish_and_other_types_do_not_stop_a_relay_but_an_unknown_event_does(
     restarted()
     unknown = uuid4()
     place = forge(unknown, 1)
-    with pytest.raises(Loss, match="reject-record " + " ".join(place)):
+    with pytest.raises(HistoryMismatch, match="reject-record " + " ".join(place)):
         restarted()
 
 
@@ -88,7 +88,7 @@ def test_one_command_leads_out_when_all_refuse_for_the_others_reason(mode: Mode)
     consume_all()
     place = forge(post_id, 2)
     assert "Fork" in "".join(consume_all().values())
-    with pytest.raises(Loss, match="restore-events"):
+    with pytest.raises(HistoryMismatch, match="restore-events"):
         restarted()
     assert "two records of version 2" in here("restore-events").stderr
     failed = rebuild(posts, "log")
@@ -288,12 +288,12 @@ def test_all_behind_the_last_acknowledged_record_and_the_last_ones_are_compared(
     mediator.send(LikePost(post_id=post_id), ALICE)
     publish(*[one.message for one in outbox.oldest(10)])  # by a relay that was killed then
     monkeypatch.setattr(log_identity, "TAIL", 1)
-    with pytest.raises(Loss, match=place[2]):
+    with pytest.raises(HistoryMismatch, match=place[2]):
         restarted()
     publish_all()
     restarted()
     monkeypatch.setattr(log_identity, "TAIL", 100)
-    with pytest.raises(Loss, match=place[2]):
+    with pytest.raises(HistoryMismatch, match=place[2]):
         restarted()
 
 

@@ -18,7 +18,7 @@ from messaging import mediator
 from messaging.bus import current_bus, hazards
 from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.hazards import HazardWatch
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context
 from messaging.monitoring.status import overview
 from messaging.projections.registry import PROJECTIONS
@@ -119,7 +119,7 @@ class AwayAtFirst(EmbeddedBus):
 
     def __init__(self) -> None:
         super().__init__("topic", 12)
-        self.errors: list[Exception] = [Loss("no topic"), BusError("nobody answers")]
+        self.errors: list[Exception] = [HistoryMismatch("no topic"), BusError("nobody answers")]
 
     def hazards(self) -> list[str]:
         if self.errors:
@@ -201,7 +201,9 @@ def test_records_beyond_the_configured_partitions_are_refused(postgresql: Mode) 
     producer.send(topic, b"x", partition=7).get(30)
     producer.close()
     with override_settings(POSTLOG_KAFKA=wrong):
-        with pytest.raises(Loss, match=r"has records in partitions .*7.*KAFKA_PARTITIONS says 6"):
+        with pytest.raises(
+            HistoryMismatch, match=r"has records in partitions .*7.*KAFKA_PARTITIONS says 6"
+        ):
             current_bus().identity()
         current_bus().close()
 

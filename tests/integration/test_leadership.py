@@ -18,7 +18,7 @@ from config.env import database_of
 from contracts.posts import PostCreated
 from dev.services import free_port
 from messaging.bus import current_bus
-from messaging.exceptions import Loss, Unreachable
+from messaging.exceptions import HistoryMismatch, Unreachable
 from messaging.rebuilding import requests
 from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
 from messaging.relay import outbox
@@ -165,7 +165,7 @@ def test_a_relay_that_leads_says_so_before_it_compares(
 ) -> None:
     post_id = uuid4()
     publish(record_of(post_id, 1, PostCreated(post_id=post_id, author="a", message="foreign")))
-    with pytest.raises(Loss, match="The store is behind the topic"):
+    with pytest.raises(HistoryMismatch, match="The store is behind the topic"):
         Relay(current_bus()).run(Flag())
     assert "relay: leading; comparing the log with the store" in told.text
 

@@ -211,7 +211,7 @@ def test_the_command_lists_shows_retries_and_discards(database: Mode) -> None:
 
 
 def test_a_letter_of_a_generation_that_is_gone_is_left_alone(database: Mode) -> None:
-    from messaging.exceptions import LostPartition
+    from messaging.exceptions import FencedOff
     from messaging.projections.models import Checkpoint
 
     post_id = uuid4()
@@ -219,6 +219,6 @@ def test_a_letter_of_a_generation_that_is_gone_is_left_alone(database: Mode) -> 
     consume_all()
     with transaction.atomic("read"):
         Checkpoint.objects.filter(generation=1).delete()
-    with pytest.raises(LostPartition, match="generation 1 is gone"):
+    with pytest.raises(FencedOff, match="generation 1 is gone"):
         retry.retry(DeadLetter.objects.get())
     assert letters() == [(2, "poison")]

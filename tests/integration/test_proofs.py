@@ -15,7 +15,7 @@ from messaging.bus.base import Message, Place, Record, partition_of
 from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.models import Log, LogRecord
 from messaging.eventstore.models import Acknowledged, Event
-from messaging.exceptions import Loss, LostPartition, LostTail
+from messaging.exceptions import FencedOff, HistoryMismatch, LostTail
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.consuming.log_delivery import LogDelivery
@@ -146,7 +146,7 @@ def test_offsets_without_a_record_leave_the_proof_as_it_is(database: Mode) -> No
     LogDelivery(posts, 1).pass_over({3: (1, 2)})
     row = Checkpoint.objects.get(projection="posts", partition=3)
     assert (row.offset, row.proof) == (2, before)
-    with pytest.raises(LostPartition):
+    with pytest.raises(FencedOff):
         LogDelivery(posts, 1).pass_over({3: (1, 2)})
 
     def taken_away(count: int) -> None:
@@ -207,7 +207,7 @@ def test_a_hole_in_the_embedded_log_is_a_loss(database: Mode) -> None:
     publish_all()
     partition = partition_of(str(post_id), 12)
     LogRecord.objects.filter(partition=partition, offset=2).delete()
-    with pytest.raises(Loss, match="between offsets 0 and 3"):
+    with pytest.raises(HistoryMismatch, match="between offsets 0 and 3"):
         list(current_bus().read(partition, 0, 4))
 
 
@@ -246,9 +246,9 @@ def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
     at_work._start()
     Log.objects.update(identity=uuid4())
     lose_tail(dict.fromkeys(EVERY, 0))
-    with pytest.raises(Loss, match="made anew"):
+    with pytest.raises(HistoryMismatch, match="made anew"):
         at_work._require_same_log(EVERY)
-    with pytest.raises(Loss, match="made anew"):
+    with pytest.raises(HistoryMismatch, match="made anew"):
         relay.Relay(bus)._comparing(log_identity.require_acknowledged)
 
 
@@ -308,7 +308,7 @@ def test_a_relay_at_work_looks_from_time_to_time(
     lose_tail(dict.fromkeys(EVERY, 0))
     thread.join(30)
     (error,) = found  # OffsetOutOfRange, if the tail went while it looked
-    assert isinstance(error, Loss)
+    assert isinstance(error, HistoryMismatch)
 
 
 def acknowledged() -> dict[int, Acknowledged]:
@@ -363,7 +363,7 @@ def test_a_topic_that_was_made_anew_under_a_relay_is_called_that(database: Mode)
         lose_tail(dict.fromkeys(EVERY, 0))
         Log.objects.update(identity=uuid4())
         a_post_in_each_partition()
-        with pytest.raises(Loss, match="not the one that this store has published to"):
+        with pytest.raises(HistoryMismatch, match="not the one that this store has published to"):
             published(one)
     assert outbox.waiting() == 12
 
@@ -414,5 +414,5 @@ def test_a_log_that_is_put_back_while_a_relay_starts_is_seen(
     a_post_in_each_partition(3)
     publish_all()
     put_back_behind_the_comparison(1)
-    with pytest.raises(Loss):
+    with pytest.raises(HistoryMismatch):
         log_identity.require_same_history(current_bus())

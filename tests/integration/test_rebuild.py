@@ -12,7 +12,7 @@ from contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLik
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.exceptions import BusError, LostPartition, StreamBusy
+from messaging.exceptions import BusError, FencedOff, StreamBusy
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.log_delivery import LogDelivery
@@ -191,7 +191,7 @@ def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
     seen: list[str] = []
 
     def consume_for_the_old_one() -> None:
-        with pytest.raises(LostPartition):
+        with pytest.raises(FencedOff):
             LogDelivery(posts, 1).take(batch)
         seen.append("refused")
 
@@ -212,7 +212,7 @@ def test_while_readers_are_led_over_the_live_consumer_waits(postgresql: Mode) ->
     def consume() -> None:
         try:
             outcomes.append(LogDelivery(posts, 1).take(batch))
-        except LostPartition as error:
+        except FencedOff as error:
             outcomes.append(error)
         finally:
             connections.close_all()
@@ -228,7 +228,7 @@ def test_while_readers_are_led_over_the_live_consumer_waits(postgresql: Mode) ->
         assert rebuild(posts, "log").state == "done"
     consumer.join(30)
     assert step.reached
-    assert isinstance(outcomes[0], LostPartition)
+    assert isinstance(outcomes[0], FencedOff)
 
 
 def test_a_cancelled_rebuild_leaves_nothing_and_another_may_be_asked_for(database: Mode) -> None:

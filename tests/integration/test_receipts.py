@@ -10,7 +10,7 @@ from contracts.posts import MessageUpdated
 from messaging import mediator
 from messaging.eventstore.models import Event, Receipt, Stream
 from messaging.eventstore.unit_of_work import UnitOfWork
-from messaging.exceptions import ConcurrentChange, Forbidden, NotFound, Refused
+from messaging.exceptions import ConcurrentChange, DomainError, Forbidden, NotFound
 from messaging.message import Context, Result
 from tests.support.modes import Mode
 from tests.support.threads import together
@@ -24,7 +24,7 @@ def post_id(database: Mode) -> Any:
 
 
 def refusal(command: Any, context: Context) -> tuple[Any, ...]:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         mediator.send(command, context)
     error = refused.value
     return (type(error), error.code, error.detail, error.attr, error.status)
@@ -63,7 +63,7 @@ def test_a_refusal_stands_although_the_command_would_succeed_by_now(database: Mo
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(Forbidden, "not_author"), (NotFound, "post_not_found"), (Refused, "post_removed")],
+    [(Forbidden, "not_author"), (NotFound, "post_not_found"), (DomainError, "post_removed")],
 )
 def test_a_refusal_is_remembered_in_every_part(post_id: Any, kind: type, code: str) -> None:
     if code == "post_removed":

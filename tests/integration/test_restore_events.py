@@ -338,7 +338,7 @@ def test_payloads_come_back_byte_by_byte(database: Mode) -> None:
 
 def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
     from commands_app.post import Post, evolve
-    from messaging.exceptions import Loss
+    from messaging.exceptions import HistoryMismatch
     from messaging.recovery.log_repository import LogRepository
     from tests.integration.test_snapshots import folded
 
@@ -354,10 +354,10 @@ def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
         )
     assert log.load(uuid4()) is None
     publish(liked(post_id, 99))
-    with pytest.raises(Loss, match=f"republish {post_id}"):
+    with pytest.raises(HistoryMismatch, match=f"republish {post_id}"):
         log.load(post_id)
     publish(liked(post_id, 2))
-    with pytest.raises(Loss, match="two events of version 2"):
+    with pytest.raises(HistoryMismatch, match="two events of version 2"):
         log.history(post_id)
 
 

@@ -15,7 +15,7 @@ from messaging.bus.base import Message, Place, partition_of
 from messaging.bus.kafka import KafkaBus
 from messaging.bus.retention import undisturbed
 from messaging.eventstore.models import Acknowledged
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
@@ -152,5 +152,5 @@ def test_records_that_vanish_while_a_consumer_compares_are_no_lost_tail(
 
 def test_a_log_that_is_shorter_at_its_end_is_refused_all_the_same(postgresql: Mode) -> None:
     current_bus().ensure_topic()
-    with pytest.raises(Loss):
+    with pytest.raises(HistoryMismatch):
         undisturbed(current_bus(), lambda bus: list(bus.read(0, 5, 7)))

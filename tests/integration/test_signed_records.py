@@ -17,7 +17,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Message, Record, partition_of
 from messaging.bus.signing import KeyRing
 from messaging.eventstore.models import Event
-from messaging.exceptions import Loss, NoKeys
+from messaging.exceptions import HistoryMismatch, NoKeys
 from messaging.message import Context
 from messaging.projections.consuming import retry
 from messaging.projections.consuming.automatic_retry import Retries
@@ -172,7 +172,7 @@ def test_a_store_that_is_behind_still_keeps_a_relay_from_starting(database: Mode
     post_id = a_post()
     publish_all()
     publish(signed_by(ONE, forged(post_id)))
-    with pytest.raises(Loss, match="The store is behind the topic"):
+    with pytest.raises(HistoryMismatch, match="The store is behind the topic"):
         log_identity.require_same_history(current_bus())
 
 
@@ -192,7 +192,7 @@ def test_an_invented_key_does_not_keep_a_relay_from_starting(
     refused = here("restore-events")
     assert (refused.returncode, "signed with key 'two'" in refused.stderr) == (1, True)
     assert here("restore-events", "--ignore-unsigned").returncode == 0
-    with keys(ONE, TWO), pytest.raises(Loss, match="The store is behind the topic"):
+    with keys(ONE, TWO), pytest.raises(HistoryMismatch, match="The store is behind the topic"):
         log_identity.require_same_history(current_bus())
 
 
@@ -415,7 +415,7 @@ def test_a_missing_key_is_named_before_anything_is_restored(database: Mode) -> N
     assert not Event.objects.exists()
     [lost] = [one for one in _records() if (one.signature or b"").startswith(b"two")]
     repository = LogRepository(current_bus(), "post", lambda _, event: event)
-    with pytest.raises(Loss, match="cannot be verified"):
+    with pytest.raises(HistoryMismatch, match="cannot be verified"):
         repository.load(UUID((lost.key or b"").decode()))
     with keys(ONE, TWO):
         assert here("restore-events").returncode == 0

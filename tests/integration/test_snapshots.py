@@ -21,7 +21,7 @@ from messaging import codec, mediator
 from messaging.eventstore import repository, snapshots
 from messaging.eventstore.models import Event, Snapshot
 from messaging.eventstore.unit_of_work import in_one_transaction
-from messaging.exceptions import Refused
+from messaging.exceptions import DomainError
 from messaging.message import Context, Result
 from tests.support.modes import Mode
 from tests.support.threads import together
@@ -97,7 +97,7 @@ def test_a_state_from_snapshots_is_the_state_from_all_events(
         )
         try:
             result = mediator.send(command, me)
-        except Refused:
+        except DomainError:
             continue
         comments += [result.ids["comment_id"]] if isinstance(command, AddComment) else []
         assert loaded(post_id).state == folded(post_id)

@@ -16,11 +16,11 @@ from messaging.eventstore import triggers
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
 from messaging.exceptions import (
+    ConcurrencyError,
     ConcurrentChange,
+    DomainError,
     Forbidden,
-    LostRace,
     NoTransaction,
-    Refused,
 )
 from messaging.message import Context, Result
 from tests.support.modes import Mode
@@ -122,7 +122,7 @@ def test_a_version_that_is_taken_is_a_lost_race(post_id: Any) -> None:
         unit.append("post", post_id, 0, [PostCreated(post_id=post_id, author="a", message="b")])
         raise AssertionError("not reached")
 
-    with pytest.raises(LostRace):
+    with pytest.raises(ConcurrencyError):
         in_one_transaction(ALICE, stale)
 
 
@@ -183,7 +183,7 @@ def test_a_version_that_others_took_meanwhile_is_a_lost_race(post_id: Any) -> No
         unit.append("post", post_id, 1, [like])
         raise AssertionError("not reached")
 
-    with pytest.raises(LostRace):
+    with pytest.raises(ConcurrencyError):
         in_one_transaction(ALICE, behind)
     assert versions(post_id) == [1]
 
@@ -193,9 +193,9 @@ def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> Non
         found = posts.load(unit, post_id)
         events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
         posts.save(unit, found, events, ids={})
-        raise Refused("changed_my_mind", "No.")
+        raise DomainError("changed_my_mind", "No.")
 
-    with pytest.raises(Refused):
+    with pytest.raises(DomainError):
         in_one_transaction(ALICE, work)
     assert versions(post_id) == [1]
     assert Stream.objects.get().version == Outbox.objects.count() == 1

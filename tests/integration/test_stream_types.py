@@ -13,7 +13,7 @@ from messaging import mediator
 from messaging.eventstore.models import Event, Outbox, Stream
 from messaging.eventstore.repository import Repository
 from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
-from messaging.exceptions import LostRace, NotFound, Refused, WrongPayload
+from messaging.exceptions import ConcurrencyError, DomainError, NotFound, WrongPayload
 from messaging.message import Context, Result
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
@@ -71,7 +71,7 @@ def test_an_id_of_another_type_is_not_found(loan_id: UUID) -> None:
 
 
 def test_an_id_of_another_type_is_refused_where_a_new_thing_would_have_it(loan_id: UUID) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         mediator.send(NewPost(post_id=loan_id, message="Hi"), ALICE)
     assert (refused.value.code, refused.value.status) == ("id_taken", 409)
     assert stored() == [("loan", 1)]
@@ -84,7 +84,7 @@ def test_a_command_on_an_id_of_another_type_is_404(loan_id: UUID) -> None:
 
 def test_a_new_stream_under_an_id_of_another_type_is_never_appended(database: Mode) -> None:
     post_id = mediator.send(NewPost(message="Hi"), ALICE).stream_id
-    with pytest.raises(LostRace):
+    with pytest.raises(ConcurrencyError):
         open_loan(post_id, 10)
     assert stored() == [("post", 1)]
 
@@ -94,7 +94,7 @@ def test_an_append_under_another_type_is_refused_by_the_statement_itself(loan_id
         unit.append("post", loan_id, 1, [MessageUpdated(post_id=loan_id, message="Hi")])
         raise AssertionError("not reached")
 
-    with pytest.raises(LostRace):
+    with pytest.raises(ConcurrencyError):
         in_one_transaction(ALICE, work)
     assert stored() == [("loan", 1)]
     assert (Stream.objects.get().version, Outbox.objects.count()) == (1, 1)

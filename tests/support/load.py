@@ -30,7 +30,7 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
     from commands_app.commands import AddComment, EditMessage, LikePost, UnlikePost
     from messaging import mediator
     from messaging.eventstore.unit_of_work import in_one_transaction
-    from messaging.exceptions import ConcurrentChange, LostRace, Refused
+    from messaging.exceptions import ConcurrencyError, ConcurrentChange, DomainError
     from messaging.message import Context
 
     chance = random.Random(seed)
@@ -40,7 +40,7 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
         try:
             work()
             log.write("done\n")
-        except (Refused, Undone, LostRace, ConcurrentChange):
+        except (DomainError, Undone, ConcurrencyError, ConcurrentChange):
             log.write("refused\n")
 
     def several(post_id: UUID, *, undo: bool) -> None:

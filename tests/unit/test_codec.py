@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts import posts
 from messaging import codec
 from messaging.codec import upcasting
-from messaging.exceptions import RegistrationError, UnknownMessage, Unreadable
+from messaging.exceptions import DecodeError, RegistrationError, UnknownMessage
 from messaging.message import EVENTS, Envelope
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -184,7 +184,7 @@ def test_a_type_that_nobody_registered_is_unknown() -> None:
     ids=lambda data: ascii(data[-24:]),
 )
 def test_a_payload_that_is_not_of_its_type_is_unreadable(data: str | bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeError):
         codec.decode_event("posts.post_liked.v1", data)
 
 
@@ -192,7 +192,7 @@ def test_an_old_version_that_is_no_json_is_unreadable() -> None:
     codec.upcaster("posts.post_liked.v0", "posts.post_liked.v1")(lambda data: data)
     try:
         for data in (b"", b"\xff", b"[" * 100_000 + b"]" * 100_000, b"{}"):
-            with pytest.raises(Unreadable):
+            with pytest.raises(DecodeError):
                 codec.decode_event("posts.post_liked.v0", data)
     finally:
         del upcasting._upcasters["posts.post_liked.v0"]
@@ -219,7 +219,7 @@ def test_an_old_version_that_is_no_json_is_unreadable() -> None:
     ids=str,
 )
 def test_a_document_with_a_broken_envelope_is_unreadable(change: dict[str, Any]) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeError):
         codec.decode_envelope(changed(**change))
 
 
@@ -229,5 +229,5 @@ def test_a_document_with_a_broken_envelope_is_unreadable(change: dict[str, Any])
     ids=["nothing", "null", "list", "bytes", "text", "deep"],
 )
 def test_what_is_no_document_is_unreadable(document: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeError):
         codec.decode_envelope(document)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from messaging.bus.kafka.subscription import _records
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 
 
 def polled(*offsets: int) -> list[SimpleNamespace]:
@@ -32,5 +32,5 @@ def test_a_gap_is_counted_from_the_offset_that_was_asked_for(
 
 @pytest.mark.parametrize("offsets", [[4, 5, 6], [4, 5, 7], [5, 6, 6], [5, 7, 6]])
 def test_an_offset_that_was_passed_already_is_a_loss(offsets: list[int]) -> None:
-    with pytest.raises(Loss, match="Partition 3: asked for offset"):
+    with pytest.raises(HistoryMismatch, match="Partition 3: asked for offset"):
         _records(polled(*offsets), 5)

@@ -21,7 +21,7 @@ from contracts.posts import (
     PostUnliked,
     fingerprint,
 )
-from messaging.exceptions import Refused
+from messaging.exceptions import DomainError
 
 ID, COMMENT = uuid4(), uuid4()
 CREATED = PostCreated(post_id=ID, author="alice", message="Hi")
@@ -39,7 +39,7 @@ def given(*events: Any) -> Post | None:
 
 
 def refusal(work: Callable[[], Any]) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         work()
     return refused.value.code
 
@@ -234,7 +234,7 @@ def test_a_removed_post_refuses_everything(decision: Callable[[Post | None], Any
 def test_a_decision_changes_nothing_by_itself(decision: Callable[[Post | None], Any]) -> None:
     post = given(CREATED, LIKED, COMMENTED)
     before = copy.deepcopy(post)
-    with suppress(Refused):
+    with suppress(DomainError):
         decision(post)
     assert post == before
 
@@ -252,7 +252,7 @@ def test_a_decision_changes_nothing_by_itself(decision: Callable[[Post | None], 
     ],
 )
 def test_a_refusal_has_the_status_of_its_kind(status: int, work: Callable[[], Any]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         work()
     assert refused.value.status == status
     assert refused.value.detail
@@ -318,6 +318,6 @@ def test_text_is_stored_as_sent_with_plain_line_ends(sent: str, stored: str) -> 
     ],
 )
 def test_text_that_breaks_a_rule_is_refused_and_the_field_is_named(text: str, code: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         valid_text(text, "message")
     assert (refused.value.code, refused.value.attr, refused.value.status) == (code, "message", 400)

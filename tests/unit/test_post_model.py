@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from commands_app import post as decide
 from commands_app.post import Post, evolve, fingerprint, key_of
-from messaging.exceptions import Refused
+from messaging.exceptions import DomainError
 
 ID = UUID(int=1)
 PEOPLE = ["alice", "bob", "carol"]
@@ -54,7 +54,7 @@ def test_the_domain_agrees_with_a_dictionary(steps: list[Step]) -> None:
         try:
             decided = domain(post, kind, actor, comment, text)
             outcome: str | int = len(decided)
-        except Refused as refused:
+        except DomainError as refused:
             decided, outcome = [], refused.code
         assert outcome == expected, (kind, actor)
         for event in decided:

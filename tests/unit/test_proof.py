@@ -6,7 +6,7 @@ import pytest
 
 from messaging.bus.base import Record
 from messaging.bus.rejected import is_rejected
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.consuming.log_delivery import require_dense
 from messaging.proof import digest_of
 
@@ -54,5 +54,5 @@ def test_offsets_that_hold_no_record_are_no_loss(
 )
 def test_a_missing_offset_is_a_loss(checkpoint: int, found: list[tuple[int, int]]) -> None:
     records = {3: [Record(3, at, None, None, gap) for at, gap in found]}
-    with pytest.raises(Loss, match="Partition 3: expected"):
+    with pytest.raises(HistoryMismatch, match="Partition 3: expected"):
         require_dense(records, {3: checkpoint})

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError
 
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 from messaging.transient import is_away, is_beyond_limits, reason
 
 
@@ -56,7 +56,12 @@ def test_a_connection_that_is_lost_is_away() -> None:
 
 
 def test_other_errors_are_not() -> None:
-    for error in (DatabaseError("Save did not affect any rows"), DataError(), Loss(), ValueError()):
+    for error in (
+        DatabaseError("Save did not affect any rows"),
+        DataError(),
+        HistoryMismatch(),
+        ValueError(),
+    ):
         assert not is_away(error)
 
 

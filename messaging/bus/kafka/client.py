@@ -35,7 +35,7 @@ from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.publisher import KafkaPublisher
 from messaging.bus.kafka.subscription import KafkaReader, KafkaSubscription
 from messaging.conf import KafkaSettings
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class KafkaBus(Bus):
 
         topic, cluster = self._ask(describe)
         if topic["error_code"] != 0:
-            raise Loss(
+            raise HistoryMismatch(
                 f"The broker has no topic {self.topic!r} (error {topic['error_code']}): it was "
                 "deleted, or KAFKA_TOPIC names another than before. To make it and fill it again, "
                 "run `manage.py republish --all --accept-new-log` and then `manage.py rebuild "
@@ -102,7 +102,7 @@ class KafkaBus(Bus):
             )
         count = len(topic["partitions"])
         if count < self.partitions:
-            raise Loss(
+            raise HistoryMismatch(
                 f"The topic {self.topic!r} has {count} partitions, KAFKA_PARTITIONS says "
                 f"{self.partitions}. Set KAFKA_PARTITIONS to what it was when the topic was made. "
                 "If the topic was made again with fewer partitions, delete it, or name a new one "
@@ -115,11 +115,11 @@ class KafkaBus(Bus):
         return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=self.partitions)
 
     def _require_empty(self, added: range) -> None:
-        """Raise `Loss` if partitions beyond the configured count hold records: then it is more
-        likely that the setting is wrong than that somebody added partitions."""
+        """Raise `HistoryMismatch` if partitions beyond the configured count hold records: then
+        it is more likely that the setting is wrong than that somebody added partitions."""
         begins, ends = (self._offsets(at, added) for at in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
         if written := sorted(p for p in added if begins[p] != ends[p]):
-            raise Loss(
+            raise HistoryMismatch(
                 f"The topic {self.topic!r} has records in partitions {written}, KAFKA_PARTITIONS "
                 f"says {self.partitions}: they would not be read. Set KAFKA_PARTITIONS to what it "
                 "was when the topic was made; or, if they are not Postlog's, delete them with "

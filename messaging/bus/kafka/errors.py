@@ -12,7 +12,7 @@ from kafka.errors import (
 from messaging.bus.base import (
     Bus,
 )
-from messaging.exceptions import BusError, Loss, OffsetOutOfRange
+from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 
 
 @contextmanager
@@ -26,6 +26,6 @@ def bus_errors(bus: Bus) -> Iterator[None]:
         first, end = bus.begin_offsets()[at.partition], bus.end_offsets()[at.partition]
         raise OffsetOutOfRange(at.partition, offset, first, end) from error
     except LogTruncationError as error:
-        raise Loss(f"The log was cut off behind what was read: {error}") from error
+        raise HistoryMismatch(f"The log was cut off behind what was read: {error}") from error
     except (KafkaError, OSError) as error:
         raise BusError(f"Kafka: {type(error).__name__}: {error}") from error

@@ -21,7 +21,7 @@ from messaging.bus.base import (
 )
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.signing import HEADER
-from messaging.exceptions import BusError, Loss
+from messaging.exceptions import BusError, HistoryMismatch
 
 if TYPE_CHECKING:
     from messaging.bus.kafka.client import KafkaBus
@@ -58,7 +58,7 @@ class KafkaPublisher(Publisher):
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
         for key, value, _ in messages:
             if len(value) > LARGEST_EVER:
-                raise Loss(
+                raise HistoryMismatch(
                     f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
                     f"{LARGEST_EVER:,}. It can never be published, nor what follows it."
                 )

@@ -24,7 +24,7 @@ from messaging.bus.base import (
 )
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.signing import HEADER
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 
 if TYPE_CHECKING:
     from messaging.bus.kafka.client import KafkaBus
@@ -204,7 +204,9 @@ def _records(part: Any, expected: int) -> list[Record]:
     records = []
     for r in part:
         if r.offset < expected:
-            raise Loss(f"Partition {r.partition}: asked for offset {expected}, got {r.offset}.")
+            raise HistoryMismatch(
+                f"Partition {r.partition}: asked for offset {expected}, got {r.offset}."
+            )
         gap, signature = r.offset - expected, _signature(r.headers)
         records.append(Record(r.partition, r.offset, r.key, r.value, gap, signature))
         expected = r.offset + 1

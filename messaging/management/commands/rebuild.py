@@ -18,7 +18,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
 from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
 from messaging.workers.leadership import acquired
-from messaging.workers.threads import Failed, run_until_stopped
+from messaging.workers.threads import run_until_stopped
 
 LOOK_EVERY_S = 0.25
 REPORT_EVERY_S = 5.0
@@ -57,7 +57,7 @@ class Command(DatabaseCommand):
             try:
                 sessions.require_that_they_last()
                 self._cancel(name) if options["cancel"] else self._rebuild(name, options)
-            except (PostlogError, Failed) as error:
+            except PostlogError as error:
                 raise CommandError(str(error)) from error
 
     def _cancel(self, name: str) -> None:

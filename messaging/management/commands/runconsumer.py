@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.dialect import sessions
-from messaging.exceptions import Pooled
+from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.projections.consuming.consumer import Consumer, last_errors
@@ -17,7 +17,7 @@ from messaging.rebuilding.rebuilder import Rebuilder
 from messaging.relay.relay import Relay
 from messaging.workers import cleaning
 from messaging.workers.heartbeats import Heart
-from messaging.workers.threads import Failed, Work, run_until_stopped
+from messaging.workers.threads import Work, run_until_stopped
 
 
 class Command(DatabaseCommand):
@@ -47,5 +47,5 @@ class Command(DatabaseCommand):
         try:
             sessions.require_that_they_last()
             run_until_stopped(parts)
-        except (Pooled, Failed) as error:
+        except (Pooled, WorkerFailed) as error:
             raise CommandError(str(error)) from error

@@ -7,11 +7,11 @@ from django.core.management.base import CommandError
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.dialect import sessions
-from messaging.exceptions import Pooled
+from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.relay.relay import Relay
 from messaging.workers.heartbeats import Heart
-from messaging.workers.threads import Failed, run_until_stopped
+from messaging.workers.threads import run_until_stopped
 
 
 class Command(DatabaseCommand):
@@ -31,5 +31,5 @@ class Command(DatabaseCommand):
                 "hazards": HazardWatch(current_bus()).run,
             }
             run_until_stopped(parts)
-        except (Pooled, Failed) as error:
+        except (Pooled, WorkerFailed) as error:
             raise CommandError(str(error)) from error

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from messaging import conf, mediator
 from messaging.actors import Actors
 from messaging.api import command_file
-from messaging.exceptions import NeedsNewerCode, Refused
+from messaging.exceptions import DomainError, NeedsNewerCode
 from messaging.management.base import DatabaseCommand
 from messaging.message import Context
 from messaging.transient import drop_connections, is_away, reason
@@ -58,7 +58,7 @@ class Command(DatabaseCommand):
                     sent += 1
                     try:
                         self._send(line, people)
-                    except Refused as refused:
+                    except DomainError as refused:
                         refusals[refused.code] += 1
                         if rejects is not None:
                             rejects.write(reject(line, refused))
@@ -158,7 +158,7 @@ def is_same_file(name: str, opened: IO[bytes]) -> bool:
         return False
 
 
-def reject(line: command_file.Line, refused: Refused) -> str:
+def reject(line: command_file.Line, refused: DomainError) -> str:
     """A refused line as a line of JSON."""
     found = {
         "line": line.number,

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from messaging.bus.signing import key_ring
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.consuming import retry
 from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.consuming.dead_letters import (
@@ -70,7 +70,7 @@ class Retries:
         name = self._projection.name
         try:
             delivery = retry.retry(letter)
-        except Loss as error:  # of this stream: it was parked before, and stays so
+        except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
             log.error("%s: %s", name, error)
             tried = {"tried_by": tried_by(name, letter.code), "due_at": None}
             DeadLetter.objects.filter(id=letter.id).update(**tried)

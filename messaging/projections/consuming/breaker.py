@@ -3,7 +3,7 @@
 from collections import deque
 from uuid import UUID
 
-from messaging.exceptions import CodeAtFault
+from messaging.exceptions import TooManyFailures
 from messaging.projections.consuming.dead_letters import Outcome
 
 # Most of so many events, of so many streams: then it is not the events that are bad.
@@ -18,7 +18,7 @@ class FaultWindow:
         self._latest: tuple[int, list[UUID]] = (0, [])
 
     def require_sound_code(self, outcome: Outcome) -> None:
-        """Raise `CodeAtFault` if most of what was tried lately has failed."""
+        """Raise `TooManyFailures` if most of what was tried lately has failed."""
         failed = [
             parked
             for parked in outcome.parked.values()
@@ -35,7 +35,7 @@ class FaultWindow:
             if tried >= EVENTS:
                 break
         if tried >= EVENTS and len(set(all_failed)) >= STREAMS and 2 * len(all_failed) > tried:
-            raise CodeAtFault(
+            raise TooManyFailures(
                 f"{len(all_failed)} of the last {tried} events, of {len(set(all_failed))} streams, "
                 "failed: the code is at fault, not the events. This batch was not applied. Mend "
                 "the code and start again; `manage.py deadletters retry --all` applies what was "

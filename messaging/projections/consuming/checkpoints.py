@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from messaging.bus.base import Bus, Identity
 from messaging.bus.retention import undisturbed
 from messaging.dialect.values import sql_now
-from messaging.exceptions import Loss, LostPartition
+from messaging.exceptions import FencedOff, HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import Checkpoint, ProjectionState
 from messaging.projections.registry import PROJECTIONS
@@ -63,7 +63,7 @@ def code_versions() -> dict[str, int]:
 
 def begin(projection: str, identity: Identity) -> int:
     """Make the checkpoints of the live generation that are missing, at offset 0; return the
-    generation. Raises `Loss` if those that are there belong to another log."""
+    generation. Raises `HistoryMismatch` if those that are there belong to another log."""
     state_of(projection)
     with transaction.atomic(using=DATABASE):
         # Locked, so that no rebuild leads readers over to another generation meanwhile.
@@ -99,7 +99,10 @@ def begin_at(
 
 
 def require_identity(projection: str, generation: int, identity: Identity) -> None:
-    """Raise `Loss` unless the offsets belong to this log: in another they mean nothing."""
+    """Raise `HistoryMismatch` unless the offsets belong to this log.
+
+    In another log they mean nothing.
+    """
     rows = Checkpoint.objects.filter(projection=projection, generation=generation)
     _require_same(projection, set(rows.values_list("identity", flat=True)), identity)
 
@@ -114,7 +117,7 @@ def require_live_identity(projection: str, identity: Identity) -> int:
 
 def _require_same(projection: str, known: set[str], identity: Identity) -> None:
     if known - {str(identity)}:
-        raise Loss(
+        raise HistoryMismatch(
             f"The log is not the one that projection {projection!r} has read: its checkpoints "
             f"belong to {' and '.join(sorted(known))}, the broker has {identity} (cluster, topic "
             "id, partitions). The topic was deleted and made anew, or this is another cluster. "
@@ -131,12 +134,12 @@ def live_offsets(projection: str) -> tuple[int, dict[int, int]]:
 
 
 def _live(projection: str) -> list[tuple[Any, ...]]:
-    """Rows of LIVE; raises `LostPartition` if the projection's state is gone."""
+    """Rows of LIVE; raises `FencedOff` if the projection's state is gone."""
     with connections[DATABASE].cursor() as cursor:
         cursor.execute(LIVE, [projection])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     if not rows:
-        raise LostPartition("the read database was emptied: its checkpoints are gone")
+        raise FencedOff("the read database was emptied: its checkpoints are gone")
     return rows
 
 
@@ -174,7 +177,7 @@ def offsets(projection: str, generation: int, partitions: Iterable[int]) -> dict
 def advance(projection: str, generation: int, moves: Mapping[int, Move]) -> None:
     """Compare and swap, by partition. Needs a transaction.
 
-    Raises `LostPartition` if any is not where this consumer left it: somebody else
+    Raises `FencedOff` if any is not where this consumer left it: somebody else
     owns the partition now, or the generation is gone.
     """
     rows = [value for partition, move in sorted(moves.items()) for value in (partition, *move)]
@@ -183,17 +186,17 @@ def advance(projection: str, generation: int, moves: Mapping[int, Move]) -> None
         sql = ADVANCE.format(marks=marks, now=sql_now(connections[DATABASE]))
         cursor.execute(sql, [*rows, projection, generation])
         if cursor.rowcount != len(moves):
-            raise LostPartition(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")
+            raise FencedOff(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")
 
 
 def hold(projection: str, generation: int, partitions: Iterable[int]) -> None:
     """Let whoever advances these partitions wait until the transaction ends. Raises
-    `LostPartition` if the generation is gone."""
+    `FencedOff` if the generation is gone."""
     rows = Checkpoint.objects.select_for_update().filter(
         projection=projection, generation=generation, partition__in=set(partitions)
     )
     if len(rows.order_by("partition")) != len(set(partitions)):
-        raise LostPartition(f"{projection}: generation {generation} is gone. Try again.")
+        raise FencedOff(f"{projection}: generation {generation} is gone. Try again.")
 
 
 def halt(projection: str, generation: int, partition: int, offset: int, reason: str) -> None:

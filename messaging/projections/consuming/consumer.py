@@ -8,7 +8,7 @@ from threading import Event as Flag
 from django.db import connections
 
 from messaging.bus.base import Bus, Subscription
-from messaging.exceptions import Loss, LostPartition, OffsetOutOfRange
+from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.automatic_retry import Retries
@@ -46,8 +46,8 @@ class Consumer:
     def run(self, stop: Flag) -> None:
         """Consume until `stop` is set; the batch at hand is finished first.
 
-        Raises `Loss` and `CodeAtFault`, which no retry can mend. Waits and tries again
-        when the database or the bus is away.
+        Raises `HistoryMismatch` and `TooManyFailures`, which no retry can mend. Waits and tries
+        again when the database or the bus is away.
         """
         failures = 0
         while not stop.is_set():
@@ -63,7 +63,7 @@ class Consumer:
                 finally:
                     subscription.close()
             except Exception as error:
-                if not (isinstance(error, LostPartition) or is_away(error)):
+                if not (isinstance(error, FencedOff) or is_away(error)):
                     raise
                 failures += 1
                 pause = pause_s(failures)
@@ -86,7 +86,7 @@ class Consumer:
             polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
         except OffsetOutOfRange:
             if self._is_superseded():
-                raise LostPartition("the offsets were those of another generation") from None
+                raise FencedOff("the offsets were those of another generation") from None
             raise
         if polled.changed or (self._is_due() and self._is_superseded()):
             self._seek(subscription, polled.assignment)  # what was polled comes again
@@ -100,7 +100,7 @@ class Consumer:
         try:
             self._pass_over(polled.passed)
             halted = self._delivery.take(polled.records) if polled.records else {}
-        except LostPartition as error:
+        except FencedOff as error:
             log.info("%s: another consumer was first, or a rebuild. %s", self.name, error)
             self._seek(subscription, polled.assignment)
             return False
@@ -122,14 +122,12 @@ class Consumer:
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
         """Seek every assigned partition in the live generation.
 
-        Raises `LostPartition` if one has no checkpoint: left unsought it would stay paused,
+        Raises `FencedOff` if one has no checkpoint: left unsought it would stay paused,
         and nobody would notice. The retry makes the checkpoint, as every start does.
         """
         generation, offsets = checkpoints.live_offsets(self.name)
         if missing := sorted(assignment - offsets.keys()):
-            raise LostPartition(
-                f"partitions {missing} have no checkpoint in generation {generation}"
-            )
+            raise FencedOff(f"partitions {missing} have no checkpoint in generation {generation}")
         self._use(generation)
         self._positions = {partition: offsets[partition] for partition in assignment}
         self._halted.clear()
@@ -150,8 +148,8 @@ class Consumer:
     def _is_superseded(self) -> bool:
         """Whether readers were switched to another generation.
 
-        Raises `Loss` if the topic was recreated, or does not hold what was read of it: whoever
-        reads a topic does not notice that.
+        Raises `HistoryMismatch` if the topic was recreated, or does not hold what was read of
+        it: whoever reads a topic does not notice that.
         """
         live = checkpoints.require_live_identity(self.name, self._bus.identity())
         self._identity_checked = time.monotonic()
@@ -165,7 +163,7 @@ class Consumer:
         try:
             generation = self._delivery.generation
             checkpoints.require_same_log(self.name, generation, self._bus, partitions)
-        except Loss:
+        except HistoryMismatch:
             # If the topic was recreated meanwhile, that is what there is to say.
             checkpoints.require_live_identity(self.name, self._bus.identity())
             raise

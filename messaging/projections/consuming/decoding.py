@@ -14,7 +14,7 @@ from django.db import connections
 from messaging import codec, conf, plausible
 from messaging.bus.base import Record, partition_of
 from messaging.bus.signing import FORGED, Fault, key_ring
-from messaging.exceptions import UnknownMessage, Unreadable
+from messaging.exceptions import DecodeError, UnknownMessage
 from messaging.message import EVENTS, Envelope, utc_now, wire_name_of
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming.dead_letters import (
@@ -94,12 +94,12 @@ class Decoder:
         data: codec.Payload = b""
         try:
             if record.value is None:
-                raise Unreadable("the record has no value")
+                raise DecodeError("the record has no value")
             envelope, data = codec.decode_envelope(record.value)
             if envelope.type in EVENTS and envelope.type not in self._wanted:
                 return Decoded(record, envelope, None), data
             return Decoded(record, envelope, codec.decode_event(envelope.type, data)), data
-        except Unreadable as error:
+        except DecodeError as error:
             return Decoded(record, envelope, None, str(error)), data
         except UnknownMessage as error:
             return Decoded(record, envelope, None, str(error), WAITS_FOR_CODE), data

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints, ordering
 from messaging.projections.consuming.breaker import FaultWindow
@@ -59,7 +59,7 @@ class Delivery(ABC, Generic[T]):
     def deliver(self, items: Sequence[T]) -> Halted:
         """Let the items take effect; where the database refuses them, find the bad one.
 
-        Raises `LostPartition` if the checkpoint is not where they begin, `CodeAtFault` if
+        Raises `FencedOff` if the checkpoint is not where they begin, `TooManyFailures` if
         most events fail.
         """
         try:
@@ -172,7 +172,7 @@ class LetterDelivery(Delivery[DeadLetter]):
     def keep(self, outcome: Outcome) -> None:
         """A letter that fails again stays as it is, with its new reason; others are done."""
         for _, reason in outcome.halted.values():
-            raise Loss(reason)
+            raise HistoryMismatch(reason)
         failed = set()
         for place, parked in outcome.parked.items():
             failed.add(self._ids[place])

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from messaging.bus.base import Record, in_batches
 from messaging.bus.rejected import without
-from messaging.exceptions import Loss
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.checkpoints import Move
@@ -44,7 +44,7 @@ class LogDelivery(Delivery[Record]):
 
     def pass_over(self, moves: Mapping[int, tuple[int, int]]) -> None:
         """Move the checkpoints, from and to these offsets, over offsets that hold no record.
-        Raises `LostPartition` as `take` does."""
+        Raises `FencedOff` as `take` does."""
         with transaction.atomic(using=DATABASE):
             steps = {partition: Move(old, new) for partition, (old, new) in moves.items()}
             self._alongside(0)
@@ -74,13 +74,13 @@ def flat(records: Mapping[int, Sequence[Record]]) -> list[Record]:
 
 
 def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
-    """Raise `Loss` unless the records begin at the checkpoints and no offset is missing, those
-    apart that hold no record."""
+    """Raise `HistoryMismatch` unless the records begin at the checkpoints and no offset is
+    missing, those apart that hold no record."""
     for partition, part in records.items():
         expected = positions[partition]
         offsets = len(part) + sum(record.gap for record in part)
         if part[0].offset - part[0].gap != expected or part[-1].offset != expected + offsets - 1:
-            raise Loss(
+            raise HistoryMismatch(
                 f"Partition {partition}: expected {len(part)} records from offset {expected}, got "
                 f"{part[0].offset} to {part[-1].offset}. Records are missing from the log. Run "
                 "`manage.py rebuild --from store`."

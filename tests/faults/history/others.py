@@ -18,7 +18,7 @@ ANOTHER_TYPE = "draft"
 def append(stream_id: UUID, size: int) -> str:
     from contracts.posts import PostCreated
     from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
-    from messaging.exceptions import Refused
+    from messaging.exceptions import DomainError
     from messaging.message import Context, Result
 
     def work(unit: UnitOfWork) -> Result:
@@ -28,7 +28,7 @@ def append(stream_id: UUID, size: int) -> str:
 
     try:
         in_one_transaction(Context(actor="others"), work)
-    except Refused as refused:
+    except DomainError as refused:
         return refused.code
     return "stored"
 
