@@ -31,7 +31,7 @@ TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(
 	--ignore-glob "*/test_proofs*" --ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*" \
 	--ignore-glob "*/test_corpus_*" --ignore-glob "*/test_signed_*" --ignore-glob "*/test_impossible_*" --ignore-glob "*/test_names_on_*" --ignore-glob "*/test_security_lines*"
 
-test: $(BIN)/stamp-run $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
@@ -45,7 +45,7 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m dev.audit
 
-stack: $(BIN)/stamp-run ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
+stack: $(BIN)/stamp-dev ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
 	@$(BIN)/python -m dev.port $(PORT)
 	@PORT=$(PORT) exec $(BIN)/python -m dev.stack # so too
 
@@ -76,7 +76,7 @@ pgbouncer: # Debian's, for the tests behind a pooler, where it is missing and ca
 	} || echo "PgBouncer is missing and cannot be installed here: the tests behind it are skipped."
 
 # Debian's too. Unpacked and not installed, which would start it, for all the world, on port 80.
-nginx: $(BIN)/stamp-run
+nginx: $(BIN)/stamp-dev
 	@PATH="$$PATH:/usr/sbin:$(CURDIR)/.venv/nginx/usr/sbin"; command -v nginx >/dev/null || { \
 		command -v apt-get >/dev/null && echo "Fetching nginx ..." && folder=$$(mktemp -d) && cd "$$folder" && \
 		{ test "$$(id -u)" != 0 || apt-get update -qq; } && apt-get download -qq nginx >/dev/null 2>&1 && \
@@ -87,24 +87,27 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Postlog needs Python 3.11 or newer; name one with PYTHON=")'
 	@$(PYTHON) -m venv .venv
 
+# requirements.txt is what runs; requirements-dev.txt adds what tests, checks and measures, and the
+# PostgreSQL and the Java of `make stack`.
 $(BIN)/stamp-run: requirements.txt | $(BIN)/python
 	@echo "Installing what requirements.txt names into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(BIN)/stamp-dev: requirements-dev.txt $(BIN)/stamp-run
+	@echo "Installing what requirements-dev.txt names into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(PSYCOPG3)/stamp: requirements-psycopg3.txt $(BIN)/stamp-run
+$(PSYCOPG3)/stamp: requirements-psycopg3.txt $(BIN)/stamp-dev
 	@rm -rf $(PSYCOPG3)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(PSYCOPG3) -r requirements-psycopg3.txt
 	@touch $@
 
-requirements: ## Lock the requirements anew, from pyproject.toml
+requirements: ## Lock the requirements again, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
-		--generate-hashes --extra test pyproject.toml -o requirements.txt
+		--generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
 		--generate-hashes --extra test --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo "psycopg[binary]" | $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal \
-		--python-version 3.11 --generate-hashes -c requirements.txt -o requirements-psycopg3.txt -
+		--python-version 3.11 --generate-hashes -c requirements-dev.txt -o requirements-psycopg3.txt -
