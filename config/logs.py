@@ -2,6 +2,7 @@
 
 import logging
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LONGEST = 300  # characters of what a client has sent
 
 
@@ -13,3 +14,8 @@ def one_line(record: logging.LogRecord) -> bool:
         record.exc_info = record.exc_text = None
         record.msg, record.args = ascii(record.getMessage()[:LONGEST])[1:-1], ()
     return True
+
+
+def at_least(least: str, level: str) -> str:
+    """The level, but no more talkative than `least`."""
+    return max(least, level, key=LEVELS.index)

@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+LOG_LEVEL = env.one_of("LOG_LEVEL", logs.LEVELS) or "INFO"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -262,10 +263,12 @@ LOGGING = {
             "filters": ["one line"],
         }
     },
-    "root": {"handlers": ["console"], "level": "WARNING"},
+    # Kafka's client alone would say thousands of lines a second at DEBUG.
+    "root": {"handlers": ["console"], "level": logs.at_least("WARNING", LOG_LEVEL)},
     "loggers": {
-        "postlog": {"level": "INFO"},
-        "django": {"handlers": []},  # with DEBUG its own would write each line once more
+        "postlog": {"level": LOG_LEVEL},
+        # With DEBUG on, its own handlers would write each line once more.
+        "django": {"handlers": [], "level": logs.at_least("INFO", LOG_LEVEL)},
     },
 }
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 
+from messaging.workers.repeats import Repeats
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -104,6 +106,7 @@ class Shared:
     def __init__(self, local: Local) -> None:
         self._local = local
         self._ask_again = 0.0
+        self._repeats = Repeats(log)
 
     def add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
         from redis.exceptions import RedisError  # takes long, and most run without it
@@ -114,7 +117,8 @@ class Shared:
             return self._add(window, turn, cells, delta)
         except (RedisError, OSError) as error:
             self._ask_again = time.monotonic() + ASK_AGAIN_S
-            log.warning("CACHE_URL cannot be asked, so this process counts by itself: %s", error)
+            what = "CACHE_URL cannot be asked, so this process counts by itself"
+            self._repeats.say(logging.WARNING, what, error)
             return self._local.add(window, turn, cells, delta)
 
     def _add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:

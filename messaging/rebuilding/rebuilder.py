@@ -11,6 +11,7 @@ from messaging.projections.models import Rebuild
 from messaging.rebuilding.builder import Builder
 from messaging.transient import is_away, reason
 from messaging.workers.leadership import Leadership, Wait, leadership
+from messaging.workers.repeats import Repeats
 
 log = logging.getLogger("postlog.rebuild")
 
@@ -28,6 +29,7 @@ class Rebuilder:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._waits: dict[int, Wait] = {}  # by rebuild
+        self._repeats = Repeats(log)
 
     def run(self, stop: Flag) -> None:
         """Returns when `stop` is set."""
@@ -51,7 +53,8 @@ class Rebuilder:
         except Exception as error:
             if not is_away(error):
                 raise
-            log.warning("rebuild: %s. Trying again in %.0f s.", reason(error), BACKOFF_S)
+            again = f"Trying again in {BACKOFF_S:.0f} s."
+            self._repeats.say(logging.WARNING, f"rebuild: {reason(error)}", again)
             connections[DATABASE].close()
             connections["default"].close()
             stop.wait(BACKOFF_S)

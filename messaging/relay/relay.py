@@ -23,6 +23,7 @@ from messaging.relay import log_identity, outbox
 from messaging.relay.outbox import Pending
 from messaging.transient import is_away, pause_s, reason, require_writable
 from messaging.workers.leadership import Wait, leadership
+from messaging.workers.repeats import Repeats
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Relay:
         self._bus = bus
         self._leadership = leadership("relay", DATABASE)
         self._wait = Wait(log, "relay: standing by")
+        self._repeats = Repeats(log)
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._log: LogIdentity | None = None  # the one that it compared with the store
@@ -83,7 +85,8 @@ class Relay:
                         raise
                     failures += 1
                     pause = pause_s(failures)
-                    log.warning("relay: %s. Trying again in %.1f s.", reason(error), pause)
+                    again = f"Trying again in {pause:.1f} s."
+                    self._repeats.say(logging.WARNING, f"relay: {reason(error)}", again)
                     connections[DATABASE].close()
                     stop.wait(pause)
         finally:

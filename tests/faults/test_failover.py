@@ -101,7 +101,8 @@ def test_a_relay_publishes_nothing_that_it_could_not_delete(postgresql: Mode) ->
         wait_until(lambda: outbox.waiting() == 0, "it is published", 60)
         assert relay.stop() == 0
     mediator.send(NewPost(message="waits"), ALICE)
-    with read_only(postgresql), Worker(postgresql.env, "runrelay") as relay:
+    each_time = {**postgresql.env, "LOG_LEVEL": "DEBUG"}
+    with read_only(postgresql), Worker(each_time, "runrelay") as relay:
         wait_until(lambda: relay.output().count("Trying again") >= 3, "it has tried for some time")
         assert relay.stop() == 0
     drop_connections()

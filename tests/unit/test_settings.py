@@ -25,6 +25,7 @@ NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
             "ENV_FILE": "nowhere.env",
             "LOCK_DATABASE_URL": "nonsense",
             "CACHE_URL": "memcache://localhost",
+            "LOG_LEVEL": "loud",
         },
         {"KAFKA_PARTITIONS": "0", "DEBUG": "off", "POOLED": "on"},
         {

@@ -17,6 +17,7 @@ from messaging.projections.consuming.log_delivery import LogDelivery, require_de
 from messaging.projections.consuming.stalls import LevelCheck
 from messaging.projections.registry import Projection
 from messaging.transient import is_away, pause_s, reason
+from messaging.workers.repeats import Repeats
 
 log = logging.getLogger("postlog.consumer")
 
@@ -34,6 +35,7 @@ class Consumer:
         self.name = projection.name
         self._group = f"postlog.{projection.name}"
         self._delivery = LogDelivery(projection, 0)
+        self._repeats = Repeats(log)
         self._positions: dict[int, int] = {}  # partition -> the next offset
         self._halted: set[int] = set()  # partitions, since the last seek
         self._gaps = GapReport(projection.name)
@@ -68,7 +70,8 @@ class Consumer:
                 failures += 1
                 pause = pause_s(failures)
                 self.last_error = reason(error)
-                log.warning("%s: %s. Trying again in %.1f s.", self.name, self.last_error, pause)
+                what = f"{self.name}: {self.last_error}"
+                self._repeats.say(logging.WARNING, what, f"Trying again in {pause:.1f} s.")
                 connections[DATABASE].close()
                 stop.wait(pause)
 
@@ -101,7 +104,8 @@ class Consumer:
             self._pass_over(polled.passed)
             halted = self._delivery.take(polled.records) if polled.records else {}
         except FencedOff as error:
-            log.info("%s: another consumer was first, or a rebuild. %s", self.name, error)
+            what = f"{self.name}: another consumer was first, or a rebuild"
+            self._repeats.say(logging.INFO, what, error)
             self._seek(subscription, polled.assignment)
             return False
         for partition, records in polled.records.items():
