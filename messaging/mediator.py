@@ -121,6 +121,11 @@ def send(command: object, context: Context) -> Result:
         except ConcurrencyError:
             # Wait for longer each time, and not in step with who else lost.
             time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**attempt)
+        except Exception as error:
+            # A log shows it below the traceback.
+            sent = context.command_id or "without an id of its sender"
+            error.add_note(f"While handling {type(command).__name__} (command {sent}).")
+            raise
     raise ConcurrentChange
 
 

@@ -118,6 +118,14 @@ def naming_of(event_type: type) -> Naming:
     return _NAMING[event_type]
 
 
+def describe(envelope: Envelope) -> str:
+    """Name an event in a line of the log, with the ids by which it is found (`manage.py trace`)."""
+    return (
+        f"{envelope.type} (event {envelope.event_id}, version {envelope.version} of stream "
+        f"{envelope.stream_id}, command {envelope.command_id})"
+    )
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 

@@ -60,6 +60,25 @@ def test_a_poison_event_is_parked_with_its_stream_and_others_go_on(database: Mod
     assert "MissingRow" in DeadLetter.objects.get(version=3).reason
 
 
+def test_the_log_names_a_parked_event_by_the_ids_that_lead_on(
+    database: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    post_id, command_id = uuid4(), uuid4()
+    event = CommentUpdated(post_id=post_id, comment_id=uuid4(), text="?")
+    publish(created(post_id), record_of(post_id, 2, event, command_id=command_id))
+    consume_all()
+    parked = DeadLetter.objects.get()
+    (line,) = [one for one in caplog.messages if one.startswith("posts: parked ")]
+    for wanted in (
+        "posts.comment_updated.v1",
+        f"event {parked.event_id}",
+        f"version 2 of stream {post_id}",
+        f"command {command_id}",
+        f"partition {parked.partition} offset {parked.offset}",
+    ):
+        assert wanted in line
+
+
 def test_what_a_failed_event_changed_before_it_failed_does_not_stay(database: Mode) -> None:
     from queries_app.projections import posts
 
@@ -264,5 +283,6 @@ def test_a_gap_that_does_not_heal_is_reported_once(
     for _ in range(2):
         report.report(1)
     (told,) = caplog.messages
-    assert f"version 2 of {early} waits" in told
+    event_id = DeadLetter.objects.get().event_id
+    assert f"version 2 of stream {early} (event {event_id}) waits" in told
     assert f"manage.py republish {early}" in told

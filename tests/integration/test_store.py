@@ -56,6 +56,19 @@ def test_what_is_appended_is_loaded(post_id: Any) -> None:
     assert Outbox.objects.count() == Event.objects.count() == 3
 
 
+def test_the_traceback_of_a_broken_handler_names_the_command(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(command: NewPost, unit: UnitOfWork) -> Result:
+        raise KeyError("broken")
+
+    monkeypatch.setitem(mediator._command_handlers, NewPost, broken)
+    command_id = uuid4()
+    with pytest.raises(KeyError) as caught:
+        mediator.send(NewPost(message="first"), Context(actor="alice", command_id=command_id))
+    assert caught.value.__notes__ == [f"While handling NewPost (command {command_id})."]
+
+
 def test_a_command_that_changes_nothing_stores_nothing(post_id: Any) -> None:
     assert mediator.send(EditMessage(post_id=post_id, message="first"), ALICE).version == 1
     assert versions(post_id) == [1]

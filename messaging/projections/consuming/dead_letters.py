@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from messaging.bus.base import Record
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, key_ring
-from messaging.message import Envelope
+from messaging.message import Envelope, describe
 from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import PROJECTIONS
@@ -58,8 +58,8 @@ class Parked:
 
     def __str__(self) -> str:
         where = f"partition {self.record.partition} offset {self.record.offset}"
-        what = self.envelope and f"version {self.envelope.version} of {self.envelope.stream_id}"
-        return f"{what or 'a record'} ({where}), {self.code}: {self.reason.strip()}"
+        what = describe(self.envelope) if self.envelope else "a record"
+        return f"{what} ({where}), {self.code}: {self.reason.strip()}"
 
 
 @dataclass(slots=True)

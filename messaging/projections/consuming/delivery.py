@@ -136,10 +136,11 @@ class Delivery(ABC, Generic[T]):
             log.error(
                 "%s: %d records are not believed. The first: %s", name, len(strange), strange[0]
             )
-        if waiting := sum(one.code == WAITS_FOR_CODE for one in parked):
+        if waiting := [one for one in parked if one.code == WAITS_FOR_CODE]:
             log.warning(
                 "%s: %d streams wait for newer code: this one does not know the type or version of "
-                "an event. Start a consumer with the newer code.", name, waiting
+                "an event. Start a consumer with the newer code. The first: %s",
+                name, len(waiting), waiting[0],
             )  # fmt: skip
 
 

@@ -32,8 +32,14 @@ class GapReport:
             code="gap",
             parked_at__lt=Now() - HEALS_WITHIN,
         )
-        found = {letter.id: letter for letter in open_gaps.only("stream_id", "version", "reason")}
+        found = {
+            letter.id: letter
+            for letter in open_gaps.only("stream_id", "version", "event_id", "reason")
+        }
         for new in found.keys() - self._reported:
-            log.error("%s: version %s of %s waits. %s", self._projection, found[new].version,
-                      found[new].stream_id, found[new].reason)  # fmt: skip
+            letter = found[new]
+            log.error(
+                "%s: version %s of stream %s (event %s) waits. %s",
+                self._projection, letter.version, letter.stream_id, letter.event_id, letter.reason,
+            )  # fmt: skip
         self._reported = set(found)
