@@ -1,5 +1,5 @@
 """The accounts of actors that come from elsewhere: from files of commands, from the log.
-POSTLOG_ACTORS names the class."""
+POSTLOG["ACTORS"] names the class."""
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError

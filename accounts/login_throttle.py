@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.actors import LONGEST
+from messaging import conf
 from messaging.api import counters
 from messaging.api.addresses import network_of
 from messaging.api.counters import Count, Window
@@ -138,7 +139,7 @@ def _exists(username: str) -> bool:
 
 def _of_a_person() -> int:
     """Right passwords of one person a minute: never more than requests."""
-    rate: int = settings.API_RATE
+    rate = conf.postlog().api_rate
     most = max(LEAST_OF_A_PERSON, rate // SHARE_OF_API_RATE)
     return min(rate, most) if rate else most
 

@@ -7,11 +7,10 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from django.test import override_settings
-
 from benchmarks import consume, relay
 from benchmarks.fill import many_events
 from benchmarks.measure import Result, medians
+from tests.support.settings import postlog
 
 ROUNDS = 9
 STREAMS = 2_400
@@ -31,17 +30,17 @@ def measured(name: str, work: Callable[[], float]) -> Result:
     ratios: list[float] = []
 
     def signed() -> float:
-        with override_settings(POSTLOG_RECORD_KEYS=KEYS):
+        with postlog(RECORD_KEYS=KEYS):
             ratios.append(work())
         return ratios[-1]
 
     def unsigned() -> float:
-        with override_settings(POSTLOG_SIGN_RECORDS=False):
+        with postlog(SIGN_RECORDS=False):
             found = work()
         ratios[-1] /= found
         return found
 
-    with override_settings(POSTLOG_SIGN_RECORDS=False):
+    with postlog(SIGN_RECORDS=False):
         work()  # once, for caches and plans
     ours, bare = medians(ROUNDS, signed, unsigned)
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,7 +19,7 @@ from commands_app.commands import (
     RemoveComment,
     UnlikePost,
 )
-from messaging import mediator
+from messaging import conf, mediator
 from messaging.eventstore.models import Stream
 from messaging.exceptions import Invalid, PreconditionFailed
 from messaging.message import Context, Result
@@ -134,7 +133,7 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     context = Context(
         actor=actor,
         command_id=command_id,
-        remember_for=timedelta(hours=settings.IDEMPOTENCY_HOURS),
+        remember_for=timedelta(hours=conf.postlog().idempotency_hours),
         if_text=original_of(request),
     )
     result = mediator.send(command, context)

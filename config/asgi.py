@@ -3,11 +3,12 @@
 from django.conf import settings
 
 from config.wsgi import application as wsgi_application
+from messaging import conf
 from web.buffering import Buffered
 
 application = Buffered(
     wsgi_application,
-    threads=settings.WEB_THREADS,
+    threads=conf.postlog().web_threads,
     max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     on_loop={"/health/live"},  # that the process lives, and its loop turns, is all it promises
 )

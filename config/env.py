@@ -104,8 +104,9 @@ def switch(name: str, default: bool) -> bool:
     return known.get(value, default)
 
 
-def whole_number(name: str, default: int, *, least: int, most: int) -> int:
-    value = text(name, str(default))
+def whole_number(name: str, default: int, *, least: int, most: int, former: str = "") -> int:
+    """`former`: the name that it had before, which is still read."""
+    value = text(name) or (former and env.str(former, default="").strip()) or str(default)
     if value.isascii() and value.isdigit() and least <= int(value[:9]) <= most:
         return int(value)
     message = f"{value!r} is no whole number from {least} to {most}."

@@ -10,7 +10,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.files.storage import FileSystemStorage
 
-from config import env, kafka, logs
+from config import checks, env, kafka, logs  # noqa: F401  registers the checks
 
 env.read_file()
 
@@ -94,26 +94,40 @@ DATABASES = {
     "default": env.database("WRITE_DATABASE_URL", "sqlite:///var/write.sqlite3", pooled=POOLED),
     "read": env.database("READ_DATABASE_URL", "sqlite:///var/read.sqlite3", pooled=POOLED),
 }
-POSTLOG_LOCK_DATABASE = env.lock_database("LOCK_DATABASE_URL", needed=POOLED)
 DATABASE_ROUTERS = ["messaging.router.SplitRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- the bus ---------------------------------------------------------------------------------
+# --- messaging (messaging/conf.py) ------------------------------------------------------------
 
-POSTLOG_KAFKA = {
-    "bootstrap_servers": env.text("KAFKA_BOOTSTRAP_SERVERS"),
-    "topic": env.text("KAFKA_TOPIC", "posts.events"),
-    "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
-    "replication": env.whole_number("KAFKA_REPLICATION", 0, least=0, most=100),
-    "security": kafka.security(),
+RECORD_KEYS = kafka.record_keys()
+POSTLOG = {
+    "KAFKA": {
+        "bootstrap_servers": env.text("KAFKA_BOOTSTRAP_SERVERS"),
+        "topic": env.text("KAFKA_TOPIC", "posts.events"),
+        "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
+        "replication": env.whole_number("KAFKA_REPLICATION", 0, least=0, most=100),
+        "security": kafka.security(),
+    },
+    "RECORD_KEYS": RECORD_KEYS,
+    "SIGN_RECORDS": kafka.signs_records(RECORD_KEYS),
+    "LOCK_DATABASE": env.lock_database("LOCK_DATABASE_URL", needed=POOLED),
+    "ACTORS": "accounts.actors.AccountActors",
+    # After so long without a sign of life of one of its threads a worker ends.
+    "WORKER_STALL_SECONDS": env.whole_number("WORKER_STALL_SECONDS", 120, least=1, most=86_400),
+    # Events not shown yet, above which the process is not ready.
+    "MAX_LAG": env.whole_number("MAX_LAG", 10_000, least=0, most=10**9, former="MOST_LAG"),
+    # How many requests a web process works on at once (web/buffering.py).
+    "WEB_THREADS": env.whole_number("WEB_THREADS", 8, least=1, most=256),
+    # Requests a minute by one person or address; 0: no limit. On a developer's machine only what
+    # has gone wild meets it.
+    "API_RATE": env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9),
+    # The Redis in which all that is limited is counted; without one, each process by itself.
+    "COUNTERS": env.redis("CACHE_URL"),
+    "IDEMPOTENCY_HOURS": env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365),
 }
-
-POSTLOG_RECORD_KEYS = kafka.record_keys()
-POSTLOG_SIGN_RECORDS = kafka.signs_records(POSTLOG_RECORD_KEYS)
 
 # --- people, time, static files ----------------------------------------------------------------
 
-POSTLOG_ACTORS = "accounts.actors.AccountActors"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -184,17 +198,7 @@ LOCK_TIMEOUT_SECONDS = env.whole_number("LOCK_TIMEOUT_SECONDS", 5, least=0, most
 # How long PostgreSQL works on one query of a web request, then 503; 0: for ever.
 READ_TIMEOUT_SECONDS = env.whole_number("READ_TIMEOUT_SECONDS", 10, least=0, most=3_600)
 
-# After so long without a sign of life of one of its threads a worker ends.
-WORKER_STALL_SECONDS = env.whole_number("WORKER_STALL_SECONDS", 120, least=1, most=86_400)
-
-MOST_LAG = env.whole_number("MOST_LAG", 10_000, least=0, most=10**9)  # events; then not ready
-
 WEB_WORKERS = env.whole_number("WEB_WORKERS", 2, least=1, most=1_024)  # granian's --workers
-# How many requests a server process works on at once (web/buffering.py).
-WEB_THREADS = env.whole_number("WEB_THREADS", 8, least=1, most=256)
-
-# The Redis in which all that is limited is counted; without one, each process counts by itself.
-POSTLOG_COUNTERS = env.redis("CACHE_URL")
 
 # --- the API -----------------------------------------------------------------------------------
 
@@ -219,12 +223,8 @@ DRF_STANDARDIZED_ERRORS = {
     "EXCEPTION_HANDLER_CLASS": "messaging.api.errors.Handler",
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
 }
-# Requests a minute by one person or address; 0: no limit. On a developer's machine only what
-# has gone wild meets it.
-API_RATE = env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9)
 # Accounts an hour made from one address; 0: no limit.
 SIGN_UP_RATE = env.whole_number("SIGN_UP_RATE", 1_000 if DEBUG else 20, least=0, most=10**9)
-IDEMPOTENCY_HOURS = env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365)
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")  # none: no other site's pages
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
@@ -273,4 +273,3 @@ LOGGING = {
 }
 
 env.refuse_problems()
-SETTING_PROBLEMS = env.problems  # reported by a system check (messaging/checks.py)

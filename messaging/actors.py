@@ -6,9 +6,9 @@ from messaging.plausible import is_username
 
 class Actors:
     """Asked by `sendcommands` and `restore-events` for each actor they meet. A project with
-    accounts of its own names a subclass in POSTLOG_ACTORS, which finds or creates them:
+    accounts of its own names a subclass in POSTLOG["ACTORS"], which finds or creates them:
 
-        POSTLOG_ACTORS = "accounts.actors.AccountActors"
+        POSTLOG = {"ACTORS": "accounts.actors.AccountActors"}
     """
 
     def __init__(self, *, existing: bool = False) -> None:

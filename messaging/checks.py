@@ -43,7 +43,7 @@ def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "WRITE_DATABASE_URL and READ_DATABASE_URL name one database.",
+            "DATABASES['default'] and DATABASES['read'] are one database.",
             hint="Give the read side a database of its own; the same server will do.",
             id="postlog.E002",
         )
@@ -52,9 +52,15 @@ def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
+    faults = conf.faults()
+    if not faults:
+        try:
+            conf.actors()
+        except ImportError as error:
+            hint = "Name a subclass of messaging.actors.Actors."
+            faults = [conf.Fault('POSTLOG["ACTORS"]', f"cannot be imported: {error}.", hint)]
     return [
-        Error(f"{problem.setting}: {problem.message}", hint=problem.hint, id="postlog.E004")
-        for problem in settings.SETTING_PROBLEMS
+        Error(f"{one.setting} {one.message}", hint=one.hint, id="postlog.E004") for one in faults
     ]
 
 
@@ -77,7 +83,7 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
 @register(Tags.database)
 def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """A pooler takes locks and kept plans away."""
-    if not databases:
+    if not databases or conf.faults():
         return []
     try:
         return [
@@ -140,6 +146,8 @@ def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def the_log_is_set_up_to_keep_history(**kwargs: Any) -> list[CheckMessage]:
+    if conf.faults():
+        return []
     try:
         hazards = current_bus().hazards()
     except BusError as error:
@@ -151,7 +159,9 @@ def the_log_is_set_up_to_keep_history(**kwargs: Any) -> list[CheckMessage]:
 @register(deploy=True)
 def the_broker_is_not_spoken_to_in_plain_text(**kwargs: Any) -> list[CheckMessage]:
     """Who can read along on the way reads the events and the password, and can change them."""
-    kafka = conf.kafka()
+    if conf.faults():
+        return []
+    kafka = conf.postlog().kafka
     protocol = kafka.security.get("security_protocol", "PLAINTEXT")
     servers = kafka.bootstrap_servers.split(",") if kafka.bootstrap_servers else []
     far = [server.strip() for server in servers if not _is_loopback(server)]
@@ -160,10 +170,9 @@ def the_broker_is_not_spoken_to_in_plain_text(**kwargs: Any) -> list[CheckMessag
     wanted = "SASL_SSL" if protocol.startswith("SASL") else "SSL, or SASL_SSL with a password"
     return [
         Warning(
-            f"The broker {far[0]} is spoken to in plain text (KAFKA_SECURITY_PROTOCOL is "
-            f"{protocol}).",
-            hint=f"Set KAFKA_SECURITY_PROTOCOL to {wanted}, and KAFKA_SSL_CAFILE to the "
-            "certificate that the broker's is signed with.",
+            f"The broker {far[0]} is spoken to in plain text (security_protocol is {protocol}).",
+            hint=f'In POSTLOG["KAFKA"]["security"] set security_protocol to {wanted}, and '
+            "ssl_cafile to the certificate that the broker's is signed with.",
             id="postlog.W011",
         )
     ]
@@ -171,12 +180,12 @@ def the_broker_is_not_spoken_to_in_plain_text(**kwargs: Any) -> list[CheckMessag
 
 @register(deploy=True)
 def records_are_signed(**kwargs: Any) -> list[CheckMessage]:
-    if not conf.kafka().bootstrap_servers or conf.signs_records():
+    if conf.faults() or not conf.postlog().kafka.bootstrap_servers or conf.signs_records():
         return []
     return [
         Warning(
             "Records are not signed: whoever can write to the topic can write history.",
-            hint="Set RECORD_KEYS, as docs/operations.md says (Signed records).",
+            hint='Set POSTLOG["RECORD_KEYS"], as docs/operations.md says (Signed records).',
             id="postlog.W012",
         )
     ]
@@ -189,36 +198,6 @@ def _is_loopback(server: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-@register(deploy=True)
-def all_web_processes_count_together(**kwargs: Any) -> list[CheckMessage]:
-    if settings.WEB_WORKERS == 1 or settings.POSTLOG_COUNTERS:
-        return []
-    return [
-        Warning(
-            f"WEB_WORKERS is {settings.WEB_WORKERS} and CACHE_URL is empty: each web process "
-            "counts passwords, sign-ups and requests by itself, so limits are that much higher.",
-            hint="Set CACHE_URL to a Redis that all of them reach, or WEB_WORKERS to 1 if there is "
-            "one web process in all.",
-            id="postlog.W020",
-        )
-    ]
-
-
-@register(deploy=True)
-def the_proxy_in_front_is_believed(**kwargs: Any) -> list[CheckMessage]:
-    """With DEBUG off pages are HTTPS only, which a proxy in front has to end."""
-    if settings.DEBUG or settings.REST_FRAMEWORK["NUM_PROXIES"]:
-        return []
-    return [
-        Warning(
-            "TRUSTED_PROXIES is 0: behind the proxy that ends HTTPS all people count as one "
-            "address, and what one of them does too often is refused to all.",
-            hint="Set TRUSTED_PROXIES to the number of proxies in front.",
-            id="postlog.W021",
-        )
-    ]
 
 
 def _built_by() -> dict[str, int]:

@@ -135,7 +135,7 @@ class Unreachable(PostlogError):
 
 
 class Pooled(PostlogError):
-    """A pooler hands sessions on after each transaction: set POOLED and LOCK_DATABASE_URL."""
+    """A pooler hands sessions on after each transaction: docs/poolers.md."""
 
 
 # --- the workers ---------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class LostTail(HistoryMismatch):
 
 
 class NoKeys(HistoryMismatch):
-    """Records are signed, and this process has no keys: set RECORD_KEYS as elsewhere."""
+    """Records are signed, and this process has no keys: set POSTLOG["RECORD_KEYS"] as elsewhere."""
 
 
 class DecodeError(PostlogError):

@@ -24,7 +24,7 @@ AWAY_CLASSES = frozenset({"08", "53", "57"})
 LIMIT_CLASS = "54"
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
-    "(WRITE_DATABASE_URL, READ_DATABASE_URL), or try again"
+    "(DATABASES), or try again"
 )
 
 

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from threading import Lock
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.settings import api_settings
 
 IPV6_SITE = 64  # bits: whoever has one address of such a network has all 2^64 of them
 
@@ -33,8 +33,8 @@ class Once:
 
 
 unbelieved = Once(
-    "a request carries X-Forwarded-For, and TRUSTED_PROXIES is 0: if a proxy stands in front, all "
-    "people count as one address. Set TRUSTED_PROXIES to the number of your proxies"
+    'a request carries X-Forwarded-For, and REST_FRAMEWORK["NUM_PROXIES"] is 0: if a proxy stands '
+    "in front, all people count as one address. Set it to the number of your proxies"
 )
 
 
@@ -43,7 +43,7 @@ def address_of(request: HttpRequest) -> str:
     address there was not written by a proxy, and is not believed."""
     peer: str = request.META.get("REMOTE_ADDR") or ""
     forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    proxies: Any = settings.REST_FRAMEWORK["NUM_PROXIES"]
+    proxies: Any = api_settings.NUM_PROXIES
     if forwarded and not proxies:
         unbelieved.give()
     if forwarded and proxies:

@@ -3,12 +3,11 @@
 from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import conditional_page, require_safe
 
-from messaging import codec
+from messaging import codec, conf
 from messaging.api.answers import error_answer
 from messaging.message import EVENTS
 
@@ -75,7 +74,7 @@ def document() -> dict[str, Any]:
         "defaultContentType": CONTENT_TYPE,
         "channels": {
             "events": {
-                "address": settings.POSTLOG_KAFKA["topic"],
+                "address": conf.postlog().kafka.topic,
                 "messages": {name: {"$ref": _to("messages", name)} for name in names},
             }
         },

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
-from django.conf import settings
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
+
+from messaging import conf
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 IF_MATCH = "If-Match"
@@ -38,7 +39,7 @@ def idempotency(request: Request, command: object) -> dict[str, Any]:
     return {
         "command_id": uuid5(KEYS, key),
         "fingerprint": blake2b(sent, digest_size=16).hexdigest(),
-        "remember_for": timedelta(hours=settings.IDEMPOTENCY_HOURS),
+        "remember_for": timedelta(hours=conf.postlog().idempotency_hours),
     }
 
 

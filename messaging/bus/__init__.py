@@ -8,7 +8,7 @@ _buses: dict[tuple[str, str, int, int], Bus] = {}
 
 def current_bus() -> Bus:
     """One bus for the same settings, so that its connection is used again."""
-    settings = conf.kafka()
+    settings = conf.postlog().kafka
     key = (
         settings.bootstrap_servers, settings.topic, settings.partitions, settings.replication,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import Log, LogMember, LogPartition, LogRecord, records_up_to
+from messaging.conf import PARTITIONS
 from messaging.dialect.values import SecondsNow
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from messaging.transient import is_away
@@ -73,8 +74,8 @@ class EmbeddedBus(Bus):
     def require_count(self, partitions: int) -> None:
         if partitions != self.partitions:
             raise HistoryMismatch(
-                f"The topic {self.topic!r} has {partitions} partitions, KAFKA_PARTITIONS says "
-                f"{self.partitions}: streams would be split. Set KAFKA_PARTITIONS={partitions}."
+                f"The topic {self.topic!r} has {partitions} partitions, {PARTITIONS} says "
+                f"{self.partitions}: streams would be split. Set that to {partitions}."
             )
 
     def publisher(self) -> Publisher:

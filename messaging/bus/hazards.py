@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 
 from messaging.bus.base import Bus
+from messaging.conf import PARTITIONS
 from messaging.exceptions import BusError, HistoryMismatch
 
 log = logging.getLogger("postlog.log")
@@ -54,9 +55,9 @@ def _hazards_of(topic: Topic) -> Iterator[str]:
     configured = topic.configured_partitions
     if topic.partitions > configured:
         yield (
-            f"has {topic.partitions} partitions, KAFKA_PARTITIONS says {configured}. Those from "
-            f"{configured} on are neither written nor read. Leave the setting as it is: another "
-            "count would split streams."
+            f"has {topic.partitions} partitions, {PARTITIONS} says {configured}. Those "
+            f"from {configured} on are neither written nor read. Leave the setting as it is: "
+            "another count would split streams."
         )
     if topic.replicas < min(topic.brokers, SAFE_REPLICAS):
         yield (

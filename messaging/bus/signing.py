@@ -53,16 +53,16 @@ class KeyRing:
     def fault_of(self, record: Record) -> Fault | None:
         """None: one of the keys has signed it."""
         if record.signature is None:
-            return Fault(FORGED, "It has no signature: no relay with RECORD_KEYS wrote it.")
+            return Fault(FORGED, "It has no signature: no relay with keys wrote it.")
         name, _, mac = record.signature.partition(b":")
         prepared = self._keys.get(name)
         if prepared is None:
             key_id = ascii(name[:LONGEST_ID].decode(errors="replace"))
             return Fault(
                 UNKNOWN_KEY,
-                f"It is signed with key {key_id}, which RECORD_KEYS lacks here. If that is a key "
-                "of yours, add it behind the others: this is tried again then. If not, somebody "
-                "else wrote the record.",
+                f'It is signed with key {key_id}, which POSTLOG["RECORD_KEYS"] lacks here. If that '
+                "is a key of yours, add it behind the others: this is tried again then. If not, "
+                "somebody else wrote the record.",
                 key_id,
             )
         right = _mac(prepared, record.key or b"", record.value or b"")
@@ -74,20 +74,22 @@ class KeyRing:
 
 def key_ring() -> KeyRing | None:
     """As the settings have it; None: records are neither signed nor verified."""
-    return _ring(conf.record_keys()) if conf.signs_records() else None
+    return _ring(conf.postlog().record_keys) if conf.signs_records() else None
 
 
 def require_keys(genuine: Iterable[Record]) -> None:
     """Raise `NoKeys` if records that this system has read or written before are signed, and this
     process has no keys: it would take forgeries for events, or publish what nobody believes."""
-    if conf.record_keys() or conf.signs_records_by_choice() is False:
+    settings = conf.postlog()
+    if settings.record_keys or settings.sign_records is False:
         return
     for record in genuine:
         if record.signature is not None:
             raise NoKeys(
                 f"The records of this log are signed (partition {record.partition}, offset "
-                f"{record.offset}), and RECORD_KEYS is empty here. Set it as it is for the other "
-                "processes; or RECORD_SIGNATURES=off in all of them, to sign and verify no more."
+                f'{record.offset}), and POSTLOG["RECORD_KEYS"] is empty here. Set it as it is for '
+                'the other processes; or POSTLOG["SIGN_RECORDS"] = False in all of them, to sign '
+                "and verify no more."
             )
 
 

@@ -32,8 +32,8 @@ NOT_FOR_LIBPQ = frozenset(
     | {"prepare_threshold", "server_side_binding"}
 )
 WHAT_TO_SET = (
-    "Set POOLED=on, and LOCK_DATABASE_URL to a URL that reaches PostgreSQL directly "
-    "(docs/poolers.md)."
+    'Set DISABLE_SERVER_SIDE_CURSORS in DATABASES, and POSTLOG["LOCK_DATABASE"] to a database that '
+    "is reached without the pooler (docs/poolers.md)."
 )
 
 
@@ -128,7 +128,7 @@ def lasts(connection: Any, params: dict[str, Any]) -> bool:
 def faults() -> Iterator[str]:
     """What is wrong with how PostgreSQL is reached, and what to set. Raises `Unreachable`."""
     aliases = [alias for alias in connections if connections[alias].vendor == "postgresql"]
-    locks = conf.lock_database()
+    locks = conf.postlog().lock_database
     for alias in aliases:
         settings = connections[alias].settings_dict
         if not settings.get("DISABLE_SERVER_SIDE_CURSORS") and not _lasts(parameters(settings)):
@@ -138,8 +138,8 @@ def faults() -> Iterator[str]:
             )
     if locks is not None and aliases and not _lasts(parameters(locks)):
         yield (
-            "LOCK_DATABASE_URL leads to a pooler that hands sessions on after each transaction, so "
-            "locks would not hold."
+            'POSTLOG["LOCK_DATABASE"] leads to a pooler that hands sessions on after each '
+            "transaction, so locks would not hold."
         )
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging import conf
 from messaging.dialect import sessions
 from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.crowd import Crowd
@@ -135,8 +135,7 @@ PLAN_IS_ANOTHERS = {"26000", "42P05"}  # it is not in this session, or was there
 
 Call = tuple[Statement, list[Any]]
 
-# At most half of a server's threads, so that the others serve everything else.
-_crowd = Crowd(max(1, settings.WEB_THREADS // 2))
+_crowd = cache(Crowd)  # one for each number of places
 
 
 class Snapshot(NamedTuple):
@@ -171,7 +170,7 @@ def load(stream_id: UUID, schema: str) -> list[Row]:
     """Lock the stream, and read it with its snapshot and the events after that."""
     connection = transaction_connection()
     key = db_uuid(connection, stream_id)
-    with _crowd.place(stream_id):
+    with _crowd(conf.wait_slots()).place(stream_id):
         return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
 
 

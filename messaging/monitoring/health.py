@@ -12,11 +12,11 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from messaging import conf
 from messaging.bus import current_bus
 from messaging.monitoring.status import projection_now
 from messaging.projections.bulk_sql import DATABASE as READ
@@ -183,6 +183,5 @@ def _lag_fault() -> str:
         what = "; ".join(f"{name}: partitions {parts}" for name, parts in stalled.items())
         return f"stalled, no consumer takes the records of {what}: manage.py status"
     lag = outbox.waiting() + max(one["lag"] for one in projections)
-    if lag <= settings.MOST_LAG:
-        return ""
-    return f"{lag:,} events, more than {settings.MOST_LAG:,}: manage.py status"
+    limit = conf.postlog().max_lag
+    return "" if lag <= limit else f"{lag:,} events, more than {limit:,}: manage.py status"

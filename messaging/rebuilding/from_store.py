@@ -48,7 +48,7 @@ class StoreDelivery(Delivery[Stored]):
 
     def _decode(self, one: Stored) -> Decoded:
         key = str(one.envelope.stream_id)
-        partition = partition_of(key, conf.kafka().partitions)
+        partition = partition_of(key, conf.postlog().kafka.partitions)
         record = Record(partition, NOT_IN_LOG, key.encode(), one.document())
         try:
             return Decoded(record, one.envelope, event_of(one, self._wanted))

@@ -12,7 +12,8 @@ def unknown_keys(copy: LogCopy) -> Iterator[str]:
     for (partition, key_id), (count, first) in sorted(copy.unknown_keys.items()):
         yield (
             f"partition {partition}: {count:,} records from offset {first} on are signed with key "
-            f"{key_id}, which RECORD_KEYS lacks here. If it is yours, add it behind the others"
+            f'{key_id}, which POSTLOG["RECORD_KEYS"] lacks here. If it is yours, add it behind the '
+            "others"
         )
 
 

@@ -182,8 +182,8 @@ def _contradiction(
             f"A record at partition {record.partition}, offset {record.offset} claims to be "
             f"version {envelope.version} of stream {envelope.stream_id} (event "
             f"{envelope.event_id}), and the store {what}. {fault.reason} If this machine was put "
-            "back to an earlier copy, stop it at once, set RECORD_KEYS as it was last, and run "
-            "`manage.py restore-events`.",
+            'back to an earlier copy, stop it at once, set POSTLOG["RECORD_KEYS"] as it was last, '
+            "and run `manage.py restore-events`.",
             fault=UNKNOWN_KEY,
         )
     return Contradiction(

@@ -123,7 +123,7 @@ def leadership(work: str, database: str) -> Leadership:
 class PostgresLeadership(Leadership):
     def __init__(self, work: str, database: str) -> None:
         self._work, self._database = work, database
-        elsewhere = conf.lock_database()
+        elsewhere = conf.postlog().lock_database
         settings = elsewhere or connections[database].settings_dict
         self._is_elsewhere = elsewhere is not None
         self._params = {
@@ -205,7 +205,8 @@ class PostgresLeadership(Leadership):
 
     def _key_of(self, connection: Any) -> int:
         """Locks belong to one database, so two Postlogs on one server do not meet. Nor do they
-        where LOCK_DATABASE_URL brings several into one: then the key names the database too."""
+        where POSTLOG["LOCK_DATABASE"] brings several into one: then the key names the database
+        as well."""
         name = f"postlog {self._work}"
         if self._is_elsewhere:
             with connections[self._database].cursor() as cursor:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from traceback import extract_stack
 from typing import NoReturn
 
-from django.conf import settings
 from django.db import connections
 
+from messaging import conf
 from messaging.dialect.sessions import limit_waits_for_locks
 from messaging.exceptions import WorkerFailed
 
@@ -94,7 +94,7 @@ class Part:
             self._seen, self._still_s = self.stop.looks, 0.0
         else:
             self._still_s += elapsed_s
-        limit = LONG_STEP_S if self.stop.takes_time else settings.WORKER_STALL_SECONDS
+        limit = LONG_STEP_S if self.stop.takes_time else conf.postlog().worker_stall_seconds
         return self.thread.is_alive() and self._still_s > limit
 
     def where(self) -> str:
@@ -111,7 +111,7 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
     Each gets a flag, finishes what it is doing when that is set, and returns. Raises `WorkerFailed`
     with the first error of any part, after the others have stopped. A part cannot be interrupted
     while it waits for a server that hangs: when the grace period is over, or when a part has not
-    moved for WORKER_STALL_SECONDS, the process ends without it.
+    moved for POSTLOG["WORKER_STALL_SECONDS"], the process ends without it.
     """
     # Batches are thousands of objects that all stay until the batch is done: looking for garbage
     # among them, and among all that was imported, took a fifth of a rebuild's time.
@@ -125,7 +125,7 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
 
     # A part's wait for a lock ends before the part counts as stuck: whoever holds the lock, such
     # as a rebuild that switches, may need long. The part looks at its flag and tries again.
-    limit_waits_for_locks(settings.WORKER_STALL_SECONDS / 2)
+    limit_waits_for_locks(conf.postlog().worker_stall_seconds / 2)
     running += [Part(name, work, stop_all) for name, work in parts.items()]
     signals: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -167,8 +167,8 @@ def _late(alive: list[Part]) -> str:
 def _stalled(stuck: list[Part]) -> str:
     names = ", ".join(part.where() for part in stuck)
     return (
-        f"{names} has not moved for {settings.WORKER_STALL_SECONDS} s: a connection whose other "
-        "end is gone, or a server that hangs. The process ends, so that it is started again."
+        f"{names} has not moved for {conf.postlog().worker_stall_seconds} s: a connection whose "
+        "other end is gone, or a server that hangs. The process ends, so that it is started again."
     )
 
 

@@ -100,8 +100,8 @@ def test_without_the_settings_workers_refuse_and_say_which(
     with Worker(pooled, command) as worker:
         assert worker.wait() == 1
         said = worker.output()
-        assert "POOLED=on" in said
-        assert "LOCK_DATABASE_URL" in said
+        assert 'POSTLOG["LOCK_DATABASE"]' in said
+        assert "docs/poolers.md" in said
 
 
 def test_pooled_without_a_database_for_locks_is_refused(pooled: dict[str, str]) -> None:
@@ -117,7 +117,7 @@ def test_a_database_for_locks_that_is_behind_the_pooler_is_refused(
     wrong = {**right, "LOCK_DATABASE_URL": pooled["WRITE_DATABASE_URL"]}
     refused = manage(wrong, command)
     assert refused.returncode == 1
-    assert "LOCK_DATABASE_URL leads to a pooler" in refused.stderr
+    assert 'POSTLOG["LOCK_DATABASE"] leads to a pooler' in refused.stderr
 
 
 def test_the_check_of_the_databases_finds_a_pooler(pooled: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ def test_no_lock_is_taken_through_a_pooler(pooled: dict[str, str]) -> None:
     """Whatever was checked at the start: the sessions of two holders would be one."""
     with switched(pooled):
         lock = leadership("relay", "default")
-        with pytest.raises(Pooled, match="LOCK_DATABASE_URL"):
+        with pytest.raises(Pooled, match="LOCK_DATABASE"):
             lock.held()
 
 

@@ -8,8 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.conf import settings
-from django.test import override_settings
 from kafka import KafkaAdminClient
 
 from commands_app.commands import LikePost, NewPost
@@ -21,6 +19,7 @@ from messaging.relay import outbox
 from queries_app.models import History, Likes, Post
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
+from tests.support.settings import postlog
 from tests.support.topic import assert_the_log_tells_the_store
 from tests.support.waiting import wait_until
 
@@ -92,7 +91,7 @@ def test_a_topic_that_postlog_makes_is_safe(three: Mode) -> None:
 
 
 def test_the_setting_says_how_many_replicas_and_too_few_are_a_hazard(three: Mode) -> None:
-    with override_settings(POSTLOG_KAFKA={**settings.POSTLOG_KAFKA, "replication": 1}):
+    with postlog(kafka={"replication": 1}):
         current_bus().ensure_topic()
         [hazard] = wait_until(current_bus().hazards, "the brokers say so")
         current_bus().close()

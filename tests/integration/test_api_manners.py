@@ -25,6 +25,7 @@ from tests.support.modes import Mode
 from tests.support.readiness import ready
 from tests.support.records import record_of
 from tests.support.relaying import publish_all
+from tests.support.settings import postlog
 
 
 def send(api: Api, command: str, headers: dict[str, str] | None = None, **fields: Any) -> Any:
@@ -216,7 +217,7 @@ def test_who_has_the_answer_already_is_told_so(database: Mode) -> None:
 # --- limits ----------------------------------------------------------------------------------
 
 
-@override_settings(API_RATE=3)
+@postlog(API_RATE=3)
 def test_more_than_the_limit_is_refused_by_person_and_by_address(database: Mode) -> None:
     alice, nobody = Api("alice"), Api()
     for left in (2, 1, 0):
@@ -231,12 +232,12 @@ def test_more_than_the_limit_is_refused_by_person_and_by_address(database: Mode)
     assert Api("bob").ask("find-all-posts").status_code == 200
 
 
-@override_settings(API_RATE=0)
+@postlog(API_RATE=0)
 def test_no_limit_says_nothing(sqlite: Mode) -> None:
     assert "RateLimit-Limit" not in Api().ask("find-all-posts").headers
 
 
-@override_settings(API_RATE=2)
+@postlog(API_RATE=2)
 def test_a_forged_address_counts_as_the_real_one(sqlite: Mode) -> None:
     answers = [
         Api().ask("find-all-posts", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(4)
@@ -335,7 +336,7 @@ def test_without_a_relay_at_work_it_is_not_ready(database: Mode) -> None:
     assert ready().json() == {"status": "ok", "failing": {}}
 
 
-@override_settings(MOST_LAG=2)
+@postlog(MAX_LAG=2)
 def test_a_read_side_far_behind_is_not_ready(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

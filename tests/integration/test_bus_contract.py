@@ -12,9 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.conf import settings
 from django.db import connections
-from django.test import override_settings
 
 from messaging.bus import current_bus
 from messaging.bus.base import Bus, Message, Record, Subscription, partition_of
@@ -23,6 +21,7 @@ from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from tests.support.freezing import freeze_between_writes
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker
+from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
 PARTITIONS = 12
@@ -546,10 +545,9 @@ def test_a_log_made_anew_has_another_identity(bus: Bus, mode: Mode) -> None:
 
 
 def test_another_partition_count_is_refused(bus: Bus) -> None:
-    other = {**settings.POSTLOG_KAFKA, "partitions": PARTITIONS + 1}
-    with override_settings(POSTLOG_KAFKA=other):
+    with postlog(kafka={"partitions": PARTITIONS + 1}):
         current_bus().ensure_topic()
-        with pytest.raises(HistoryMismatch, match="12 partitions, KAFKA_PARTITIONS says 13"):
+        with pytest.raises(HistoryMismatch, match=r'12 partitions, .*"partitions"] says 13'):
             current_bus().identity()
         current_bus().close()
 
@@ -584,7 +582,7 @@ def arguments(mode: Mode) -> tuple[Any, ...]:
     if mode.bus == "kafka":
         from messaging import conf
 
-        return (conf.kafka(),)
+        return (conf.postlog().kafka,)
     return (mode.env["KAFKA_TOPIC"], PARTITIONS)
 
 

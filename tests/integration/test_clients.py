@@ -34,14 +34,14 @@ def test_a_plan_that_a_pooler_took_away_is_named_as_that(postgresql: Mode) -> No
     mediator.send(NewPost(message="Hi"), Context(actor="alice"))
     with connections["default"].cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")  # as in a session that is another one
-    with pytest.raises(Pooled, match="POOLED=on"):
+    with pytest.raises(Pooled, match="LOCK_DATABASE"):
         mediator.send(NewPost(message="Hi"), Context(actor="alice"))
 
 
 def test_a_plan_that_a_pooler_brought_from_elsewhere_is_named_as_that(postgresql: Mode) -> None:
     with connections["default"].cursor() as cursor:
         cursor.execute("PREPARE postlog_begin AS SELECT 1")
-    with pytest.raises(Pooled, match="POOLED=on"):
+    with pytest.raises(Pooled, match="LOCK_DATABASE"):
         mediator.send(NewPost(message="Hi"), Context(actor="alice"))
 
 

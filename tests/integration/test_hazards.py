@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import override_settings
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource
 
@@ -28,6 +26,7 @@ from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.relaying import publish_all
+from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -195,14 +194,13 @@ def test_records_beyond_the_configured_partitions_are_refused(postgresql: Mode) 
     """The setting is wrong: half of the history would not be read."""
     mediator.send(NewPost(message="first"), ALICE)
     publish_all()
-    wrong = {**settings.POSTLOG_KAFKA, "partitions": 6}
     server, topic = postgresql.env["KAFKA_BOOTSTRAP_SERVERS"], postgresql.env["KAFKA_TOPIC"]
     producer = KafkaProducer(bootstrap_servers=server)
     producer.send(topic, b"x", partition=7).get(30)
     producer.close()
-    with override_settings(POSTLOG_KAFKA=wrong):
+    with postlog(kafka={"partitions": 6}):
         with pytest.raises(
-            HistoryMismatch, match=r"has records in partitions .*7.*KAFKA_PARTITIONS says 6"
+            HistoryMismatch, match=r'has records in partitions .*7.*"partitions"] says 6'
         ):
             current_bus().identity()
         current_bus().close()
@@ -229,9 +227,9 @@ def test_status_says_what_the_databases_know_when_the_log_refuses(postgresql: Mo
     mediator.send(NewPost(message="shown"), ALICE)
     publish_all()
     consume_all()
-    with override_settings(POSTLOG_KAFKA={**settings.POSTLOG_KAFKA, "partitions": 13}):
+    with postlog(kafka={"partitions": 13}):
         done = here("status")
         current_bus().close()
     assert done.returncode == 1
     assert "events stored              1" in done.stdout
-    assert "has 12 partitions, KAFKA_PARTITIONS says 13" in done.stderr
+    assert 'has 12 partitions, POSTLOG["KAFKA"]["partitions"] says 13' in done.stderr

@@ -12,7 +12,6 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from django.db import connections
-from django.test import override_settings
 
 from config.env import database_of
 from contracts.posts import PostCreated
@@ -28,6 +27,7 @@ from messaging.workers.leadership import Leadership, acquired, kept, leadership
 from tests.support.modes import Mode, new_postgresql, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.records import publish, record_of
+from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
 
@@ -70,7 +70,7 @@ def taken(lock: Leadership) -> Iterator[None]:
 
 def locks_in(**changed: Any) -> Any:
     right = connections["default"].settings_dict
-    return override_settings(POSTLOG_LOCK_DATABASE={**right, **changed})
+    return postlog(LOCK_DATABASE={**right, **changed})
 
 
 WRONG = {
@@ -220,7 +220,7 @@ def test_what_django_alone_understands_is_not_handed_to_the_lock(postgresql: Mod
     options = {"server_side_binding": True, "pool": {"min_size": 1}, "isolation_level": 2}
     config = database_of(url)
     config["OPTIONS"].update(options)
-    with override_settings(POSTLOG_LOCK_DATABASE=config), taken(leadership("relay", "default")):
+    with postlog(LOCK_DATABASE=config), taken(leadership("relay", "default")):
         pass
 
 

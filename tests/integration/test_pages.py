@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
 from commands_app.commands import AddComment, NewPost
-from messaging import mediator
+from messaging import conf, mediator
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
@@ -285,7 +284,7 @@ def test_what_became_of_a_form_is_forgotten_after_a_while(post_id: UUID) -> None
         alice.post(f"/posts/{post_id}/comments/", {"text": text, "form": text[:9]})
     left = Receipt.objects.order_by("-id")[: Receipt.objects.count() - before]
     assert len(left) == 6
-    hours = timedelta(hours=settings.IDEMPOTENCY_HOURS)
+    hours = timedelta(hours=conf.postlog().idempotency_hours)
     for receipt in left:
         assert receipt.expires_at is not None
         assert abs(receipt.expires_at - receipt.created_at - hours) < timedelta(seconds=1)

@@ -133,7 +133,7 @@ def test_a_proof_that_is_made_up_for_replaces_no_newer_one(database: Mode) -> No
     publish_all()
     consume_all()
     Checkpoint.objects.update(proof="")
-    bus = Overtaken(conf.kafka().topic, 12)
+    bus = Overtaken(conf.postlog().kafka.topic, 12)
     checkpoints.require_same_log("posts", 1, bus, EVERY)
     assert {proof_of(partition) for partition in EVERY} == {"1 event newer"}
 
@@ -219,7 +219,7 @@ def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
 
     a_post_in_each_partition(3)
     publish_all()
-    bus = Lossy(conf.kafka().topic, 12)
+    bus = Lossy(conf.postlog().kafka.topic, 12)
     running = Running()
     running._consumer = consumer.Consumer(posts, bus)
     with running:

@@ -36,7 +36,7 @@ class RetentionAtWork(KafkaBus):
     """Records are deleted right after a question where they begin."""
 
     def __init__(self, delete_after: int) -> None:
-        super().__init__(conf.kafka())
+        super().__init__(conf.postlog().kafka)
         self.asked = 0
         self._delete_after = delete_after
 
@@ -49,7 +49,7 @@ class RetentionAtWork(KafkaBus):
 
 
 def delete_all_records(bus: KafkaBus) -> None:
-    client = KafkaAdminClient(bootstrap_servers=conf.kafka().bootstrap_servers)
+    client = KafkaAdminClient(bootstrap_servers=conf.postlog().kafka.bootstrap_servers)
     ends = {TopicPartition(bus.topic, p): end for p, end in bus.end_offsets().items()}
     client.delete_records(ends)
     client.close()

@@ -10,7 +10,6 @@ import psycopg2
 import pytest
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
-from django.test import override_settings
 
 from commands_app.commands import LikePost, NewPost
 from config.env import database_of
@@ -32,6 +31,7 @@ from tests.support.modes import Mode, switched, use
 from tests.support.processes import ROOT, environment, here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
+from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -137,7 +137,7 @@ def test_a_server_that_is_away_is_no_pooler(postgresql: Mode) -> None:
 
 def test_a_database_for_locks_is_not_asked_where_no_lock_is_taken_in_it(sqlite: Mode) -> None:
     away = database_of("postgresql://me@127.0.0.1:1/name")
-    with override_settings(POSTLOG_LOCK_DATABASE=away):
+    with postlog(LOCK_DATABASE=away):
         assert list(sessions.faults()) == []
 
 

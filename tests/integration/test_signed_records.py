@@ -8,7 +8,6 @@ from threading import Timer
 from uuid import UUID, uuid4
 
 import pytest
-from django.test import override_settings
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import MessageUpdated, PostCreated
@@ -37,6 +36,7 @@ from tests.support.processes import here
 from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
+from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
 ALICE, BOB = Context(actor="alice"), Context(actor="bob")
@@ -48,7 +48,7 @@ Key = tuple[str, str]
 
 @contextmanager
 def keys(*ring: Key, signs: bool | None = True) -> Iterator[None]:
-    with override_settings(POSTLOG_RECORD_KEYS=list(ring), POSTLOG_SIGN_RECORDS=signs):
+    with postlog(RECORD_KEYS=list(ring), SIGN_RECORDS=signs):
         yield
 
 
@@ -187,7 +187,7 @@ def test_an_invented_key_does_not_keep_a_relay_from_starting(
     with caplog.at_level(logging.ERROR, "postlog.relay"):
         log_identity.require_same_history(current_bus())
     assert "2 records are passed over. The first: A record at partition" in caplog.text
-    assert "key 'two', which RECORD_KEYS lacks" in caplog.text
+    assert "key 'two', which POSTLOG" in caplog.text
     assert "1 records are passed over. The first: A forged record" in caplog.text
     refused = here("restore-events")
     assert (refused.returncode, "signed with key 'two'" in refused.stderr) == (1, True)
@@ -346,7 +346,7 @@ def test_a_process_that_has_lost_its_keys_stops(mode: Mode) -> None:
         consume_all()
         edited(post_id, "second")
     with keys(signs=None):
-        with ending(60) as stop, pytest.raises(NoKeys, match="RECORD_KEYS is empty here"):
+        with ending(60) as stop, pytest.raises(NoKeys, match=r'"RECORD_KEYS".* is empty here'):
             Relay(current_bus()).run(stop)
         with Running() as consumer:
             wait_until(lambda: consumer.error is not None, "the consumer stops")
@@ -411,7 +411,7 @@ def test_a_missing_key_is_named_before_anything_is_restored(database: Mode) -> N
     wipe_store()
     refused = here("restore-events")
     assert refused.returncode == 1
-    assert "signed with key 'two', which RECORD_KEYS lacks" in refused.stderr
+    assert "signed with key 'two', which POSTLOG" in refused.stderr
     assert not Event.objects.exists()
     [lost] = [one for one in _records() if (one.signature or b"").startswith(b"two")]
     repository = LogRepository(current_bus(), "post", lambda _, event: event)

@@ -9,13 +9,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg2
-from django.conf import settings
 from django.db import connections
-from django.test import override_settings
 
 from config.env import database_of
 from dev.services import ALIASES
 from messaging.bus import current_bus
+from tests.support.settings import postlog
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ def fresh_mode(vendor: str, bus: str, folder: Path) -> Iterator[Mode]:
     urls = new_sqlite(folder) if vendor == "sqlite" else new_postgresql(name)
     kafka = os.environ["TEST_KAFKA"] if bus == "kafka" else ""
     env = {**urls, "KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": name, "DEBUG": "on"}
-    kafka_settings = {**settings.POSTLOG_KAFKA, "bootstrap_servers": kafka, "topic": name}
-    with switched(urls), override_settings(POSTLOG_KAFKA=kafka_settings):
+    with switched(urls), postlog(kafka={"bootstrap_servers": kafka, "topic": name}):
         yield Mode(vendor, bus, env)
         stop_looking()
         current_bus().close()

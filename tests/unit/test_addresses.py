@@ -72,4 +72,4 @@ def test_a_proxy_that_is_not_believed_is_said_once(caplog: pytest.LogCaptureFixt
         asked("192.0.2.1", "203.0.113.9", 0)
     [line] = caplog.records
     assert (line.name, line.levelno) == ("postlog.addresses", logging.WARNING)
-    assert "TRUSTED_PROXIES is 0" in line.getMessage()
+    assert 'REST_FRAMEWORK["NUM_PROXIES"] is 0' in line.getMessage()

@@ -37,7 +37,7 @@ def test_a_topic_as_postlog_makes_it_has_no_hazard(safe: Topic) -> None:
 @pytest.mark.parametrize(
     ("hazardous", "says"),
     [
-        (topic(partitions=13), "has 13 partitions, KAFKA_PARTITIONS says 12"),
+        (topic(partitions=13), 'has 13 partitions, POSTLOG["KAFKA"]["partitions"] says 12'),
         (topic(brokers=2), "has 1 replicas on 2 brokers"),
         (topic(brokers=3, replicas=2), "has 2 replicas on 3 brokers"),
         (topic(brokers=3, replicas=3), "--add-config min.insync.replicas=2"),

@@ -10,6 +10,7 @@ from tests.support.processes import Worker, manage
 from tests.support.web import SERVER
 
 NEEDS = {("DEBUG", "off"): "SECRET_KEY", ("POOLED", "on"): "LOCK_DATABASE_URL"}
+NEEDS |= {("READ_DATABASE_URL", "sqlite:///var/write.sqlite3"): "DATABASES"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_whole_settings_of_the_way_to_the_broker_are_taken() -> None:
     given = {"SASL_MECHANISM": "SCRAM-SHA-512", "SASL_PLAIN_USERNAME": "postlog",
              "SASL_PLAIN_PASSWORD": "secret-7", "SSL_CAFILE": "ca.pem"}  # fmt: skip
     env = {f"KAFKA_{name}": value for name, value in given.items()}
-    says = "from django.conf import settings; print(sorted(settings.POSTLOG_KAFKA['security']))"
+    says = "from django.conf import settings; print(sorted(settings.POSTLOG['KAFKA']['security']))"
     done = manage({**env, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "shell", "-v0", "-c", says)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(sorted(["security_protocol", *map(str.lower, given)]))
@@ -169,7 +170,7 @@ def test_no_part_of_a_wrong_cache_url_is_repeated(monkeypatch: pytest.MonkeyPatc
 
 def test_a_line_of_a_file_that_cannot_be_read_is_named_and_not_repeated(tmp_path: Path) -> None:
     path = tmp_path / "wrong.env"
-    path.write_text(f"# a comment\n\nDEBUG=on\nWRITE DATABASE_URL={SECRET}\nMOST_LAG=5\n")
+    path.write_text(f"# a comment\n\nDEBUG=on\nWRITE DATABASE_URL={SECRET}\nMAX_LAG=5\n")
     done = manage({"ENV_FILE": str(path)}, "migrate")
     assert done.returncode == 1
     assert "Line 4 of" in done.stderr
@@ -201,3 +202,16 @@ def test_only_who_asks_for_it_binds_the_subdomains(switch: str, hsts: str) -> No
     ask = "from django.test import Client; print(Client(headers={'Host': 'localhost', "
     ask += "'X-Forwarded-Proto': 'https'}).get('/api/')['Strict-Transport-Security'])"
     assert manage(env, "shell", "-v", "0", "-c", ask).stdout.strip() == hsts
+
+
+def test_the_former_name_of_a_setting_is_read_and_the_new_one_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def max_lag() -> int:
+        return env.whole_number("MAX_LAG", 7, least=0, most=9, former="MOST_LAG")
+
+    assert max_lag() == 7
+    monkeypatch.setenv("MOST_LAG", "5")
+    assert max_lag() == 5
+    monkeypatch.setenv("MAX_LAG", "6")
+    assert max_lag() == 6

@@ -4,13 +4,12 @@ import hmac
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import override_settings
 
 from messaging.bus.base import Message, Record
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, KeyRing, key_ring
 from messaging.checks import records_are_signed
 from tests.support.processes import manage
+from tests.support.settings import postlog
 
 ONE, TWO = ("one", "1" * 20 + "abcdefghijklmnop"), ("two", "2" * 20 + "abcdefghijklmnop")
 OTHER = ("one", "x" * 20 + "abcdefghijklmnop")  # the same id, another secret
@@ -98,10 +97,8 @@ def test_rings_that_verify_the_same_have_one_digest_and_others_another() -> None
 def test_records_are_signed_by_default_with_kafka_once_there_is_a_key(
     servers: str, keys: list[tuple[str, str]], chosen: bool | None, signs: bool
 ) -> None:
-    kafka = settings.POSTLOG_KAFKA | {"bootstrap_servers": servers}
-    with override_settings(
-        POSTLOG_KAFKA=kafka, POSTLOG_RECORD_KEYS=keys, POSTLOG_SIGN_RECORDS=chosen
-    ):
+    kafka = {"bootstrap_servers": servers}
+    with postlog(kafka=kafka, RECORD_KEYS=keys, SIGN_RECORDS=chosen):
         assert (key_ring() is not None) == signs
         said = [one.id for one in records_are_signed()]
         assert said == (["postlog.W012"] if servers and not signs else [])
@@ -145,7 +142,7 @@ def test_signatures_without_keys_do_not_start() -> None:
 
 
 def test_a_ring_is_taken_in_its_order() -> None:
-    says = "from messaging import conf; print(conf.record_keys(), conf.signs_records())"
+    says = "from messaging import conf; print(conf.postlog().record_keys, conf.signs_records())"
     env = {"RECORD_KEYS": f" b:{SECRET} , a:{SECRET}:7 ", "RECORD_SIGNATURES": "on"}
     done = manage(env, "shell", "-v0", "-c", says)
     assert done.stdout.strip() == f"(('b', '{SECRET}'), ('a', '{SECRET}:7')) True", done.stderr

@@ -34,7 +34,7 @@ from messaging.bus.hazards import (
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.publisher import KafkaPublisher
 from messaging.bus.kafka.subscription import KafkaReader, KafkaSubscription
-from messaging.conf import KafkaSettings
+from messaging.conf import PARTITIONS, KafkaSettings
 from messaging.exceptions import BusError, HistoryMismatch
 
 T = TypeVar("T")
@@ -96,18 +96,18 @@ class KafkaBus(Bus):
         if topic["error_code"] != 0:
             raise HistoryMismatch(
                 f"The broker has no topic {self.topic!r} (error {topic['error_code']}): it was "
-                "deleted, or KAFKA_TOPIC names another than before. To make it and fill it again, "
-                "run `manage.py republish --all --accept-new-log` and then `manage.py rebuild "
-                "--from store`."
+                'deleted, or POSTLOG["KAFKA"]["topic"] names another. To make it and fill it '
+                "again, run `manage.py republish --all --accept-new-log` and then `manage.py "
+                "rebuild --from store`."
             )
         count = len(topic["partitions"])
         if count < self.partitions:
             raise HistoryMismatch(
-                f"The topic {self.topic!r} has {count} partitions, KAFKA_PARTITIONS says "
-                f"{self.partitions}. Set KAFKA_PARTITIONS to what it was when the topic was made. "
-                "If the topic was made again with fewer partitions, delete it, or name a new one "
-                "with KAFKA_TOPIC; then run `manage.py republish --all --accept-new-log` and "
-                "`manage.py rebuild --from store`."
+                f"The topic {self.topic!r} has {count} partitions, {PARTITIONS} says "
+                f"{self.partitions}. Set that to what it was when the topic was made. If the topic "
+                "was made again with fewer partitions, delete it, or name a new one with "
+                'POSTLOG["KAFKA"]["topic"]; then run `manage.py republish --all --accept-new-log` '
+                "and `manage.py rebuild --from store`."
             )
         if count > self.partitions:
             self._require_empty(range(self.partitions, count))
@@ -120,8 +120,8 @@ class KafkaBus(Bus):
         begins, ends = (self._offsets(at, added) for at in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
         if written := sorted(p for p in added if begins[p] != ends[p]):
             raise HistoryMismatch(
-                f"The topic {self.topic!r} has records in partitions {written}, KAFKA_PARTITIONS "
-                f"says {self.partitions}: they would not be read. Set KAFKA_PARTITIONS to what it "
+                f"The topic {self.topic!r} has records in partitions {written}, {PARTITIONS} says "
+                f"{self.partitions}: they would not be read. Set that to what it "
                 "was when the topic was made; or, if they are not Postlog's, delete them with "
                 "kafka-delete-records."
             )

@@ -44,7 +44,7 @@ class Command(DatabaseCommand):
             "--ignore-unsigned",
             action="store_true",
             help="Go on although the log holds records that are older than signatures, or signed "
-            "with a key that RECORD_KEYS lacks. They are not restored.",
+            'with a key that POSTLOG["RECORD_KEYS"] lacks. They are not restored.',
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -96,7 +96,7 @@ class Command(DatabaseCommand):
         self._refuse(
             [f"{place}: not signed" for place in copy.unsigned_before()],
             "they may be of before records were signed. To restore them too, run this with "
-            f"RECORD_SIGNATURES=off{hint}",
+            f'POSTLOG["SIGN_RECORDS"] = False{hint}',
         )
 
     def _refuse(self, reasons: list[str], what: str) -> None:

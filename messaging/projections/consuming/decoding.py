@@ -56,7 +56,7 @@ class Decoder:
     def __init__(self, projection: Projection) -> None:
         self._stream_type = projection.stream_type
         self._wanted = wanted_types(projection)
-        self._partitions = conf.kafka().partitions
+        self._partitions = conf.postlog().kafka.partitions
         self._latest = utc_now() + plausible.FUTURE
         self._database_was_asked = False
         self._ring = key_ring()

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from threading import BoundedSemaphore
 
-from django.conf import settings
-
+from messaging import conf
 from messaging.exceptions import ReadSideBehind
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
@@ -16,8 +16,7 @@ POLL_S = 0.003  # mostly it takes some 20 ms
 POLL_LATER_S = 0.02  # when something is amiss
 SOON_S = 0.25
 
-# At most half of a server's threads wait, so that the others go on answering.
-_places = BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+_wait_slots = cache(BoundedSemaphore)  # one for each number of slots
 
 
 def wait_for(projection: Projection, position: Position) -> None:
@@ -29,7 +28,8 @@ def wait_for(projection: Projection, position: Position) -> None:
     """
     if reached(projection, position):
         return
-    if not _places.acquire(blocking=False):
+    slots = _wait_slots(conf.wait_slots())
+    if not slots.acquire(blocking=False):
         raise ReadSideBehind("Too many requests wait for the read side. Try again.")
     try:
         begun = time.monotonic()
@@ -38,7 +38,7 @@ def wait_for(projection: Projection, position: Position) -> None:
             if reached(projection, position):
                 return
     finally:
-        _places.release()
+        slots.release()
     raise ReadSideBehind(
         f"The read side has not reached version {position.version} of {position.stream_id} yet."
     )
