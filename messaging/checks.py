@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
@@ -12,12 +13,14 @@ from django.db import DatabaseError, connections, router
 from messaging import conf, mediator
 from messaging.bus import current_bus
 from messaging.dialect import sessions
+from messaging.eventstore.statements import DATABASE as WRITE
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
 from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.columns import columns_without_default
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
+from messaging.router import CHECKPOINTS
 
 
 @register()
@@ -37,16 +40,34 @@ def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
 def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
     names = [
         tuple(settings.DATABASES[alias].get(key) for key in ("ENGINE", "HOST", "PORT", "NAME"))
-        for alias in ("default", "read")
+        for alias in (WRITE, READ)
+        if alias in settings.DATABASES
     ]
-    if names[0] != names[1]:
+    if len(set(names)) == 2:
         return []
+    what = "and DATABASES['default'] are one database" if len(names) == 2 else "is missing"
     return [
         Error(
-            "DATABASES['default'] and DATABASES['read'] are one database.",
+            f"DATABASES['read'] {what}.",
             hint="Give the read side a database of its own; the same server will do.",
             id="postlog.E002",
         )
+    ]
+
+
+@register()
+def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"DATABASES[{alias!r}] begins its transactions without a lock: SQLite refuses the "
+            "first write of one (`database is locked`) if another process wrote since it began.",
+            hint='Set its OPTIONS to {"transaction_mode": "IMMEDIATE", "timeout": 20, '
+            '"init_command": "PRAGMA journal_mode=WAL"}.',
+            id="postlog.W002",
+        )
+        for alias, config in settings.DATABASES.items()
+        if config.get("ENGINE", "").endswith(".sqlite3")
+        and config.get("OPTIONS", {}).get("transaction_mode", "").upper() != "IMMEDIATE"
     ]
 
 
@@ -95,20 +116,24 @@ def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
-def read_models_live_in_the_read_database(**kwargs: Any) -> list[CheckMessage]:
-    """Elsewhere no checkpoint can be committed with them."""
+def the_router_knows_both_sides(**kwargs: Any) -> list[CheckMessage]:
+    """Read models are committed with their checkpoints, events with their outbox."""
+    read = [model for projection in PROJECTIONS.values() for model in projection.models]
+    wanted = {model._meta.app_label: READ for model in read} | {
+        label: READ if label == CHECKPOINTS else WRITE
+        for label in ("messaging", "messaging_eventstore", "messaging_bus", CHECKPOINTS)
+    }
     return [
         Error(
-            f"{model.__name__} is a read model of projection {projection.name!r}, and the router "
-            f"puts it into database {router.db_for_write(model)!r}.",
-            hint=f"Set DATABASE_ROUTERS = ['messaging.router.SplitRouter'], or let yours put app "
-            f"{model._meta.app_label!r} into {READ!r}, before you migrate.",
+            f"DATABASE_ROUTERS puts {model._meta.label} into {found!r} instead of {alias!r}.",
+            hint="Set DATABASE_ROUTERS = ['messaging.router.SplitRouter'], or let yours put app "
+            f"{label!r} into {alias!r}, before you migrate.",
             obj=model,
             id="postlog.E007",
         )
-        for projection in PROJECTIONS.values()
-        for model in projection.models
-        if router.db_for_write(model) != READ
+        for label, alias in wanted.items()
+        for model in apps.get_app_config(label).get_models()
+        if (found := router.db_for_write(model)) != alias
     ]
 
 
@@ -202,6 +227,8 @@ def _is_loopback(server: str) -> bool:
 
 def _built_by() -> dict[str, int]:
     """By projection. Nothing where there is no read database yet: `migrate` is to come."""
+    if READ not in settings.DATABASES:
+        return {}
     connection = connections[READ]
     if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
         return {}

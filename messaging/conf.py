@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -53,6 +54,9 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     idempotency_hours: Positive = 24  # how long the answer to an Idempotency-Key is kept
 
 
+APPS = ("messaging", "messaging.eventstore", "messaging.bus", "messaging.projections")
+
+
 class Fault(NamedTuple):
     """A setting that is wrong, missing or unknown."""
 
@@ -93,6 +97,13 @@ def wait_slots() -> int:
 def faults() -> list[Fault]:
     """All that is wrong with POSTLOG. No message repeats a value, which may be a secret."""
     return list(_faults_of("POSTLOG", Postlog, _given()))
+
+
+def require_apps() -> None:
+    """Raise `ImproperlyConfigured` unless all apps of Postlog are installed: without one its
+    models would quietly belong to another, whose migrations do not make their tables."""
+    if missing := [name for name in APPS if not apps.is_installed(name)]:
+        raise ImproperlyConfigured(f"INSTALLED_APPS lacks {', '.join(map(repr, missing))}.")
 
 
 def _given() -> Any:

@@ -1,0 +1,12 @@
+from messaging.projections.registry import Projection
+from messaging.projections.rows import Rows
+
+from .messages import OrderPlaced
+from .models import Order
+
+orders = Projection("orders", stream_type="order", models=[Order])
+
+
+@orders.on(OrderPlaced)
+def order_placed(order: Order, event: OrderPlaced, rows: Rows) -> None:
+    order.item = event.item

@@ -1,0 +1,80 @@
+"""What `check` says in a project that uses messaging and sets nothing of Postlog's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.core.exceptions import ImproperlyConfigured
+
+from messaging import checks, conf
+from queries_app.models import Post
+from tests.support.another_project import run
+
+
+def test_nothing_need_be_set_beside_apps_databases_and_router(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "--fail-level", "WARNING")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("app", conf.APPS)
+def test_an_app_that_is_not_installed_is_named_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, app: str
+) -> None:
+    """Its models would belong to `messaging`, whose migrations do not make their tables."""
+    is_installed: Callable[[str], bool] = conf.apps.is_installed
+    monkeypatch.setattr(conf.apps, "is_installed", lambda name: name != app and is_installed(name))
+    with pytest.raises(ImproperlyConfigured, match=f"^INSTALLED_APPS lacks '{app}'.$"):
+        conf.require_apps()
+
+
+Said = Callable[..., list[str]]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Said:
+    """What a check says of these DATABASES."""
+
+    def run(check: Callable[[], list[CheckMessage]], **databases: dict[str, Any]) -> list[str]:
+        monkeypatch.setattr(settings, "DATABASES", databases)
+        return [f"{one.id} {one.msg}" for one in check()]
+
+    return run
+
+
+def test_a_read_database_that_is_missing_or_the_write_database_is_an_error(said: Said) -> None:
+    one, other = settings.DATABASES["default"], settings.DATABASES["read"]
+    assert said(checks.databases_are_two, default=one, read=other) == []
+    (missing,) = said(checks.databases_are_two, default=one)
+    assert missing == "postlog.E002 DATABASES['read'] is missing."
+    (same,) = said(checks.databases_are_two, default=one, read=one)
+    assert same == "postlog.E002 DATABASES['read'] and DATABASES['default'] are one database."
+
+
+def test_a_router_that_puts_either_side_elsewhere_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The read side would move checkpoints in one database and look for them in another."""
+    assert checks.the_router_knows_both_sides() == []
+    for wrong in ("default", "read"):
+        monkeypatch.setattr("messaging.router.database_of", lambda _, to=wrong: to)
+        errors = checks.the_router_knows_both_sides()
+        labels = {one.obj._meta.app_label for one in errors}
+        assert {one.id for one in errors} == {"postlog.E007"}
+        assert ("messaging_projections" in labels) == (wrong == "default")
+        assert ("queries_app" in labels) == (wrong == "default")
+        assert ("messaging_eventstore" in labels) == (wrong == "read")
+        assert all("messaging.router.SplitRouter" in str(one.hint) for one in errors)
+    monkeypatch.setattr("messaging.router.database_of", lambda _: "default")
+    assert Post in [one.obj for one in checks.the_router_knows_both_sides()]
+
+
+def test_sqlite_that_reads_before_it_locks_is_warned_of(said: Said) -> None:
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}
+    right = {**sqlite, "OPTIONS": {"transaction_mode": "IMMEDIATE"}}
+    check = checks.sqlite_locks_before_it_reads
+    assert said(check, default=right, read=right) == []
+    (warning,) = said(check, default=right, read=sqlite)
+    assert warning.startswith("postlog.W002 DATABASES['read'] begins ")
