@@ -8,19 +8,16 @@ from django.db import connections
 def many_events(streams: int, each: int) -> list[UUID]:
     """So many streams of so many events, a like after the post, in the outbox as well."""
     from contracts.posts import PostCreated, PostLiked
-    from messaging.eventstore.unit_of_work import in_one_transaction
-    from messaging.message import Context, Result
+    from messaging.eventstore.unit_of_work import unit_of_work
+    from messaging.message import Context
 
     ids = [uuid4() for _ in range(streams)]
 
-    def append(unit: object) -> Result:
+    with unit_of_work(Context(actor="author")) as uow:
         for post_id in ids:
             created = PostCreated(post_id=post_id, author="author", message="Hi " * 20)
             likes = [PostLiked(post_id=post_id, username=f"person{n}") for n in range(1, each)]
-            unit.append("post", post_id, 0, [created, *likes])  # type: ignore[attr-defined]
-        return Result(stream_id=ids[0], version=each, ids={}, created=True)
-
-    in_one_transaction(Context(actor="author"), append)
+            uow.append("post", post_id, 0, [created, *likes])
     return ids
 
 

@@ -81,18 +81,15 @@ def post_with(events: Events, count: int) -> UUID:
     """Stored in lots, through the repository, so that it has its snapshots."""
     from commands_app.handlers import posts
     from contracts.posts import PostCreated
-    from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+    from messaging.eventstore.unit_of_work import unit_of_work
     from messaging.message import Context
 
     post_id = uuid4()
     todo = [PostCreated(post_id=post_id, author="author", message="first"), *events(post_id, count)]
     for start in range(0, len(todo), 500):
         part = todo[start : start + 500]
-
-        def append(unit: UnitOfWork, part: list[object] = part):  # type: ignore[no-untyped-def]
-            return posts.save(unit, posts.load(unit, post_id), part, ids={})  # type: ignore[arg-type]
-
-        in_one_transaction(Context(actor="author"), append)
+        with unit_of_work(Context(actor="author")) as uow:
+            posts.save(uow, posts.load(uow, post_id), part)  # type: ignore[arg-type]
     return post_id
 
 

@@ -24,90 +24,80 @@ from contracts.posts import (
     PostEvent,
 )
 from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit_of_work import UnitOfWork
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.mediator import handles
-from messaging.message import Result
-from messaging.recovery.restore import answers_again
+from messaging.recovery.restore import rebuilds_result
 
-# Raise the number when evolve gives events another meaning: older snapshots are left alone then.
+# Raise the number when `evolve` changes what events mean: older snapshots are ignored then.
 posts: Repository[Post, PostEvent] = Repository(
     STREAM_TYPE, evolve, Post, schema=1, before_snapshot=Post.pack
 )
 
 
-@handles(NewPost)
-def new_post(command: NewPost, unit: UnitOfWork) -> Result:
-    if command.post_id is None:
-        found = posts.new(unit.new_id())
-    else:
-        found = posts.load(unit, command.post_id)
-    events = post.new_post(found.state, found.stream_id, unit.actor, command.message)
-    return posts.save(unit, found, events, ids={"post_id": found.stream_id}, created=True)
+@handles(NewPost, creates=True)
+def new_post(command: NewPost, uow: UnitOfWork) -> Appended:
+    found = posts.new(uow) if command.post_id is None else posts.load(uow, command.post_id)
+    events = post.new_post(found.state, found.stream_id, uow.actor, command.message)
+    return posts.save(uow, found, events)
 
 
 @handles(EditMessage)
-def edit_message(command: EditMessage, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    replaces = unit.context.if_text
-    events = post.edit_message(found.state, unit.actor, command.message, replaces)
-    return posts.save(unit, found, events, ids={"post_id": command.post_id})
+def edit_message(command: EditMessage, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    replaces = uow.context.if_text
+    events = post.edit_message(found.state, uow.actor, command.message, replaces)
+    return posts.save(uow, found, events)
 
 
 @handles(LikePost)
-def like_post(command: LikePost, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    events = post.like_post(found.state, unit.actor)
-    return posts.save(unit, found, events, ids={"post_id": command.post_id})
+def like_post(command: LikePost, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    events = post.like_post(found.state, uow.actor)
+    return posts.save(uow, found, events)
 
 
 @handles(UnlikePost)
-def unlike_post(command: UnlikePost, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    events = post.unlike_post(found.state, unit.actor)
-    return posts.save(unit, found, events, ids={"post_id": command.post_id})
+def unlike_post(command: UnlikePost, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    events = post.unlike_post(found.state, uow.actor)
+    return posts.save(uow, found, events)
 
 
-@handles(AddComment)
-def add_comment(command: AddComment, unit: UnitOfWork) -> Result:
-    comment_id = command.comment_id or unit.new_id()
-    found = posts.load(unit, command.post_id)
-    events = post.add_comment(found.state, comment_id, unit.actor, command.text)
-    ids = comment_ids(command.post_id, comment_id)
-    return posts.save(unit, found, events, ids=ids, created=True)
+@handles(AddComment, creates=True)
+def add_comment(command: AddComment, uow: UnitOfWork) -> Appended:
+    comment_id = command.comment_id or uow.new_id()
+    found = posts.load(uow, command.post_id)
+    events = post.add_comment(found.state, comment_id, uow.actor, command.text)
+    return posts.save(uow, found, events)
 
 
 @handles(EditComment)
-def edit_comment(command: EditComment, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    replaces = unit.context.if_text
-    events = post.edit_comment(found.state, command.comment_id, unit.actor, command.text, replaces)
-    return posts.save(unit, found, events, ids=comment_ids(command.post_id, command.comment_id))
+def edit_comment(command: EditComment, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    replaces = uow.context.if_text
+    events = post.edit_comment(found.state, command.comment_id, uow.actor, command.text, replaces)
+    return posts.save(uow, found, events)
 
 
 @handles(RemoveComment)
-def remove_comment(command: RemoveComment, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    events = post.remove_comment(found.state, command.comment_id, unit.actor)
-    return posts.save(unit, found, events, ids=comment_ids(command.post_id, command.comment_id))
+def remove_comment(command: RemoveComment, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    events = post.remove_comment(found.state, command.comment_id, uow.actor)
+    return posts.save(uow, found, events)
 
 
 @handles(DeletePost)
-def delete_post(command: DeletePost, unit: UnitOfWork) -> Result:
-    found = posts.load(unit, command.post_id)
-    events = post.delete_post(found.state, unit.actor)
-    return posts.save(unit, found, events, ids={"post_id": command.post_id})
+def delete_post(command: DeletePost, uow: UnitOfWork) -> Appended:
+    found = posts.load(uow, command.post_id)
+    events = post.delete_post(found.state, uow.actor)
+    return posts.save(uow, found, events)
 
 
-def comment_ids(post_id: UUID, comment_id: UUID) -> dict[str, UUID]:
-    return {"post_id": post_id, "comment_id": comment_id}
-
-
-@answers_again(STREAM_TYPE)
-def answer_of(events: Sequence[PostEvent]) -> tuple[dict[str, UUID], bool]:
-    """The ids that the answer to the command named, and whether it created something."""
+@rebuilds_result(STREAM_TYPE)
+def result_of(events: Sequence[PostEvent]) -> tuple[dict[str, UUID], bool]:
+    """Tell from a command's events the ids of its result, and whether it created something."""
     event = events[-1]
+    ids = {"post_id": event.post_id}
     if isinstance(event, CommentAdded | CommentUpdated | CommentRemoved):
-        ids = comment_ids(event.post_id, event.comment_id)
-    else:
-        ids = {"post_id": event.post_id}
+        ids["comment_id"] = event.comment_id
     return ids, isinstance(event, PostCreated | CommentAdded)

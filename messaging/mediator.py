@@ -8,15 +8,16 @@ import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
     RegistrationError,
     UnknownMessage,
 )
-from messaging.message import COMMANDS, QUERIES, Context, Result
+from messaging.message import COMMANDS, QUERIES, Context, Result, id_fields
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import wait_for
@@ -27,10 +28,11 @@ A = TypeVar("A")
 
 ATTEMPTS = 8  # of a command that loses races, some 10 ms apart
 
-CommandHandler = Callable[[Any, UnitOfWork], Result]
+CommandHandler = Callable[[Any, UnitOfWork], Appended]
 QueryHandler = Callable[..., Any]
 
 _command_handlers: dict[type, CommandHandler] = {}
+_creating_commands: set[type] = set()
 _query_handlers: dict[type, QueryHandler] = {}
 _query_projections: dict[type, Projection] = {}
 _personal_queries: set[type] = set()
@@ -59,16 +61,21 @@ NOBODY = Nobody()
 
 
 def handles(
-    command_type: type[C],
-) -> Callable[[Callable[[C, UnitOfWork], Result]], Callable[[C, UnitOfWork], Result]]:
+    command_type: type[C], *, creates: bool = False
+) -> Callable[[Callable[[C, UnitOfWork], Appended]], Callable[[C, UnitOfWork], Appended]]:
     """Register the function that handles a command: load, decide, append; nothing else.
 
-    It runs inside the one transaction of the command and may run again when a race is
-    lost, so it has no effects beside those on the unit of work.
+    It runs inside the command's one transaction, and runs again if that loses a race: its only
+    effects are those on the unit of work. `creates`: what it appends brings something new into
+    being, which the API answers with 201.
     """
 
-    def register(handler: Callable[[C, UnitOfWork], Result]) -> Callable[[C, UnitOfWork], Result]:
+    def register(
+        handler: Callable[[C, UnitOfWork], Appended],
+    ) -> Callable[[C, UnitOfWork], Appended]:
         _add(_command_handlers, COMMANDS, command_type, handler)
+        if creates:
+            _creating_commands.add(command_type)
         return handler
 
     return register
@@ -77,7 +84,7 @@ def handles(
 def answers(
     query_type: type[Q], projection: Projection
 ) -> Callable[[Callable[[Q], A]], Callable[[Q], A]]:
-    """Register the function that answers a query from the read models of a projection."""
+    """Register the function that answers a query from a projection's read models."""
 
     def register(handler: Callable[[Q], A]) -> Callable[[Q], A]:
         _add(_query_handlers, QUERIES, query_type, handler)
@@ -90,8 +97,10 @@ def answers(
 def answers_personally(
     query_type: type[Q], projection: Projection
 ) -> Callable[[Callable[[Q, Reader], A]], Callable[[Q, Reader], A]]:
-    """As `answers`, of a query whose answer depends on who asks: no cache may give it to
-    anybody else."""
+    """Register the function that answers a query whose answer depends on who asks.
+
+    No cache may give such an answer to anybody else.
+    """
 
     def register(handler: Callable[[Q, Reader], A]) -> Callable[[Q, Reader], A]:
         answers(query_type, projection)(handler)  # type: ignore[arg-type]  # called with both
@@ -108,18 +117,19 @@ def is_personal(query_type: type) -> bool:
 def send(command: object, context: Context) -> Result:
     """Carry out a command in one durable transaction, and return its result.
 
-    A command that the same actor sent before with the same command id is not carried
-    out again: its first result is returned, or its first refusal raised. Raises
-    `DomainError` as the domain decides, `ConcurrentChange` when retries did not settle a
-    race, `UnknownMessage` when nothing handles it. Must not be called inside a
-    transaction.
+    A command that the same actor sent before under the same command id is not carried out
+    again: its first result is returned, or its first refusal raised. Raises `DomainError` as
+    the domain decides, `ConcurrentChange` if retries did not settle a race, `UnknownMessage` if
+    nothing handles the command. Must not be called inside a transaction.
     """
     handler = handler_of(type(command))
     for attempt in range(ATTEMPTS):
         try:
-            return in_one_transaction(context, lambda unit: handler(command, unit))
+            with unit_of_work(context) as uow:
+                outcome = uow.earlier or uow.succeed(_result_of(command, handler(command, uow)))
+            return outcome.replay()
         except ConcurrencyError:
-            # Wait for longer each time, and not in step with who else lost.
+            # Wait longer each time, and out of step with the others that lost.
             time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**attempt)
         except Exception as error:
             # A log shows it below the traceback.
@@ -130,9 +140,9 @@ def send(command: object, context: Context) -> Result:
 
 
 def ask(query: object, reached: Position | None = None, reader: Reader = NOBODY) -> Any:
-    """Answer a query from the read models, in whatever form its handler returns.
+    """Answer a query from the read models; the result is whatever its handler returns.
 
-    With `reached`, the answer shows at least that version of that stream; raises
+    With `reached`, the answer shows at least that version of that stream. Raises
     `ReadSideBehind` if the read side does not get there in time.
     """
     handler = answerer_of(type(query))
@@ -156,11 +166,23 @@ def answerer_of(query_type: type) -> QueryHandler:
 
 
 def unhandled() -> list[type]:
-    """The registered commands and queries that nothing handles (a system check asks)."""
+    """List the registered commands and queries without a handler, for a system check."""
     return [
         *(c for c in COMMANDS.values() if c not in _command_handlers),
         *(q for q in QUERIES.values() if q not in _query_handlers),
     ]
+
+
+def _result_of(command: Any, appended: Appended) -> Result:
+    """Make a command's result. An id that its sender left out is taken from the events."""
+    command_type: type = type(command)
+    ids: dict[str, UUID] = {}
+    for source in (*appended.events, command):
+        for name in id_fields(command_type):
+            if (value := getattr(source, name, None)) is not None:
+                ids[name] = value
+    created = command_type in _creating_commands and bool(appended.events)
+    return Result(stream_id=appended.stream_id, version=appended.version, ids=ids, created=created)
 
 
 def _add(

@@ -4,9 +4,11 @@ The decorators here stand outermost, above `@dataclass(frozen=True, slots=True,
 kw_only=True)`: under it they would register a class that `slots` then replaces.
 """
 
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -124,6 +126,13 @@ def describe(envelope: Envelope) -> str:
         f"{envelope.type} (event {envelope.event_id}, version {envelope.version} of stream "
         f"{envelope.stream_id}, command {envelope.command_id})"
     )
+
+
+@cache
+def id_fields(command_type: type) -> tuple[str, ...]:
+    """Name the fields of a command that hold ids. Its answer has the same ones."""
+    hints = typing.get_type_hints(command_type)
+    return tuple(name for name, hint in hints.items() if UUID in (hint, *typing.get_args(hint)))
 
 
 def utc_now() -> datetime:

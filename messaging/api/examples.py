@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from messaging.message import id_fields
 from messaging.projections.serving.paging import Page
 
 OF_TYPE: dict[type, Any] = {
@@ -28,9 +29,8 @@ def sent(message_type: type) -> dict[str, Any]:
 
 
 def command_answer(command_type: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(command_type)
-    ids = [name for name, hint in hints.items() if UUID in (hint, *typing.get_args(hint))]
-    return {**dict.fromkeys(ids, OF_TYPE[UUID]), "version": 1, "consistency_token": TOKEN}
+    ids = dict.fromkeys(id_fields(command_type), OF_TYPE[UUID])
+    return {**ids, "version": 1, "consistency_token": TOKEN}
 
 
 def query_answer(returned: Any) -> dict[str, Any]:

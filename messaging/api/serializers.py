@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import islice
@@ -13,6 +12,8 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework_dataclasses.serializers import DataclassSerializer
+
+from messaging.message import id_fields
 
 CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -124,9 +125,7 @@ def page_serializer(item_type: type) -> type[serializers.Serializer[Any]]:
 @cache
 def answer_serializer(command_type: type) -> type[serializers.Serializer[Any]]:
     """What the sender of a command gets: the ids that it names, made where it left them out."""
-    hints = typing.get_type_hints(command_type)
-    ids = [name for name, hint in hints.items() if UUID in (hint, *typing.get_args(hint))]
-    fields: dict[str, Any] = {name: serializers.UUIDField() for name in ids}
+    fields: dict[str, Any] = {name: serializers.UUIDField() for name in id_fields(command_type)}
     fields["version"] = serializers.IntegerField(help_text="Of the stream, after the command.")
     fields["consistency_token"] = serializers.CharField(
         help_text="Send it with a query: its answer then shows what this command did."

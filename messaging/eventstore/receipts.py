@@ -1,17 +1,15 @@
 """Receipts: (actor, command id) -> what became of the command.
 
-Kept only for commands whose sender chose the id, because nobody else can send it again.
-They expire by the database's clock: by the hosts' own, which differ, a command could take
-effect twice.
+They are kept only for commands whose sender chose the id, because nobody can send a generated
+id again (docs/decisions/0001-receipts-only-for-ids-that-senders-chose.md). They expire by the
+database's clock: the hosts' clocks differ, so by those a command could take effect twice.
 """
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from django.db import IntegrityError, transaction
 
-from messaging import exceptions
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import (
     DATABASE,
@@ -22,23 +20,55 @@ from messaging.eventstore.statements import (
     fetch,
     transaction_connection,
 )
-from messaging.exceptions import ConcurrencyError, DomainError, IdempotencyKeyReused
+from messaging.exceptions import (
+    ConcurrencyError,
+    ConcurrentChange,
+    DomainError,
+    Forbidden,
+    IdempotencyKeyReused,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+)
 from messaging.message import Context, Result
 
+# Stored, so never change a code: a class may be renamed. A project's own class is stored as the
+# nearest of its bases here.
+REFUSALS: dict[str, type[DomainError]] = {
+    "conflict": DomainError,
+    "forbidden": Forbidden,
+    "invalid": Invalid,
+    "not_found": NotFound,
+    "precondition_failed": PreconditionFailed,
+    "too_large": TooLarge,
+}
+_CODES = {kind: code for code, kind in REFUSALS.items()}
+NOT_STORED = (ConcurrentChange, IdempotencyKeyReused)  # sent again, they may end otherwise
 
-class Answer(msgspec.Struct, omit_defaults=True):
-    """A stored answer: a result, or the refusal whose class is named."""
+
+class StoredOutcome(msgspec.Struct, omit_defaults=True):
+    """A result, or a refusal: one of REFUSALS, and what it said."""
 
     result: Result | None = None
     refusal: str | None = None
     code: str = ""
     detail: str = ""
     attr: str | None = None
-    fingerprint: str = ""  # of what was sent; none: nobody asks
+    fingerprint: str = ""  # of what was sent; empty: not compared
+
+    def replay(self) -> Result:
+        """Return the result, or raise the refusal."""
+        if self.result is not None:
+            return self.result
+        raise REFUSALS.get(self.refusal or "", DomainError)(self.code, self.detail, self.attr)
 
 
-def find(context: Context) -> Answer | None:
-    """What became of the command. Raises `IdempotencyKeyReused` if it was another one."""
+def find(context: Context) -> StoredOutcome | None:
+    """Look up what became of the command.
+
+    Raises `IdempotencyKeyReused` if something else was sent under its id.
+    """
     if context.command_id is None:
         return None
     connection = transaction_connection()
@@ -46,35 +76,41 @@ def find(context: Context) -> Answer | None:
     rows = fetch(connection, FIND_RECEIPT, [context.actor, key])
     if not rows:
         return None
-    answer = msgspec.json.decode(rows[0][0], type=Answer)
-    if answer.fingerprint and context.fingerprint not in ("", answer.fingerprint):
+    outcome = msgspec.json.decode(rows[0][0], type=StoredOutcome)
+    if outcome.fingerprint and context.fingerprint not in ("", outcome.fingerprint):
         raise IdempotencyKeyReused
-    return answer
+    return outcome
 
 
-def store(context: Context, result: Result) -> None:
+def store(context: Context, result: Result) -> StoredOutcome:
     """Store the result in the command's own transaction."""
-    _insert(context, Answer(result=result, fingerprint=context.fingerprint))
+    outcome = StoredOutcome(result=result, fingerprint=context.fingerprint)
+    _insert(context, outcome)
+    return outcome
 
 
 def restore(actor: str, command_id: UUID, result: Result) -> bool:
-    """Store the result of a command that the log tells of, unless its receipt is there.
-    Needs a transaction."""
+    """Store the result of a command found in the log, unless its receipt is there.
+
+    Needs a transaction.
+    """
     context = Context(actor=actor, command_id=command_id)
     if find(context) is not None:
         return False
-    _insert(context, Answer(result=result))
+    _insert(context, StoredOutcome(result=result))
     return True
 
 
-def store_refusal(context: Context, refusal: DomainError) -> Answer | None:
-    """Remember a refusal, and return it; or the answer that somebody else stored meanwhile."""
-    if context.command_id is None or isinstance(
-        refusal, exceptions.ConcurrentChange | IdempotencyKeyReused
-    ):
-        return None
-    answer = Answer(
-        refusal=type(refusal).__name__,
+def store_refusal(context: Context, refusal: DomainError) -> None:
+    """Store a refusal in a transaction of its own.
+
+    Raises `ConcurrencyError` if the same command, sent twice at once, has its receipt by now:
+    that one counts.
+    """
+    if context.command_id is None or isinstance(refusal, NOT_STORED):
+        return
+    outcome = StoredOutcome(
+        refusal=_code_of(refusal),
         code=refusal.code,
         detail=refusal.detail,
         attr=refusal.attr,
@@ -82,32 +118,27 @@ def store_refusal(context: Context, refusal: DomainError) -> Answer | None:
     )
     try:
         with transaction.atomic(using=DATABASE, durable=True):
-            earlier = find(context)
-            if earlier is None:
-                _insert(context, answer)
+            if find(context) is not None:
+                raise ConcurrencyError
+            _insert(context, outcome)
     except IntegrityError as error:
-        raise ConcurrencyError from error  # the same command, sent twice at once: find its receipt
-    return earlier or answer
+        raise ConcurrencyError from error
 
 
-def replay(answer: Answer) -> Result:
-    """Give the first answer again: return the result, or raise the refusal."""
-    if answer.result is not None:
-        return answer.result
-    kind: Any = getattr(exceptions, answer.refusal or "", DomainError)
-    raise kind(answer.code, answer.detail, answer.attr)
+def _code_of(refusal: DomainError) -> str:
+    return next(_CODES[kind] for kind in type(refusal).__mro__ if kind in _CODES)
 
 
-def _insert(context: Context, answer: Answer) -> None:
+def _insert(context: Context, outcome: StoredOutcome) -> None:
     if context.command_id is None:
         return
     connection = transaction_connection()
     key = db_uuid(connection, context.command_id)
-    text = msgspec.json.encode(answer).decode()
+    text = msgspec.json.encode(outcome).decode()
     if context.remember_for is None:
         execute(connection, [(INSERT_RECEIPT, [context.actor, key, text, None])])
         return
-    # Expired ones go as new ones come: so they never pile up, and no job has to be started.
+    # Delete expired receipts as new ones come: so they never pile up, and no job is needed.
     forget = (FORGET_RECEIPTS, [context.actor, key])
     insert = (INSERT_RECEIPT, [context.actor, key, text, context.remember_for.total_seconds()])
     execute(connection, [forget, insert])

@@ -1,6 +1,8 @@
-"""The unit of work: what one command does, in one durable transaction."""
+"""The unit of work: what one command reads and appends, in one durable transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -13,22 +15,37 @@ from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarg
 from messaging.message import Context, Envelope, Result, utc_now
 from messaging.transient import sqlstate
 
-MINTED_HERE = 8  # the UUID version of command ids that no sender chose
+SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a handler returns: the events that its command added to a stream, maybe none."""
+
+    stream_id: UUID
+    version: int  # of the stream, after these events
+    events: Sequence[object]
+
+
 class UnitOfWork:
-    """Handed to a command's handler: who sends it, and the only way to append."""
+    """Given to a command's handler: who sends the command, and the way to read and append."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.actor = context.actor
-        self.command_id = context.command_id or minted_command_id()
+        self.command_id = context.command_id or generated_command_id()
+        # What became of the command when it was sent before: do not carry it out again.
+        self.earlier: receipts.StoredOutcome | None = None
         self._correlation_id = context.correlation_id or self.command_id
 
     def new_id(self) -> UUID:
-        """An id for something new, roughly in the order of time (UUIDv7)."""
+        """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
         return uuid7()
+
+    def read(self, stream_id: UUID, schema: str) -> list[statements.Row]:
+        """Lock a stream, and read its snapshot of that schema and the events after it."""
+        return statements.load(stream_id, schema)
 
     def append(
         self,
@@ -37,15 +54,15 @@ class UnitOfWork:
         before: int,
         events: Sequence[object],
         snapshot: statements.Snapshot | None = None,
-    ) -> int:
-        """Append to a stream that is at version `before`; return its new version.
+    ) -> Appended:
+        """Append events, maybe none, to a stream that is at version `before`.
 
         Raises `TooLarge` for an event that the bus would not take: once stored, it would keep
         all later ones from being published. Raises `Invalid` and `WrongPayload` for one that no
         consumer would believe.
         """
         if not events:
-            return before
+            return Appended(stream_id, before, events)
         encoded = [codec.encode_event(event) for event in events]
         now = utc_now()
         envelopes = [
@@ -69,22 +86,27 @@ class UnitOfWork:
             _require_plausible(envelope, event)
             _require_size(envelope, payload)
         statements.append(before, envelopes, payloads, snapshot)
-        return before + len(events)
+        return Appended(stream_id, before + len(events), events)
+
+    def succeed(self, result: Result) -> receipts.StoredOutcome:
+        """Store the result with the events, for when the same command is sent again."""
+        return receipts.store(self.context, result)
 
 
-def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -> Result:
-    """Do the work in a transaction of its own: all of it is stored, or nothing.
+@contextmanager
+def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
+    """Open the durable transaction of one command: all that is done in it is stored, or nothing.
 
-    If the sender chose the command's id, what became of it is stored too, a refusal in
-    a transaction of its own, and a repetition gets the same answer. Raises `ConcurrencyError`
-    when another transaction was first: begin again.
+    `uow.earlier` is what became of the command if it was sent before: then do nothing more. A
+    `DomainError` that leaves the block is stored in a transaction of its own, so that the same
+    command, sent again, is refused in the same way. Raises `ConcurrencyError` if another
+    transaction was first: begin again with a new unit of work.
     """
+    uow = UnitOfWork(context)
     try:
         with transaction.atomic(using=statements.DATABASE, durable=True):
-            answer = receipts.find(context)
-            if answer is None:
-                result = work(UnitOfWork(context))
-                receipts.store(context, result)
+            uow.earlier = receipts.find(context)
+            yield uow
     except IntegrityError as error:
         raise ConcurrencyError from error
     except OperationalError as error:
@@ -92,10 +114,8 @@ def in_one_transaction(context: Context, work: Callable[[UnitOfWork], Result]) -
             raise ConcurrencyError from error
         raise
     except DomainError as refusal:
-        answer = receipts.store_refusal(context, refusal)
-        if answer is None:
-            raise
-    return result if answer is None else receipts.replay(answer)
+        receipts.store_refusal(context, refusal)
+        raise
 
 
 def _require_plausible(envelope: Envelope, event: object) -> None:
@@ -118,8 +138,11 @@ def _require_size(envelope: Envelope, payload: str) -> None:
         )
 
 
-def minted_command_id() -> UUID:
-    """A UUIDv7 whose version says 8: so the log alone tells which ids a sender chose, and may
-    send again."""
+def generated_command_id() -> UUID:
+    """Return a UUIDv7 that carries version 8.
+
+    The version lets `restore-events` tell ids that the server generated from ids that a client
+    chose and may send again. docs/decisions/0009-keys-of-clients-and-ids-minted-here.md
+    """
     version = 0xF << 76
-    return UUID(int=uuid7().int & ~version | MINTED_HERE << 76)
+    return UUID(int=uuid7().int & ~version | SERVER_GENERATED << 76)

@@ -13,25 +13,25 @@ from messaging.actors import Actors
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
-from messaging.eventstore.unit_of_work import MINTED_HERE
+from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Result
 from messaging.recovery.log_index import LogCopy, Logged, digest_of
 
-Answer = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
+ResultBuilder = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 EVENTS_AT_ONCE = 1_000  # in one transaction, and what is missing to the end of the stream
 
-_answers: dict[str, Answer] = {}
+_result_builders: dict[str, ResultBuilder] = {}
 
 
-def answers_again(stream_type: str) -> Callable[[F], F]:
-    """Register what tells, of one command's events, the ids in its answer and whether it
-    created something. Without one, receipts of such streams are not restored."""
+def rebuilds_result(stream_type: str) -> Callable[[F], F]:
+    """Register the function that tells, from one command's events, the ids of its result and
+    whether it created something. Without one, receipts of such streams are not restored."""
 
     def register(function: F) -> F:
-        _answers[stream_type] = function
+        _result_builders[stream_type] = function
         return function
 
     return register
@@ -191,21 +191,21 @@ def _restore_receipts(lacking: Lacking) -> int:
     count = 0
     events = zip(lacking.envelopes, lacking.payloads, strict=True)
     for (command_id, actor), group in groupby(events, lambda p: (p[0].command_id, p[0].actor)):
-        if command_id.version == MINTED_HERE:
+        if command_id.version == SERVER_GENERATED:
             continue
-        result = _answer(list(group))
+        result = _result_of(list(group))
         if result is not None:
             count += receipts.restore(actor, command_id, result)
     return count
 
 
-def _answer(events: Sequence[tuple[Envelope, str]]) -> Result | None:
+def _result_of(events: Sequence[tuple[Envelope, str]]) -> Result | None:
     last = events[-1][0]
-    tell = _answers.get(last.stream_type)
-    if tell is None:
+    build = _result_builders.get(last.stream_type)
+    if build is None:
         return None
     try:
-        ids, created = tell([codec.decode_event(e.type, data) for e, data in events])
+        ids, created = build([codec.decode_event(e.type, data) for e, data in events])
     except (UnknownMessage, DecodeError):
         return None
     return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)

@@ -9,7 +9,7 @@ import pytest
 from commands_app.commands import LikePost, NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event
-from messaging.eventstore.unit_of_work import in_one_transaction
+from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.message import Context
 from messaging.monitoring.status import overview
 from messaging.projections.models import DeadLetter
@@ -90,17 +90,15 @@ def commit_late(post_id: object) -> None:
     from commands_app.handlers import posts
     from commands_app.post import like_post
 
-    def work(unit: object) -> object:
+    with unit_of_work(Context(actor="late")) as uow:
         get_user_model().objects.create(username="early")
         for number in range(1, 6):
             # Others append and are published meanwhile (on SQLite they wait).
             in_other_thread(
                 lambda n=number: mediator.send(LikePost(post_id=stream(n)), Context(actor="late"))
             )
-        found = posts.load(unit, post_id)
-        return posts.save(unit, found, like_post(found.state, "late"), ids={})
-
-    in_one_transaction(Context(actor="late"), work)
+        found = posts.load(uow, post_id)
+        posts.save(uow, found, like_post(found.state, "late"))
 
 
 def in_other_thread(work: object) -> None:

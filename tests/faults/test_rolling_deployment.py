@@ -12,8 +12,8 @@ from django.db import connections, models
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
-from messaging.message import Context, Result
+from messaging.eventstore.unit_of_work import unit_of_work
+from messaging.message import Context
 from messaging.projections.consuming.consumer import Consumer
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -41,11 +41,8 @@ def some_posts(count: int) -> None:
 
 
 def pin(post_id: UUID) -> None:
-    def work(unit: UnitOfWork) -> Result:
-        unit.append("post", post_id, 1, [PostPinned(post_id=post_id)])
-        return Result(stream_id=post_id, version=2, ids={}, created=False)
-
-    in_one_transaction(ALICE, work)
+    with unit_of_work(ALICE) as uow:
+        uow.append("post", post_id, 1, [PostPinned(post_id=post_id)])
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.bus.base import Message
 from messaging.eventstore.models import Event
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import NeedsNewerCode
-from messaging.message import Context, Result
+from messaging.message import Context
 from messaging.monitoring.status import overview
 from messaging.projections.consuming.automatic_retry import Retries
 from messaging.projections.models import DeadLetter
@@ -57,13 +57,9 @@ def pinned_post() -> UUID:
     """A post whose second event only newer code knows."""
     post_id = mediator.send(NewPost(message="v1"), ALICE).stream_id
 
-    def pin(unit: UnitOfWork) -> Result:
-        unit.append("post", post_id, 1, [PostPinned(post_id=post_id)])
-        unit.append("post", post_id, 2, [MessageUpdated(post_id=post_id, message="v3")])
-        return Result(stream_id=post_id, version=3, ids={}, created=False)
-
-    with newer_code():
-        in_one_transaction(ALICE, pin)
+    with newer_code(), unit_of_work(ALICE) as uow:
+        uow.append("post", post_id, 1, [PostPinned(post_id=post_id)])
+        uow.append("post", post_id, 2, [MessageUpdated(post_id=post_id, message="v3")])
     return post_id
 
 

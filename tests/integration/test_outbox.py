@@ -15,8 +15,8 @@ from messaging.bus import current_bus
 from messaging.bus.base import Place
 from messaging.bus.models import Log
 from messaging.eventstore.models import Acknowledged, LogIdentity
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
-from messaging.message import Context, Result
+from messaging.eventstore.unit_of_work import unit_of_work
+from messaging.message import Context
 from messaging.recovery import republish
 from messaging.relay import outbox
 from messaging.relay.relay import Interrupted, Relay
@@ -33,15 +33,12 @@ def test_an_event_that_commits_between_read_and_delete_stays_in_the_outbox(
     appended, go_on = Event(), Event()
     late = uuid4()
 
-    def append_and_wait(unit: UnitOfWork) -> Result:
-        unit.append("post", late, 0, [PostCreated(post_id=late, author="a", message="late")])
-        appended.set()
-        assert go_on.wait(30)
-        return Result(stream_id=late, version=1, ids={}, created=True)
-
     def write_late() -> None:
         try:
-            in_one_transaction(ALICE, append_and_wait)
+            with unit_of_work(ALICE) as uow:
+                uow.append("post", late, 0, [PostCreated(post_id=late, author="a", message="late")])
+                appended.set()
+                assert go_on.wait(30)
         finally:
             connections.close_all()
 

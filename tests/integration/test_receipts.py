@@ -8,8 +8,9 @@ import pytest
 from commands_app.commands import AddComment, DeletePost, LikePost, NewPost
 from contracts.posts import MessageUpdated
 from messaging import mediator
+from messaging.eventstore import receipts
 from messaging.eventstore.models import Event, Receipt, Stream
-from messaging.eventstore.unit_of_work import UnitOfWork
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import ConcurrentChange, DomainError, Forbidden, NotFound
 from messaging.message import Context, Result
 from tests.support.modes import Mode
@@ -94,8 +95,8 @@ def test_a_new_post_that_is_sent_twice_at_once_is_one_post(database: Mode) -> No
 def test_a_concurrent_change_is_not_remembered(
     post_id: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(command: Any, unit: UnitOfWork) -> Result:
-        unit.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
+    def lose(command: Any, uow: UnitOfWork) -> Appended:
+        uow.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
         raise AssertionError("not reached")
 
     context = Context(actor="bob", command_id=uuid4())
@@ -112,8 +113,8 @@ def test_a_command_that_broke_off_leaves_no_receipt_and_can_be_sent_again(
 ) -> None:
     real = mediator.handler_of(LikePost)
 
-    def break_off(command: Any, unit: UnitOfWork) -> Result:
-        real(command, unit)
+    def break_off(command: Any, uow: UnitOfWork) -> Appended:
+        real(command, uow)
         raise ZeroDivisionError
 
     context = Context(actor="bob", command_id=uuid4())
@@ -123,3 +124,59 @@ def test_a_command_that_broke_off_leaves_no_receipt_and_can_be_sent_again(
             mediator.send(LikePost(post_id=post_id), context)
     assert (Event.objects.count(), Receipt.objects.count()) == (1, 0)
     assert mediator.send(LikePost(post_id=post_id), context).version == 2
+
+
+def test_a_stored_refusal_is_named_by_a_code_that_outlives_the_class(database: Mode) -> None:
+    """These texts stand in databases: a class may be renamed or moved, a code never changes."""
+    stored = {
+        "conflict": ("DomainError", 409),
+        "forbidden": ("Forbidden", 403),
+        "invalid": ("Invalid", 400),
+        "not_found": ("NotFound", 404),
+        "precondition_failed": ("PreconditionFailed", 412),
+        "too_large": ("TooLarge", 413),
+    }
+    assert set(stored) == set(receipts.REFUSALS)
+    for name, (kind, status) in stored.items():
+        context = Context(actor="bob", command_id=uuid4())
+        text = f'{{"refusal":"{name}","code":"a_code","detail":"Why.","attr":"post_id"}}'
+        Receipt.objects.create(actor="bob", command_id=context.command_id, answer=text)
+        error = refusal(LikePost(post_id=uuid4()), context)
+        assert (error[0].__name__, *error[1:]) == (kind, "a_code", "Why.", "post_id", status)
+
+
+def test_a_refusal_of_the_projects_own_class_is_remembered_as_what_it_derives_from(
+    post_id: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SoldOut(NotFound):
+        pass
+
+    def refuse(command: Any, uow: UnitOfWork) -> Appended:
+        raise SoldOut("sold_out", "None are left.")
+
+    monkeypatch.setitem(mediator._command_handlers, LikePost, refuse)
+    context = Context(actor="bob", command_id=uuid4())
+    assert refusal(LikePost(post_id=post_id), context)[0] is SoldOut
+    assert refusal(LikePost(post_id=post_id), context)[:2] == (NotFound, "sold_out")
+    assert "SoldOut" not in Receipt.objects.get().answer
+
+
+def test_a_refusal_gives_way_to_a_receipt_that_was_stored_meanwhile(
+    post_id: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command, sent twice at once: one attempt may be refused, the other carried out."""
+    context, results = Context(actor="bob", command_id=uuid4()), []
+    real, store_refusal = mediator.handler_of(LikePost), receipts.store_refusal
+
+    def refuse(command: Any, uow: UnitOfWork) -> Appended:
+        raise DomainError("too_early", "Not yet.")
+
+    def store_later(context: Context, error: DomainError) -> None:
+        mediator._command_handlers[LikePost] = real
+        results.append(mediator.send(LikePost(post_id=post_id), context))
+        store_refusal(context, error)
+
+    monkeypatch.setitem(mediator._command_handlers, LikePost, refuse)
+    monkeypatch.setattr(receipts, "store_refusal", store_later)
+    assert [mediator.send(LikePost(post_id=post_id), context)] == results
+    assert (Event.objects.count(), Receipt.objects.count()) == (2, 1)

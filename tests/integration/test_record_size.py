@@ -16,9 +16,9 @@ from messaging.bus import current_bus
 from messaging.bus.base import LARGEST_RECORD
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import events_of
-from messaging.eventstore.unit_of_work import UnitOfWork
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import TooLarge
-from messaging.message import Context, Result
+from messaging.message import Context
 from messaging.relay import outbox
 from tests.support.api import Api, browser, errors
 from tests.support.modes import Mode
@@ -32,10 +32,10 @@ ALICE = Context(actor="alice")
 def unlimited_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that lets its sender write as much as it likes."""
 
-    def new_post(command: Any, unit: UnitOfWork) -> Result:
-        found = posts.new(unit.new_id())
-        event = PostCreated(post_id=found.stream_id, author=unit.actor, message=command.message)
-        return posts.save(unit, found, [event], ids={"post_id": found.stream_id}, created=True)
+    def new_post(command: Any, uow: UnitOfWork) -> Appended:
+        found = posts.new(uow)
+        event = PostCreated(post_id=found.stream_id, author=uow.actor, message=command.message)
+        return posts.save(uow, found, [event])
 
     monkeypatch.setitem(mediator._command_handlers, NewPost, new_post)
 

@@ -20,7 +20,7 @@ from commands_app.post import Post, evolve
 from messaging import codec, mediator
 from messaging.eventstore import repository, snapshots
 from messaging.eventstore.models import Event, Snapshot
-from messaging.eventstore.unit_of_work import in_one_transaction
+from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import DomainError
 from messaging.message import Context, Result
 from tests.support.modes import Mode
@@ -37,14 +37,8 @@ def folded(post_id: UUID) -> Post | None:
 
 
 def loaded(post_id: UUID) -> Any:
-    found = []
-
-    def load(unit: Any) -> Result:
-        found.append(handlers.posts.load(unit, post_id))
-        return Result(stream_id=post_id, version=0, ids={}, created=False)
-
-    in_one_transaction(ALICE, load)
-    return found[0]
+    with unit_of_work(ALICE) as uow:
+        return handlers.posts.load(uow, post_id)
 
 
 def post_with(edits: int) -> UUID:

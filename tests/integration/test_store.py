@@ -14,7 +14,7 @@ from contracts.posts import MessageUpdated, PostCreated
 from messaging import checks, mediator
 from messaging.eventstore import triggers
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
@@ -44,14 +44,12 @@ def test_what_is_appended_is_loaded(post_id: Any) -> None:
     result = mediator.send(LikePost(post_id=post_id), BOB)
     assert (result.version, result.ids, result.created) == (3, {"post_id": post_id}, False)
 
-    def look(unit: UnitOfWork) -> Result:
-        found = posts.load(unit, post_id)
+    with unit_of_work(ALICE) as uow:
+        found = posts.load(uow, post_id)
         assert found.state is not None
         assert (found.version, found.state.message) == (3, "second")
         assert dict(found.state.likers.items()) == {"bob": ""}
-        return posts.save(unit, found, [], ids={})
-
-    in_one_transaction(ALICE, look)
+        assert posts.save(uow, found, []).version == 3
     assert Stream.objects.get().version == 3
     assert Outbox.objects.count() == Event.objects.count() == 3
 
@@ -131,12 +129,8 @@ def test_of_two_posts_with_one_id_one_is_made(database: Mode) -> None:
 
 
 def test_a_version_that_is_taken_is_a_lost_race(post_id: Any) -> None:
-    def stale(unit: UnitOfWork) -> Result:
-        unit.append("post", post_id, 0, [PostCreated(post_id=post_id, author="a", message="b")])
-        raise AssertionError("not reached")
-
-    with pytest.raises(ConcurrencyError):
-        in_one_transaction(ALICE, stale)
+    with pytest.raises(ConcurrencyError), unit_of_work(ALICE) as uow:
+        uow.append("post", post_id, 0, [PostCreated(post_id=post_id, author="a", message="b")])
 
 
 def test_a_race_that_is_always_lost_ends_as_concurrent_change(
@@ -144,9 +138,9 @@ def test_a_race_that_is_always_lost_ends_as_concurrent_change(
 ) -> None:
     attempts = []
 
-    def lose(command: Any, unit: UnitOfWork) -> Result:
+    def lose(command: Any, uow: UnitOfWork) -> Appended:
         attempts.append(1)
-        unit.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
+        uow.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
         raise AssertionError("not reached")
 
     monkeypatch.setitem(mediator._command_handlers, LikePost, lose)
@@ -161,11 +155,11 @@ def test_a_race_that_is_lost_once_is_run_again(
 ) -> None:
     real, attempts = mediator.handler_of(LikePost), []
 
-    def lose_first(command: Any, unit: UnitOfWork) -> Result:
+    def lose_first(command: Any, uow: UnitOfWork) -> Appended:
         attempts.append(1)
         if len(attempts) == 1:
-            unit.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
-        return real(command, unit)
+            uow.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
+        return real(command, uow)
 
     monkeypatch.setitem(mediator._command_handlers, LikePost, lose_first)
     assert mediator.send(LikePost(post_id=post_id), BOB).version == 2
@@ -174,12 +168,10 @@ def test_a_race_that_is_lost_once_is_run_again(
 
 
 def test_events_of_one_command_are_stored_together(post_id: Any) -> None:
-    def work(unit: UnitOfWork) -> Result:
-        found = posts.load(unit, post_id)
+    with unit_of_work(BOB) as uow:
+        found = posts.load(uow, post_id)
         events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
-        return posts.save(unit, found, events, ids={})
-
-    assert in_one_transaction(BOB, work).version == 4
+        assert posts.save(uow, found, events).version == 4
     stored = Event.objects.filter(version__gt=1).order_by("position")
     assert [event.version for event in stored] == [2, 3, 4]
     assert len({(event.command_id, event.recorded_at) for event in stored}) == 1
@@ -190,26 +182,27 @@ def test_events_of_one_command_are_stored_together(post_id: Any) -> None:
 
 
 def test_a_version_that_others_took_meanwhile_is_a_lost_race(post_id: Any) -> None:
-    def behind(unit: UnitOfWork) -> Result:
-        like = MessageUpdated(post_id=post_id, message="b")
-        unit.append("post", post_id, 1, [like])
-        unit.append("post", post_id, 1, [like])
-        raise AssertionError("not reached")
+    def append_twice() -> None:
+        edit = MessageUpdated(post_id=post_id, message="b")
+        with unit_of_work(ALICE) as uow:
+            uow.append("post", post_id, 1, [edit])
+            uow.append("post", post_id, 1, [edit])
 
     with pytest.raises(ConcurrencyError):
-        in_one_transaction(ALICE, behind)
+        append_twice()
     assert versions(post_id) == [1]
 
 
 def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> None:
-    def work(unit: UnitOfWork) -> Result:
-        found = posts.load(unit, post_id)
-        events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
-        posts.save(unit, found, events, ids={})
-        raise DomainError("changed_my_mind", "No.")
+    def append_and_refuse() -> None:
+        with unit_of_work(ALICE) as uow:
+            found = posts.load(uow, post_id)
+            events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
+            posts.save(uow, found, events)
+            raise DomainError("changed_my_mind", "No.")
 
     with pytest.raises(DomainError):
-        in_one_transaction(ALICE, work)
+        append_and_refuse()
     assert versions(post_id) == [1]
     assert Stream.objects.get().version == Outbox.objects.count() == 1
 
@@ -259,14 +252,14 @@ def test_two_urls_of_one_database_are_found_by_the_check(monkeypatch: pytest.Mon
 
 
 def test_the_store_refuses_to_work_outside_a_transaction(post_id: Any) -> None:
-    unit = UnitOfWork(ALICE)
+    uow = UnitOfWork(ALICE)
     with pytest.raises(NoTransaction):
-        posts.load(unit, post_id)
+        posts.load(uow, post_id)
     with pytest.raises(NoTransaction):
-        unit.append("post", post_id, 1, [MessageUpdated(post_id=post_id, message="b")])
+        uow.append("post", post_id, 1, [MessageUpdated(post_id=post_id, message="b")])
     other = uuid4()
     with pytest.raises(NoTransaction):
-        unit.append("post", other, 0, [PostCreated(post_id=other, author="a", message="b")])
+        uow.append("post", other, 0, [PostCreated(post_id=other, author="a", message="b")])
     assert versions(post_id) == [1]
 
 

@@ -12,9 +12,9 @@ from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.eventstore.models import Event, Outbox, Stream
 from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import ConcurrencyError, DomainError, NotFound, WrongPayload
-from messaging.message import Context, Result
+from messaging.message import Context
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
 from tests.support.own_events import registered
@@ -51,11 +51,9 @@ def loan_id(database: Mode) -> UUID:
 
 
 def open_loan(stream_id: UUID, amount: Any) -> UUID:
-    def work(unit: UnitOfWork) -> Result:
-        new = loans.new(stream_id)
-        return loans.save(unit, new, [LoanOpened(amount=amount)], ids={})
-
-    return in_one_transaction(ALICE, work).stream_id
+    with unit_of_work(ALICE) as uow:
+        new = loans.new(uow, stream_id)
+        return loans.save(uow, new, [LoanOpened(amount=amount)]).stream_id
 
 
 def stored() -> list[tuple[str, int]]:
@@ -90,12 +88,8 @@ def test_a_new_stream_under_an_id_of_another_type_is_never_appended(database: Mo
 
 
 def test_an_append_under_another_type_is_refused_by_the_statement_itself(loan_id: UUID) -> None:
-    def work(unit: UnitOfWork) -> Result:
-        unit.append("post", loan_id, 1, [MessageUpdated(post_id=loan_id, message="Hi")])
-        raise AssertionError("not reached")
-
-    with pytest.raises(ConcurrencyError):
-        in_one_transaction(ALICE, work)
+    with pytest.raises(ConcurrencyError), unit_of_work(ALICE) as uow:
+        uow.append("post", loan_id, 1, [MessageUpdated(post_id=loan_id, message="Hi")])
     assert stored() == [("loan", 1)]
     assert (Stream.objects.get().version, Outbox.objects.count()) == (1, 1)
 
@@ -113,10 +107,6 @@ def test_an_append_under_another_type_is_refused_by_the_statement_itself(loan_id
     ids=["float", "text", "none", "object", "surrogate", "read-otherwise"],
 )
 def test_an_event_that_is_not_of_its_types_is_not_stored(database: Mode, wrong: Any) -> None:
-    def work(unit: UnitOfWork) -> Result:
-        unit.append("any", uuid4(), 0, [LoanOpened(amount=1), wrong])
-        raise AssertionError("not reached")
-
-    with pytest.raises(WrongPayload, match="is not stored"):
-        in_one_transaction(ALICE, work)
+    with pytest.raises(WrongPayload, match="is not stored"), unit_of_work(ALICE) as uow:
+        uow.append("any", uuid4(), 0, [LoanOpened(amount=1), wrong])
     assert stored() == []

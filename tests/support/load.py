@@ -29,7 +29,7 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
     django.setup()
     from commands_app.commands import AddComment, EditMessage, LikePost, UnlikePost
     from messaging import mediator
-    from messaging.eventstore.unit_of_work import in_one_transaction
+    from messaging.eventstore.unit_of_work import unit_of_work
     from messaging.exceptions import ConcurrencyError, ConcurrentChange, DomainError
     from messaging.message import Context
 
@@ -48,16 +48,12 @@ def main(seed: int, streams: int, count: int, out: Path) -> None:
         from commands_app.handlers import posts
         from contracts.posts import MessageUpdated
 
-        def work(unit: Any) -> Any:
-            found = posts.load(unit, post_id)
+        with unit_of_work(Context(actor=actor)) as uow:
+            found = posts.load(uow, post_id)
             texts = [f"{actor} {chance.random()}" for _ in range(2)]
-            events = [MessageUpdated(post_id=post_id, message=text) for text in texts]
-            result = posts.save(unit, found, events, ids={})
+            posts.save(uow, found, [MessageUpdated(post_id=post_id, message=t) for t in texts])
             if undo:
                 raise Undone
-            return result
-
-        in_one_transaction(Context(actor=actor), work)
 
     with out.open("w", buffering=1) as log:
         for _ in range(count):

@@ -9,14 +9,13 @@ import pytest
 from commands_app.commands import LikePost
 from contracts.posts import PostLiked
 from messaging import checks, mediator
-from messaging.eventstore.unit_of_work import UnitOfWork
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import RegistrationError, UnknownMessage
 from messaging.message import (
     COMMANDS,
     EVENTS,
     QUERIES,
     Context,
-    Result,
     command,
     event,
     query,
@@ -26,7 +25,7 @@ from queries_app.projections import posts
 from queries_app.queries import FindPostById
 
 
-def handled_by_nobody(command: Any, unit: UnitOfWork) -> Result:
+def handled_by_nobody(command: Any, uow: UnitOfWork) -> Appended:
     raise AssertionError("never called")
 
 

@@ -17,17 +17,14 @@ ANOTHER_TYPE = "draft"
 
 def append(stream_id: UUID, size: int) -> str:
     from contracts.posts import PostCreated
-    from messaging.eventstore.unit_of_work import UnitOfWork, in_one_transaction
+    from messaging.eventstore.unit_of_work import unit_of_work
     from messaging.exceptions import DomainError
-    from messaging.message import Context, Result
+    from messaging.message import Context
 
-    def work(unit: UnitOfWork) -> Result:
-        event = PostCreated(post_id=stream_id, author="others", message="x" * size)
-        version = unit.append(ANOTHER_TYPE, stream_id, 0, [event])
-        return Result(stream_id=stream_id, version=version, ids={}, created=True)
-
+    event = PostCreated(post_id=stream_id, author="others", message="x" * size)
     try:
-        in_one_transaction(Context(actor="others"), work)
+        with unit_of_work(Context(actor="others")) as uow:
+            uow.append(ANOTHER_TYPE, stream_id, 0, [event])
     except DomainError as refused:
         return refused.code
     return "stored"
