@@ -8,7 +8,7 @@ from messaging.actors import Actors
 from messaging.exceptions import Invalid
 from messaging.plausible import is_username
 
-LONGEST = 150  # characters of a username, in every release
+MAX_LENGTH = 150  # characters of a username, in every release
 
 
 class AccountActors(Actors):
@@ -71,4 +71,4 @@ def _is_storable(actor: str) -> bool:
     except UnicodeEncodeError:
         return False
     # SQLite compares with nothing that is very long, and says so as if it were away.
-    return 0 < len(actor) <= LONGEST and "\0" not in actor
+    return 0 < len(actor) <= MAX_LENGTH and "\0" not in actor

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 
-from accounts.actors import LONGEST
+from accounts.actors import MAX_LENGTH
 from messaging import conf
 from messaging.api import counters
 from messaging.api.addresses import network_of
@@ -133,7 +133,7 @@ def _exists(username: str) -> bool:
     model = get_user_model()
     names = {username, unicodedata.normalize("NFKC", username)}
     # Databases take no NUL, no surrogate and nothing that is very long.
-    known = [name for name in names if len(name) <= LONGEST and name.isprintable()]
+    known = [name for name in names if len(name) <= MAX_LENGTH and name.isprintable()]
     return model._default_manager.filter(**{f"{model.USERNAME_FIELD}__in": known}).exists()
 
 

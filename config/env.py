@@ -17,7 +17,7 @@ import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
-SHORTEST_KEY = 32  # characters of SECRET_KEY
+MIN_KEY_LENGTH = 32  # characters of SECRET_KEY
 
 # Parameters of libpq. A peer that dies without a word is noticed within half a minute, whether
 # the connection is idle (keepalives) or has sent something (tcp_user_timeout, milliseconds).

@@ -7,7 +7,7 @@ from config import env
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL = ("SASL_MECHANISM", "SASL_PLAIN_USERNAME", "SASL_PLAIN_PASSWORD")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
-SHORTEST_SECRET = 32  # characters: at least 128 bits, also of hexadecimal digits
+MIN_SECRET_LENGTH = 32  # characters: at least 128 bits, also of hexadecimal digits
 SSL = ("SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_PASSWORD")
 
 
@@ -58,10 +58,9 @@ def _fault_of_key(number: int, key_id: str | None, secret: str, before: dict[str
         return f"Key {number} has the id of another one."
     if secret in before.values():
         return f"Key {number} has the secret of another one."
-    if len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET // 4:
-        return (
-            f"The secret of key {number} can be guessed: give {SHORTEST_SECRET} random characters."
-        )
+    if len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < MIN_SECRET_LENGTH // 4:
+        least = f"{MIN_SECRET_LENGTH} random characters"
+        return f"The secret of key {number} can be guessed: give {least}."
     return ""
 
 

@@ -3,7 +3,7 @@
 import logging
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-LONGEST = 300  # characters of what a client has sent
+MAX_LENGTH = 300  # characters of what a client has sent
 
 
 def one_line(record: logging.LogRecord) -> bool:
@@ -12,7 +12,7 @@ def one_line(record: logging.LogRecord) -> bool:
     sends it could fill a disk with."""
     if record.name.startswith("django.security"):
         record.exc_info = record.exc_text = None
-        record.msg, record.args = ascii(record.getMessage()[:LONGEST])[1:-1], ()
+        record.msg, record.args = ascii(record.getMessage()[:MAX_LENGTH])[1:-1], ()
     return True
 
 

@@ -19,11 +19,11 @@ VAR_DIR = env.private_folder(env.VAR_DIR)
 
 DEBUG = env.switch("DEBUG", True)
 SECRET_KEY = env.text("SECRET_KEY", "only-for-development-" + "0" * 40)
-if not DEBUG and len(env.text("SECRET_KEY")) < env.SHORTEST_KEY:
+if not DEBUG and len(env.text("SECRET_KEY")) < env.MIN_KEY_LENGTH:
     env.problems.append(
         env.Problem(
             "SECRET_KEY",
-            f"It is missing, or shorter than {env.SHORTEST_KEY} characters.",
+            f"It is missing, or shorter than {env.MIN_KEY_LENGTH} characters.",
             "Production needs a long random one: python -c 'import secrets; "
             "print(secrets.token_urlsafe(48))'",
         )

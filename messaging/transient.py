@@ -10,7 +10,7 @@ from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy, Unreach
 
 AWAY = (BusError, ReadOnlyDatabase, StreamBusy, Unreachable, OperationalError, InterfaceError)
 
-LONGEST_PAUSE_S = 10.0
+MAX_PAUSE_S = 10.0
 
 READ_ONLY = "25006"  # read_only_sql_transaction: a replica, or a primary during a failover
 CANCELLED = "57014"  # query_canceled: statement_timeout, a replica's conflict, pg_cancel_backend
@@ -66,7 +66,7 @@ def reason(error: BaseException) -> str:
 
 def pause_s(failures: int) -> float:
     """How long to wait after so many failures in a row."""
-    return min(LONGEST_PAUSE_S, 0.1 * float(2 ** min(failures, 10)))
+    return min(MAX_PAUSE_S, 0.1 * float(2 ** min(failures, 10)))
 
 
 def drop_connections() -> None:

@@ -23,19 +23,19 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 
 BODY_WITHIN_S = 20.0
 IN_MEMORY = 64 * 1024  # bytes of a body; a longer one is in a temporary file
-MOST_FILES = 128  # at once, each a descriptor; of about 1,000, the connections take half
+MAX_FILES = 128  # at once, each a descriptor; of about 1,000, the connections take half
 WITHOUT_PREFIX = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 class Body(SpooledTemporaryFile[bytes]):
-    """A request's, in memory or a file; there are at most `MOST_FILES` in `files`."""
+    """A request's, in memory or a file; there are at most `MAX_FILES` in `files`."""
 
     def __init__(self, files: set["Body"]) -> None:
         super().__init__(IN_MEMORY)
         self._files = files
 
     def rollover(self) -> None:
-        if len(self._files) >= MOST_FILES:
+        if len(self._files) >= MAX_FILES:
             raise Busy
         self._files.add(self)
         super().rollover()

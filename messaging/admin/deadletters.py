@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from messaging.admin.action_admin import Button, OperatedAdmin
-from messaging.admin.readonly_admin import MOST_SEARCHED, Rows, as_uuid, document, newest
+from messaging.admin.readonly_admin import MAX_SEARCHED, Rows, as_uuid, document, newest
 from messaging.projections.consuming import retry
 from messaging.projections.models import DeadLetter
 
@@ -22,7 +22,7 @@ class DeadLetterAdmin(OperatedAdmin):
     )  # fmt: skip
     readonly_fields = ("why", "record_key", "record")
     search_fields = ("stream_id",)
-    search_help_text = f"By the whole stream id, among the newest {MOST_SEARCHED:,}."
+    search_help_text = f"By the whole stream id, among the newest {MAX_SEARCHED:,}."
     row_buttons = (
         Button("retry", "Retry", "change", "Apply the stream's waiting events in order."),
         Button(

@@ -1,7 +1,7 @@
 """How the record is shown: to be read, never to be written, by superusers neither.
 
 The tables grow without end. So lists are in the order of an index, count no further than
-MOST_LISTED, cannot be sorted or filtered otherwise, and searches look up an index or
+MAX_LISTED, cannot be sorted or filtered otherwise, and searches look up an index or
 among the newest rows.
 """
 
@@ -21,8 +21,8 @@ from django.utils.html import format_html
 
 from messaging.monitoring.pretty_json import readable
 
-MOST_LISTED = 10_000  # rows that a list leads to, page by page
-MOST_SEARCHED = 100_000  # newest rows, for what has no index
+MAX_LISTED = 10_000  # rows that a list leads to, page by page
+MAX_SEARCHED = 100_000  # newest rows, for what has no index
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -36,7 +36,7 @@ Rows = QuerySet[Any]
 class CappedPaginator(Pages):
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[:MOST_LISTED].count())  # type: ignore[attr-defined]  # rows
+        return int(self.object_list[:MAX_LISTED].count())  # type: ignore[attr-defined]  # rows
 
 
 class IndexedList(ChangeList):
@@ -89,7 +89,7 @@ def page_of(model: type[Model], key: object) -> str:
 def newest(rows: Rows) -> Rows:
     """The newest rows of a table whose primary key is a growing number."""
     last = rows.model._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0
-    return rows.filter(pk__gt=last - MOST_SEARCHED)
+    return rows.filter(pk__gt=last - MAX_SEARCHED)
 
 
 def as_uuid(term: str) -> UUID | None:

@@ -12,7 +12,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
 from messaging.admin.readonly_admin import (
-    MOST_SEARCHED,
+    MAX_SEARCHED,
     RecordAdmin,
     Rows,
     as_uuid,
@@ -78,7 +78,7 @@ class EventAdmin(RecordAdmin):
     search_fields = ("stream_id",)
     search_help_text = (
         "By the whole stream id or the position; by the whole actor or type among the newest "
-        f"{MOST_SEARCHED:,} events."
+        f"{MAX_SEARCHED:,} events."
     )
 
     def search(self, rows: Rows, term: str) -> Rows:

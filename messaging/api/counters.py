@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ROWS, CELLS = 2, 2**14
-LONGEST_ANSWER_S = 1.0  # of the server: one that hangs must not hold every request
+MAX_ANSWER_S = 1.0  # of the server: one that hangs must not hold every request
 ASK_AGAIN_S = 5.0  # after it was away
 
 log = logging.getLogger("postlog.counters")
@@ -142,8 +142,8 @@ def client(url: str) -> "Redis":
 
     return Redis.from_url(
         url,
-        socket_connect_timeout=LONGEST_ANSWER_S,
-        socket_timeout=LONGEST_ANSWER_S,
+        socket_connect_timeout=MAX_ANSWER_S,
+        socket_timeout=MAX_ANSWER_S,
         retry=Retry(NoBackoff(), 0),
     )
 

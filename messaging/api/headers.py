@@ -15,7 +15,7 @@ from messaging import conf
 IDEMPOTENCY_KEY = "Idempotency-Key"
 IF_MATCH = "If-Match"
 KEYS = UUID("6f3f0c1e-5d0b-5e8e-9a3f-2c1d7b0a4e11")  # the namespace of command ids made of keys
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]+")
 ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 ETAGS = re.compile(rf"{ETAG.pattern}([ \t]*,[ \t]*{ETAG.pattern})*")
@@ -33,8 +33,8 @@ def idempotency(request: Request, command: object) -> dict[str, Any]:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return {}
-    if not PRINTABLE.fullmatch(key) or len(key) > LONGEST_KEY:
-        raise wrong_header(IDEMPOTENCY_KEY, f"1 to {LONGEST_KEY} printable ASCII characters.")
+    if not PRINTABLE.fullmatch(key) or len(key) > MAX_KEY_LENGTH:
+        raise wrong_header(IDEMPOTENCY_KEY, f"1 to {MAX_KEY_LENGTH} printable ASCII characters.")
     sent = type(command).__name__.encode() + b" " + msgspec.json.encode(command)
     return {
         "command_id": uuid5(KEYS, key),

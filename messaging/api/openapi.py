@@ -15,7 +15,7 @@ from drf_spectacular.utils import (
 
 from messaging import mediator
 from messaging.api import examples
-from messaging.api.headers import IDEMPOTENCY_KEY, IF_MATCH, LONGEST_KEY
+from messaging.api.headers import IDEMPOTENCY_KEY, IF_MATCH, MAX_KEY_LENGTH
 from messaging.api.serializers import (
     ErrorAnswerSerializer,
     answer_serializer,
@@ -43,7 +43,7 @@ def errors(*statuses: int) -> dict[int, Any]:
 COMMAND_PARAMETERS = [
     OpenApiParameter(
         IDEMPOTENCY_KEY,
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+        {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[ -~]+$"},
         OpenApiParameter.HEADER,
         description="Your name for this request. Sent again with the same body it is not carried "
         "out again: you get the first answer; with another body, 422.",

@@ -15,7 +15,7 @@ from messaging.exceptions import BusError, OffsetOutOfRange
 
 # Bytes of a document that every bus takes, whatever it is made of. Kafka counts 1 MiB for a
 # batch of one record, with key, headers and overhead. Checked when an event is appended.
-LARGEST_RECORD = 1_000_000
+MAX_RECORD_BYTES = 1_000_000
 # Bytes of records at which every batch ends, with the record that reaches it. Else a thousand
 # large posts, decoded by three projections at once, took a process beyond 600 MB.
 BATCH_BYTES = 8 * 1024 * 1024

@@ -39,7 +39,7 @@ DATABASE = "default"
 HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 FORGOTTEN_AFTER_S = 60.0
-SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
+MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
 ENDS = f'SELECT "partition", next_offset FROM {LogPartition._meta.db_table} WHERE topic = %s'
 
 
@@ -175,10 +175,10 @@ class EmbeddedReader(Reader):
 
     def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         deadline = time.monotonic() + timeout_s
-        pause = SHORTEST_POLL_S
+        pause = MIN_POLL_S
         while not (records := self.take(max_records)) and time.monotonic() < deadline:
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_POLL_S)
+            pause = min(2 * pause, MAX_POLL_S)
         return Fetched(records, {})
 
     def pause(self, partition: int) -> None:
@@ -219,7 +219,7 @@ class EmbeddedSubscription(Subscription):
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         deadline = time.monotonic() + timeout_s
-        pause = SHORTEST_POLL_S
+        pause = MIN_POLL_S
         while True:
             if self._assignment_changed():
                 self._reader.positions.clear()
@@ -229,7 +229,7 @@ class EmbeddedSubscription(Subscription):
             if records or time.monotonic() >= deadline:
                 return Polled(self._assignment, False, records, {})
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_POLL_S)
+            pause = min(2 * pause, MAX_POLL_S)
 
     def seek(self, partition: int, offset: int) -> None:
         if partition not in self._assignment:

@@ -30,9 +30,9 @@ UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what 
     ),
 }
 IN_SYNC = "min.insync.replicas"
-LARGEST = "max.message.bytes"
-LARGEST_BATCH = 1024 * 1024 + 12  # bytes: the broker's own default, whatever it is set to
-CONFIGURATION = (*UNSAFE, IN_SYNC, LARGEST)
+SIZE_LIMIT = "max.message.bytes"
+MAX_BATCH_BYTES = 1024 * 1024 + 12  # bytes: the broker's own default, whatever it is set to
+CONFIGURATION = (*UNSAFE, IN_SYNC, SIZE_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +74,12 @@ def _hazards_of(topic: Topic) -> Iterator[str]:
         value = topic.configuration.get(key, safe)
         if value != safe:
             yield f"{what} ({key}={value}). {_cure(topic, key, safe)}"
-    largest = int(topic.configuration.get(LARGEST, LARGEST_BATCH))
-    if largest < LARGEST_BATCH:
+    largest = int(topic.configuration.get(SIZE_LIMIT, MAX_BATCH_BYTES))
+    if largest < MAX_BATCH_BYTES:
+        cure = _cure(topic, SIZE_LIMIT, str(MAX_BATCH_BYTES))
         yield (
-            f"refuses large events that the store takes ({LARGEST}={largest}): such a one, and "
-            f"all behind it, would never be published. {_cure(topic, LARGEST, str(LARGEST_BATCH))}"
+            f"refuses large events that the store takes ({SIZE_LIMIT}={largest}): such a one, and "
+            f"all behind it, would never be published. {cure}"
         )
     in_sync = int(topic.configuration.get(IN_SYNC, "1"))
     if topic.replicas >= SAFE_REPLICAS and in_sync < 2:

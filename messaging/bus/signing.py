@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Prepared = tuple[_Hash, _Hash]
 
 HEADER = "postlog-signature"  # `id:` and 32 bytes: digits would be twice as long to compress
-LONGEST_ID = 32
+MAX_ID_LENGTH = 32
 BLOCK = 64  # bytes, of SHA-256
 
 # Codes of dead letters.
@@ -57,7 +57,7 @@ class KeyRing:
         name, _, mac = record.signature.partition(b":")
         prepared = self._keys.get(name)
         if prepared is None:
-            key_id = ascii(name[:LONGEST_ID].decode(errors="replace"))
+            key_id = ascii(name[:MAX_ID_LENGTH].decode(errors="replace"))
             return Fault(
                 UNKNOWN_KEY,
                 f'It is signed with key {key_id}, which POSTLOG["RECORD_KEYS"] lacks here. If that '

@@ -26,7 +26,7 @@ from messaging.workers.heartbeats import alive, missing
 FRESH_S = 1.5
 _hazards = RecentHazards()
 RATE_WINDOW = timedelta(seconds=10)
-MOST_COUNTED = 5_000  # events of the window
+MAX_COUNTED = 5_000  # events of the window
 
 
 class Standing:
@@ -69,7 +69,7 @@ def write_side(found: dict[str, Any]) -> dict[str, Any]:
     newest = Event.objects.order_by("-position")
     last = newest.values_list("position", flat=True).first() or 0
     since = utc_now() - RATE_WINDOW
-    lately = newest.filter(position__gt=last - MOST_COUNTED, recorded_at__gt=since)
+    lately = newest.filter(position__gt=last - MAX_COUNTED, recorded_at__gt=since)
     commands = lately.values("command_id").distinct().count()
     oldest = Event.objects.filter(
         position__in=Outbox.objects.order_by("position").values("position")[:1]

@@ -12,7 +12,7 @@ from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.serving.live import live, live_root
 
 NEAR = 20_000  # positions before and after: events of one correlation lie close together
-MOST_ROWS = 20  # of a model
+MAX_ROWS = 20  # of a model
 HIDDEN = ("id", "generation", "stream_id")
 
 
@@ -80,7 +80,7 @@ def _table(
 ) -> tuple[str, list[str], list[list[Any]]]:
     fields = [field for field in model._meta.concrete_fields if field.name not in HIDDEN]
     rows: list[Model] = list(
-        live(projection, model).filter(stream_id=event.stream_id).order_by("-id")[:MOST_ROWS]
+        live(projection, model).filter(stream_id=event.stream_id).order_by("-id")[:MAX_ROWS]
     )
     values = [[getattr(row, field.attname) for field in fields] for row in rows]
     return model._meta.verbose_name, [field.name for field in fields], values

@@ -17,7 +17,7 @@ from messaging.message import Envelope
 READ = 2_000  # rows at once, at most
 DATA = 4  # the column's place
 # Of whoever reads, between two fetches: rows are written meanwhile. It holds no lock.
-LONGEST_PAUSE_S = 600
+MAX_PAUSE_S = 600
 BEGINNING = (UUID(int=0), 0)
 
 COLUMNS = (
@@ -63,7 +63,7 @@ def stored_events(
             with connection.cursor() as settings:
                 settings.execute(
                     "SET LOCAL cursor_tuple_fraction = 1;"
-                    f"SET LOCAL idle_in_transaction_session_timeout = '{LONGEST_PAUSE_S}s'"
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{MAX_PAUSE_S}s'"
                 )
             cursor.execute(SCAN, values)
             yield _rows(stream_type, cursor)

@@ -9,7 +9,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from uuid_utils.compat import uuid7
 
 from messaging import codec, plausible
-from messaging.bus.base import LARGEST_RECORD
+from messaging.bus.base import MAX_RECORD_BYTES
 from messaging.eventstore import receipts, statements
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Result, utc_now
@@ -129,12 +129,12 @@ def _require_size(envelope: Envelope, payload: str) -> None:
     """Raise `TooLarge` if the document would be too large for a bus."""
     # No need to encode what cannot be near: a character is at most four bytes, and the columns
     # bound the envelope to a few thousand.
-    if len(payload) < LARGEST_RECORD // 8:
+    if len(payload) < MAX_RECORD_BYTES // 8:
         return
     size = len(codec.encode_record(envelope, payload))
-    if size > LARGEST_RECORD:
+    if size > MAX_RECORD_BYTES:
         raise TooLarge(
-            "too_large", f"This makes {size:,} bytes; {LARGEST_RECORD:,} are stored at most."
+            "too_large", f"This makes {size:,} bytes; {MAX_RECORD_BYTES:,} are stored at most."
         )
 
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from messaging.api.addresses import address_of
 
-LONGEST = 150  # characters of a value: as long as a username may be
+MAX_LENGTH = 150  # characters of a value: as long as a username may be
 
 log = logging.getLogger("postlog.security")
 
@@ -29,4 +29,4 @@ def record(event: str, request: HttpRequest, **fields: str | int) -> None:
 
 def _field(field: tuple[str, str | int]) -> str:
     name, value = field
-    return f"{name}={json.dumps(value[:LONGEST]) if isinstance(value, str) else value}"
+    return f"{name}={json.dumps(value[:MAX_LENGTH]) if isinstance(value, str) else value}"

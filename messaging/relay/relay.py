@@ -30,7 +30,7 @@ T = TypeVar("T")
 log = logging.getLogger("postlog.relay")
 
 BATCH = 1_000
-SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.05
+MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
 STANDBY_POLL_S = 1.0
 IDENTITY_EVERY_S = 10.0
 BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still waits to be sent."
@@ -109,16 +109,16 @@ class Relay:
         self._compared = self._comparing(compare)
         log.info("relay: at work")
         self._publisher = self._bus.publisher()
-        pause = SHORTEST_POLL_S
+        pause = MIN_POLL_S
         try:
             while not stop.is_set() and while_held():
                 if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
                     self._look(while_held)
                 if self.publish_next(while_held):
-                    pause = SHORTEST_POLL_S
+                    pause = MIN_POLL_S
                 else:
                     stop.wait(pause)
-                    pause = min(2 * pause, LONGEST_POLL_S)
+                    pause = min(2 * pause, MAX_POLL_S)
             self._finish(while_held)
         finally:
             self._publisher.close()

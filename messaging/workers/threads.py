@@ -22,7 +22,7 @@ log = logging.getLogger("postlog.worker")
 Work = Callable[[threading.Event], None]
 
 TICK_S = 0.2
-LONGEST_TICK_S = 1.0  # what counts of a longer one, in which this process was frozen itself
+MAX_TICK_S = 1.0  # what counts of a longer one, in which this process was frozen itself
 # For the parts to finish what they are doing.
 GRACE_S = 4.0  # after a signal: supervisors kill after 10 s
 GRACE_AFTER_END_S = 30.0  # after one of the parts has ended by itself
@@ -147,7 +147,7 @@ def _wait(
     while alive := [part for part in running if part.thread.is_alive()]:
         alive[0].thread.join(TICK_S)  # with a timeout, so that signals reach the main thread
         now = time.monotonic()
-        elapsed_s, last = min(now - last, LONGEST_TICK_S), now
+        elapsed_s, last = min(now - last, MAX_TICK_S), now
         if signals or len(alive) < len(running):
             stop_all()
             grace_s = GRACE_S if signals else GRACE_AFTER_END_S

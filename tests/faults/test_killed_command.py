@@ -13,10 +13,10 @@ from messaging.message import Context
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 
-MOST_STATEMENTS = 10  # more than a command has
+MAX_STATEMENTS = 10  # more than a command has
 
 
-@pytest.mark.parametrize("at", range(MOST_STATEMENTS))
+@pytest.mark.parametrize("at", range(MAX_STATEMENTS))
 def test_a_killed_command_is_stored_whole_or_not_at_all(database: Mode, at: int) -> None:
     post_id, command_id = uuid4(), uuid4()
     mediator.send(NewPost(post_id=post_id, message="Hi"), Context(actor="alice"))

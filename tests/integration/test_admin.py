@@ -184,7 +184,7 @@ def test_a_list_counts_and_sorts_no_further_than_its_limit(
     post_id = mediator.send(NewPost(message="0"), Context(actor="carol")).ids["post_id"]
     for number in range(1, 120):
         mediator.send(EditMessage(post_id=post_id, message=str(number)), Context(actor="carol"))
-    monkeypatch.setattr(readonly_admin, "MOST_LISTED", 110)
+    monkeypatch.setattr(readonly_admin, "MAX_LISTED", 110)
     with CaptureQueriesContext(connections["default"]) as queries:
         answer = root.get(url(Event), {"o": "3", "p": "2"})
     assert len(answer.context["cl"].result_list) == 10

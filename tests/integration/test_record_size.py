@@ -13,7 +13,7 @@ from commands_app.handlers import posts
 from contracts.posts import PostCreated
 from messaging import codec, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import LARGEST_RECORD
+from messaging.bus.base import MAX_RECORD_BYTES
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
@@ -51,10 +51,10 @@ def size_of_the_last() -> int:
 
 def test_the_largest_event_that_is_stored_is_published(any_bus: Mode) -> None:
     mediator.send(NewPost(message="x"), ALICE)
-    text = incompressible(LARGEST_RECORD - size_of_the_last() + 1)
+    text = incompressible(MAX_RECORD_BYTES - size_of_the_last() + 1)
     mediator.send(NewPost(message=text), ALICE)
     # A time without a fraction of a second takes 7 bytes less.
-    assert LARGEST_RECORD - size_of_the_last() in (0, 7)
+    assert MAX_RECORD_BYTES - size_of_the_last() in (0, 7)
     with pytest.raises(TooLarge):
         mediator.send(NewPost(message=text + "x" * 8), ALICE)
     publish_all()

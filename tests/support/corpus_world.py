@@ -15,7 +15,7 @@ from tests.support.corpus import IDS, Case, written_out
 from tests.support.relaying import publish_all
 
 PASSWORD = "a heron at the weir"
-LARGEST_ANSWER = 5_000  # bytes of JSON
+MAX_ANSWER_BYTES = 5_000  # bytes of JSON
 
 ID = {name: UUID(text) for name, text in IDS.items()}
 
@@ -79,7 +79,7 @@ class Findings:
 def in_words(answer: Any) -> str:
     """An answer of the API as the corpus writes it: `400 required post_id, blank message`."""
     is_json = answer.get("Content-Type", "").startswith("application/json")
-    if is_json and answer.status_code >= 400 and len(answer.content) >= LARGEST_ANSWER:
+    if is_json and answer.status_code >= 400 and len(answer.content) >= MAX_ANSWER_BYTES:
         return f"{answer.status_code} in {len(answer.content)} bytes"
     try:
         errors = json.loads(answer.content).get("errors", [])

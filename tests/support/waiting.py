@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-MOST_S = 0.1  # between two looks
+MAX_PAUSE_S = 0.1  # between two looks
 
 
 def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30) -> T:
@@ -21,4 +21,4 @@ def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30) ->
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline_s} s: {what} (last: {value!r})")
-        time.sleep(min(0.02 + (time.monotonic() - begun) / 40, MOST_S))
+        time.sleep(min(0.02 + (time.monotonic() - begun) / 40, MAX_PAUSE_S))

@@ -28,7 +28,7 @@ def at(port: int) -> str:
 @pytest.fixture
 def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server that speaks its protocol, and counters in it. A busy machine is not away."""
-    monkeypatch.setattr(counters, "LONGEST_ANSWER_S", 60)
+    monkeypatch.setattr(counters, "MAX_ANSWER_S", 60)
     counters.client.cache_clear()
     server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     server.daemon_threads = True

@@ -175,7 +175,7 @@ def test_a_request_for_which_no_thread_is_free_in_time_is_503() -> None:
 
 
 def test_so_many_bodies_are_in_files_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffering, "MOST_FILES", 1)
+    monkeypatch.setattr(buffering, "MAX_FILES", 1)
     length = IN_MEMORY + 1
     asked, whole = scope((b"content-length", b"%d" % length)), part(b"x" * length)
     site = Site()

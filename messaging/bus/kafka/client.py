@@ -26,7 +26,7 @@ from messaging.bus.base import (
 )
 from messaging.bus.hazards import (
     CONFIGURATION,
-    LARGEST_BATCH,
+    MAX_BATCH_BYTES,
     SAFE_REPLICAS,
     Topic,
     hazards_of,
@@ -47,7 +47,7 @@ TOPIC = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
     "cleanup.policy": "delete",
-    "max.message.bytes": str(LARGEST_BATCH),
+    "max.message.bytes": str(MAX_BATCH_BYTES),
 }
 
 

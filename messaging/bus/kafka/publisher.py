@@ -31,7 +31,7 @@ log = logging.getLogger("postlog.kafka")
 HEADERS = [("content-type", b"application/cloudevents+json")]
 # What the broker takes with key, headers and overhead. New events are smaller (bus/base.py);
 # those that an earlier release stored may be up to this.
-LARGEST_EVER = 1024 * 1024 - 1024
+MAX_VALUE_BYTES = 1024 * 1024 - 1024
 CLOSE_TIMEOUT_S = 5
 
 
@@ -57,10 +57,10 @@ class KafkaPublisher(Publisher):
 
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
         for key, value, _ in messages:
-            if len(value) > LARGEST_EVER:
+            if len(value) > MAX_VALUE_BYTES:
                 raise HistoryMismatch(
                     f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
-                    f"{LARGEST_EVER:,}. It can never be published, nor what follows it."
+                    f"{MAX_VALUE_BYTES:,}. It can never be published, nor what follows it."
                 )
         with self._closing_on_error():
             futures = self._newest = self._send(messages)

@@ -13,7 +13,7 @@ from messaging.projections.consuming.dead_letters import is_head
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 
 class Command(DatabaseCommand):
@@ -28,7 +28,7 @@ class Command(DatabaseCommand):
             "list", help="One line each, those that wait for nobody first."
         )
         several.add_argument("--projection", choices=sorted(PROJECTIONS))
-        several.add_argument("--limit", type=int, default=MOST_LISTED, help="Lines at most.")
+        several.add_argument("--limit", type=int, default=MAX_LISTED, help="Lines at most.")
         show = actions.add_parser("show", help="The traceback and the record of one.")
         show.add_argument("id", type=int)
         again = actions.add_parser("retry", help="Apply the streams of these letters, in order.")

@@ -22,7 +22,7 @@ from messaging.recovery.restore import Restored
 from messaging.relay import log_identity
 from messaging.workers.leadership import Leadership, acquired, leadership
 
-MOST_TOLD = 20
+MAX_SHOWN = 20
 
 
 class Command(DatabaseCommand):
@@ -100,7 +100,7 @@ class Command(DatabaseCommand):
         )
 
     def _refuse(self, reasons: list[str], what: str) -> None:
-        for reason in reasons[:MOST_TOLD]:
+        for reason in reasons[:MAX_SHOWN]:
             self.stderr.write(reason)
         if reasons:
             raise CommandError(f"{len(reasons):,} such: {what}.")

@@ -11,7 +11,7 @@ from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.live import live
 
-LONGEST_WAIT_S = 2.0
+MAX_WAIT_S = 2.0
 POLL_S = 0.003  # mostly it takes some 20 ms
 POLL_LATER_S = 0.02  # when something is amiss
 SOON_S = 0.25
@@ -33,7 +33,7 @@ def wait_for(projection: Projection, position: Position) -> None:
         raise ReadSideBehind("Too many requests wait for the read side. Try again.")
     try:
         begun = time.monotonic()
-        while (waited := time.monotonic() - begun) < LONGEST_WAIT_S:
+        while (waited := time.monotonic() - begun) < MAX_WAIT_S:
             time.sleep(POLL_S if waited < SOON_S else POLL_LATER_S)
             if reached(projection, position):
                 return
