@@ -37,18 +37,18 @@ class DeadLetterAdmin(OperatedAdmin):
     )
 
     def do_retry(self, request: HttpRequest, letter: DeadLetter) -> str:
-        return retry.told(letter, retry.retry(letter))
+        return retry.describe(letter, retry.retry(letter))
 
     def do_discard(self, request: HttpRequest, letter: DeadLetter) -> str:
-        delivery = retry.discard(letter)
-        rest = "" if delivery is None else " " + retry.told(letter, delivery)
+        retried = retry.discard(letter)
+        rest = "" if retried is None else " " + retry.describe(letter, retried)
         return f"Discarded.{rest}"
 
     def do_retry_all(self, request: HttpRequest, nothing: None) -> str:
         applied = waiting = 0
-        for letter in retry.one_a_stream(retry.in_order()):
-            delivery = retry.retry(letter)
-            applied, waiting = applied + delivery.applied, waiting + delivery.parked
+        for letter in retry.first_of_each_stream(retry.in_order()):
+            retried = retry.retry(letter)
+            applied, waiting = applied + retried.applied, waiting + retried.parked
         return f"{applied:,} applied, {waiting:,} still wait."
 
     def search(self, rows: Rows, term: str) -> Rows:

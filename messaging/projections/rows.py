@@ -1,4 +1,4 @@
-"""The read-model session: the rows of one batch, changed in memory, written at its end."""
+"""The rows that one batch of events needs: loaded at once, changed in memory, written at once."""
 
 import re
 import traceback
@@ -42,8 +42,8 @@ class MissingRow(PostlogError):
     """A row that earlier events must have made is not there."""
 
 
-class Session:
-    """The rows that a batch of events needs, as they are and as they become."""
+class RowBatch:
+    """Rows of one generation, by key. After an exception of `apply` it must not be used."""
 
     def __init__(self, projection: Projection, generation: int) -> None:
         self._projection = projection
@@ -86,8 +86,7 @@ class Session:
         return row
 
     def apply(self, recorded: Recorded) -> None:
-        """Apply the event to the rows, and advance its stream. Anything may be raised that
-        the projection's function raises; the session is of no more use then."""
+        """Apply the event, and advance its stream. Raises what the projection's function raises."""
         root = self._root_of(recorded.envelope.stream_id)
         applier = self._projection.appliers.get(type(recorded.event))
         if applier is not None:
@@ -117,14 +116,14 @@ class Session:
             for model, rows in self._rows.items()
         }
 
-    def write(self, *, fresh: bool = False) -> None:
+    def write(self, *, insert_only: bool = False) -> None:
         """Write what has changed. Raises `RefusedRows` if the database refuses a value, and
         `TooManyFailures` if it wants one for a column that this code does not know.
 
-        `fresh`: the streams had no rows before, so all are new.
+        `insert_only`: these streams have no rows yet.
         """
         with refusals(self._projection):
-            self._write(bulk_sql.insert if fresh else bulk_sql.upsert)
+            self._write(bulk_sql.insert if insert_only else bulk_sql.upsert)
 
     def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
         """What goes first, then one statement a model."""
@@ -179,8 +178,8 @@ def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str |
 class Rows:
     """What a projection's function may do beside changing its root row."""
 
-    def __init__(self, session: Session, recorded: Recorded, applier: Applier) -> None:
-        self._session = session
+    def __init__(self, batch: RowBatch, recorded: Recorded, applier: Applier) -> None:
+        self._batch = batch
         self._declared = {(model, *key) for model, *key in applier.rows(recorded.event)}
         self.envelope = recorded.envelope
 
@@ -189,9 +188,9 @@ class Rows:
         if (model, *key) not in self._declared:
             raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")
         full = (self.envelope.stream_id, *key)
-        row: R | None = self._session._rows[model].get(full)
+        row: R | None = self._batch._rows[model].get(full)
         if row is not None:
-            self._session._changed[model].add(full)
+            self._batch._changed[model].add(full)
         return row
 
     def require(self, model: type[R], *key: Any) -> R:
@@ -209,23 +208,23 @@ class Rows:
                 f"{self.envelope.stream_id}. A row belongs to exactly one stream."
             )
         row.stream_id = self.envelope.stream_id
-        row.generation = self._session._generation
+        row.generation = self._batch._generation
         key = bulk_sql.key_of(row)
-        self._session._rows[type(row)][key] = row
-        self._session._changed[type(row)].add(key)
+        self._batch._rows[type(row)][key] = row
+        self._batch._changed[type(row)].add(key)
 
     def delete(self, row: ReadModel) -> None:
         if row.stream_id != self.envelope.stream_id:
             raise ForeignRow(f"{type(row).__name__}: a row of stream {row.stream_id}.")
         key = bulk_sql.key_of(row)
-        self._session._rows[type(row)][key] = None
-        self._session._changed[type(row)].add(key)
+        self._batch._rows[type(row)][key] = None
+        self._batch._changed[type(row)].add(key)
 
     def delete_all(self, model: type[ReadModel]) -> None:
         """Delete all rows of this model that this stream has."""
         stream_id = self.envelope.stream_id
-        rows, changed = self._session._rows[model], self._session._changed[model]
+        rows, changed = self._batch._rows[model], self._batch._changed[model]
         for key in [key for key in rows if key[0] == stream_id]:
             rows[key] = None
             changed.discard(key)
-        self._session._emptied[model].add(stream_id)
+        self._batch._emptied[model].add(stream_id)

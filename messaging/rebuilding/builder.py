@@ -5,7 +5,7 @@ notes how far the rebuild has come, and only if the builder's time is not over.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event as Flag
 from typing import Any
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from messaging.bus.base import Bus
+from messaging.bus.base import Bus, Record
 from messaging.exceptions import (
     BusError,
     FencedOff,
@@ -26,30 +26,39 @@ from messaging.exceptions import (
 from messaging.message import utc_now
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.breaker import Breaker
+from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.dead_letters import is_ready
-from messaging.projections.consuming.delivery import reopen
+from messaging.projections.consuming.decoding import DecodedRecord
+from messaging.projections.consuming.ordering import Outcome
+from messaging.projections.consuming.transaction import (
+    apply_records,
+    committed,
+    consume_all,
+    decode,
+    retry_stream,
+)
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rows import RefusedRows
 from messaging.proof import proofs_before
-from messaging.rebuilding import generations, requests
-from messaging.rebuilding.from_log import Follower
-from messaging.rebuilding.from_store import StoreFill
+from messaging.rebuilding import from_store, generations, requests
+from messaging.rebuilding.from_log import LogTail, log_tail
 from messaging.rebuilding.requests import State, TakenAway
 from messaging.workers.leadership import kept
 from messaging.workers.threads import take_time
 
 log = logging.getLogger("postlog.rebuild")
 
-MOST_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
+MAX_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
 
 
 class Stopped(Exception):
     """The process is to stop. The rebuild goes on later."""
 
 
-class WouldGoBack(HistoryMismatch):
-    """The new generation lacks what readers have seen."""
+class Unblocked(Exception):
+    """What was applied in the transaction of the switch has unblocked parked events."""
 
 
 class Builder:
@@ -61,6 +70,7 @@ class Builder:
         self._bus = bus
         self._held = held
         self._id = uuid4()
+        self._breaker = Breaker()
         self._stop = Flag()
 
     def run(self, stop: Flag) -> None:
@@ -103,7 +113,7 @@ class Builder:
         if self._rebuild.source == Rebuild.Source.STORE:
             state, offsets = State.FILLING, self._bus.end_offsets()
             with self._long_statement():
-                total = StoreFill.count(self._projection)
+                total = from_store.count(self._projection)
         else:
             state, offsets = State.CATCHING_UP, self._bus.begin_offsets()
             total = sum(self._bus.end_offsets().values())
@@ -120,8 +130,9 @@ class Builder:
 
     def _fill(self) -> None:
         """Fold the stored events, stream by stream, from where the last builder stopped."""
-        fill = StoreFill(self._projection, self._rebuild, self._change)
-        fill.run(self._go_on, self._long_statement)
+        from_store.fill(
+            self._projection, self._rebuild, self._change, self._go_on, self._long_statement
+        )
         self._say("all streams are built")
         self._change(state=State.CATCHING_UP)
 
@@ -131,15 +142,41 @@ class Builder:
         checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
         self._apply_what_is_ready()
         while True:
-            with Follower(self._projection, generation, self._bus, self._noted) as follower:
-                follower.read_to(self._bus.end_offsets(), self._go_on)
+            with log_tail(self._projection, generation, self._bus) as tail:
+                self._follow(tail)
                 self._say("caught up")
                 try:
-                    if self._switched(follower):
+                    if self._switched(tail):
                         return
-                except RefusedRows:
-                    # One event among them is bad: next time it is found, outside the switch.
+                except (RefusedRows, Unblocked):
+                    # Halving and retrying take transactions of their own: outside the switch.
                     log.info("rebuild of %s: once more, with care", self._projection.name)
+
+    def _follow(self, tail: LogTail) -> None:
+        """Consume the log up to its end, each batch in a transaction with the progress."""
+        generation = self._rebuild.generation
+        for records, passed in tail.read_to(self._bus.end_offsets(), self._go_on):
+            halted = consume_all(self._projection, generation, records, self._consume)
+            for reason in halted.values():
+                raise HistoryMismatch(reason)
+            with transaction.atomic(using=DATABASE):
+                self._pass_over(tail, passed)
+
+    def _consume(self, records: Sequence[Record], *, refused: str = "") -> Outcome:
+        batch = decode(self._projection, records)
+        with transaction.atomic(using=DATABASE, durable=True):
+            outcome = self._apply(records, batch, refused=refused)
+        committed(self._projection, self._breaker, outcome)
+        return outcome
+
+    def _apply(
+        self, records: Sequence[Record], batch: Sequence[DecodedRecord], *, refused: str = ""
+    ) -> Outcome:
+        self._noted(len(records))
+        return apply_records(
+            self._projection, self._rebuild.generation, self._breaker, records, batch,
+            refused=refused,
+        )  # fmt: skip
 
     def _apply_what_is_ready(self) -> None:
         """What a builder had released when it was interrupted. Left as it is, it would be behind
@@ -148,10 +185,11 @@ class Builder:
         ready = DeadLetter.objects.filter(is_ready(name), projection=name, generation=generation)
         for stream_id in set(ready.values_list("stream_id", flat=True)):
             assert stream_id is not None  # it has a predecessor
-            reopen(self._projection, generation, stream_id)
+            retry_stream(self._projection, generation, stream_id)
 
-    def _switched(self, follower: Follower) -> bool:
-        """Lead readers over, in one transaction; False if too much is left to do for that."""
+    def _switched(self, tail: LogTail) -> bool:
+        """Switch readers to this generation, in one transaction; False if too much is left to do
+        for that."""
         name, generation = self._projection.name, self._rebuild.generation
         with transaction.atomic(using=DATABASE, durable=True):
             # First, so that a take-over waits until this has ended. After it, whatever was done
@@ -162,20 +200,16 @@ class Builder:
             live = Checkpoint.objects.select_for_update().filter(
                 projection=name, generation=state.live_generation
             )
-            rows = list(live.order_by("partition"))
-            # A checkpoint of another log says nothing, one beyond the end no more than the end.
-            ends = self._bus.end_offsets()
-            wanted = {
-                row.partition: min(row.offset, ends[row.partition])
-                for row in rows
-                if row.identity == follower.identity
-            }
-            if follower.left(wanted) > MOST_AT_SWITCH:
+            wanted = self._offsets_of(list(live.order_by("partition")), tail.identity)
+            if tail.missing(wanted) > MAX_AT_SWITCH:
                 return False
-            follower.apply_to(wanted)
+            outcomes = self._apply_rest(tail, wanted)
             self._say("level with the live generation")
             with self._long_statement():
-                self._require_no_way_back(state.live_generation)
+                if not self._rebuild.accept_going_back:
+                    generations.require_no_regression(
+                        self._projection, generation, state.live_generation
+                    )
             # So that a consumer of the old generation finds that its time is over.
             live.delete()
             mine = Checkpoint.objects.filter(projection=name, generation=generation)
@@ -185,29 +219,40 @@ class Builder:
             state.save()
             self._change(state=State.CLEANING_UP, switched_at=utc_now())
             self._say("about to switch")
-        follower.committed()
+        for outcome in outcomes:
+            committed(self._projection, self._breaker, outcome)
         log.info("rebuild of %s: generation %d is live", name, generation)
         return True
 
-    def _require_no_way_back(self, live: int) -> None:
-        if self._rebuild.accept_going_back:
-            return
-        generation = self._rebuild.generation
-        found = generations.stream_that_is_behind(self._projection, generation, live)
-        if found is None:
-            return
-        stream_id, seen, version = found
-        letters = DeadLetter.objects.filter(
-            projection=self._projection.name, generation=generation, stream_id=str(stream_id)
-        )
-        letter = letters.order_by("version").first()
-        why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
-        raise WouldGoBack(
-            f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
-            f"version {version} of it. Readers stay where they are.{why} If the later versions are "
-            "lost for good, because the event store was put back to an earlier copy, run "
-            f"`manage.py rebuild {self._projection.name} --from store --accept-going-back`."
-        )
+    def _offsets_of(self, live: Sequence[Checkpoint], identity: str) -> dict[int, int]:
+        """Up to where the live consumers have read. A checkpoint of another log says nothing, one
+        beyond the end no more than the end."""
+        ends = self._bus.end_offsets()
+        return {
+            row.partition: min(row.offset, ends[row.partition])
+            for row in live
+            if row.identity == identity
+        }
+
+    def _apply_rest(self, tail: LogTail, wanted: Mapping[int, int]) -> list[Outcome]:
+        """Apply the last records, in the transaction of the switch."""
+        outcomes = []
+        for records, passed in tail.read_to(wanted, lambda: None):
+            if flat := [record for part in records.values() for record in part]:
+                outcome = self._apply(flat, decode(self._projection, flat))
+                for _, reason in outcome.halted.values():
+                    raise HistoryMismatch(reason)
+                if outcome.unblocked:
+                    raise Unblocked
+                outcomes.append(outcome)
+            self._pass_over(tail, passed)
+        return outcomes
+
+    def _pass_over(self, tail: LogTail, passed: Mapping[int, int]) -> None:
+        if passed:
+            self._noted(0)
+            moves = {p: Move(tail.positions[p], to) for p, to in passed.items()}
+            checkpoints.advance(self._projection.name, self._rebuild.generation, moves)
 
     def _clean_up(self) -> None:
         """Delete what nobody reads. One that sleeps here may wake after a later rebuild."""

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from django.db import connections, transaction
 from django.db.models import Max, Model
 
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import Checkpoint, DeadLetter, Rebuild
 from messaging.projections.registry import Projection
 
 CHUNK = 5_000  # rows that are deleted at once, so that nobody waits for long
 
-# Of a root that readers see there must be one that is at least as far.
+# Every live root needs a counterpart at the same or a later version.
 BEHIND = """
 SELECT l.stream_id, l.version, COALESCE(n.version, 0) FROM {root} l
 LEFT JOIN {root} n ON n.generation = %s AND n.stream_id = l.stream_id
@@ -31,16 +32,43 @@ UNREAD = """EXISTS (
 )"""
 
 
+class WouldRegress(HistoryMismatch):
+    """The new generation lacks what readers have seen."""
+
+
 def next_generation(projection: str) -> int:
     """One that was never used before."""
     used = Rebuild.objects.filter(projection=projection).aggregate(last=Max("generation"))["last"]
     return int(used or 1) + 1
 
 
-def stream_that_is_behind(
+def require_no_regression(projection: Projection, generation: int, live: int) -> None:
+    """Raise `WouldRegress` if a stream would go back for readers who are switched to this
+    generation."""
+    found = first_regressed_stream(projection, generation, live)
+    if found is None:
+        return
+    stream_id, seen, version = found
+    letter = (
+        DeadLetter.objects.filter(
+            projection=projection.name, generation=generation, stream_id=str(stream_id)
+        )
+        .order_by("version")
+        .first()
+    )
+    why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
+    raise WouldRegress(
+        f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
+        f"version {version} of it. Readers stay where they are.{why} If the later versions are "
+        "lost for good, because the event store was put back to an earlier copy, run "
+        f"`manage.py rebuild {projection.name} --from store --accept-going-back`."
+    )
+
+
+def first_regressed_stream(
     projection: Projection, generation: int, live: int
 ) -> tuple[object, int, int] | None:
-    """A stream whose readers would go back: its id, its live version and the other one."""
+    """A stream that would regress after the switch: (id, live version, new version)."""
     sql = BEHIND.format(root=projection.root._meta.db_table)
     with connections[DATABASE].cursor() as cursor:
         cursor.execute(sql, [generation, live])

@@ -7,18 +7,19 @@ from uuid import UUID
 
 from django.db import connections, transaction
 
+from messaging.codec import Recorded
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import Stored
 from messaging.projections.bulk_sql import DATABASE, Key, key_of
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import discarded
-from messaging.projections.consuming.decoding import wanted_types
+from messaging.projections.consuming.decoding import recorded_of
+from messaging.projections.fold import fold
 from messaging.projections.models import DeadLetter
 from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import Projection
-from messaging.projections.rows import Session
+from messaging.projections.rows import RowBatch
 from messaging.projections.serving.live import live
-from messaging.rebuilding.from_store import recorded_of
 from messaging.recovery.verify_log import Events
 
 CHUNK = 1_000
@@ -32,7 +33,6 @@ class ReadModelsAgainstStore:
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
-        self._wanted = wanted_types(projection)
         self._discarded = discarded(projection.name)
         self._behind: dict[UUID, int] = {}  # stream -> the version that the store has
         self._streams: list[Stream] = []
@@ -57,7 +57,7 @@ class ReadModelsAgainstStore:
 
     def compare(self, events: Events) -> Iterator[str]:
         """What was looked at, with the events of its streams."""
-        session = Session(self._projection, self._generation)
+        rows = RowBatch(self._projection, self._generation)
         for stream in self._streams:
             root: Any = self._rows[self._projection.root].get((stream.stream_id,))
             shown = 0 if root is None else root.version
@@ -70,10 +70,10 @@ class ReadModelsAgainstStore:
             elif shown < stream.version:
                 self._behind[stream.stream_id] = stream.version
             try:
-                self._fold(session, stored[:shown])
+                fold(rows, self._recorded(stored[:shown]), self._discarded)
             except Exception as error:
                 yield f"{self._name}: stream {stream.stream_id} cannot be folded: {error!r}"
-        yield from self._differences(session.rows())
+        yield from self._differences(rows.rows())
 
     def foreign(self) -> Iterator[str]:
         """Rows of streams that the store does not know."""
@@ -131,12 +131,8 @@ class ReadModelsAgainstStore:
                     del self._behind[stream_id]
         return len(self._behind) < before
 
-    def _fold(self, session: Session, events: Sequence[Stored]) -> None:
-        for one in events:
-            if one.envelope.event_id in self._discarded:
-                session.skip(one.envelope)
-            else:
-                session.apply(recorded_of(one, self._wanted))
+    def _recorded(self, events: Sequence[Stored]) -> Iterator[Recorded]:
+        return (recorded_of(self._projection, one.envelope, one.data) for one in events)
 
     def _differences(self, expected: Rows) -> Iterator[str]:
         for model in self._projection.models:

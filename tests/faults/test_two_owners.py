@@ -13,10 +13,10 @@ from messaging.bus.base import Record
 from messaging.exceptions import FencedOff
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
-from messaging.projections.consuming.log_delivery import LogDelivery
-from messaging.projections.rows import ForeignRow, Rows, Session, UndeclaredRow
+from messaging.projections.rows import ForeignRow, RowBatch, Rows, UndeclaredRow
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
+from tests.support.consuming import take
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
@@ -33,6 +33,12 @@ def records() -> dict[int, list[Record]]:
     return {partition: part for partition, part in found.items() if part}
 
 
+def polled() -> dict[int, list[Record]]:
+    """The same, for which a consumer has made its checkpoints."""
+    checkpoints.begin("posts", current_bus().identity())
+    return records()
+
+
 def some_likes() -> None:
     post_id = uuid4()
     mediator.send(NewPost(post_id=post_id, message="Hi"), ALICE)
@@ -42,37 +48,30 @@ def some_likes() -> None:
     publish_all()
 
 
-def started(generation: int = 1) -> LogDelivery:
-    checkpoints.begin("posts", current_bus().identity())
-    return LogDelivery(posts, generation)
-
-
 def test_a_zombies_batch_rolls_back_and_counts_stay_exact(database: Mode) -> None:
     some_likes()
-    owner, zombie = started(), started()
-    batch = records()
-    owner.take(batch)
+    batch = polled()
+    take(batch)
     before = list(Post.objects.values()), list(Comment.objects.values())
     with pytest.raises(FencedOff):
-        zombie.take(batch)
+        take(batch)
     assert (list(Post.objects.values()), list(Comment.objects.values())) == before
     assert assert_read_models_equal_the_fold() == 1
 
 
 def test_a_batch_that_is_delivered_again_changes_nothing(database: Mode) -> None:
     some_likes()
-    started().take(records())
+    take(polled())
     for partition in records():
         checkpoints.halt("posts", 1, partition, 0, "")  # as if the checkpoint had been lost
-    started().take(records())
+    take(records())
     assert assert_read_models_equal_the_fold() == 1
 
 
 def test_a_consumer_of_a_generation_that_is_gone_changes_nothing(database: Mode) -> None:
     some_likes()
-    consumer = started(generation=7)
     with pytest.raises(FencedOff):
-        consumer.take(records())
+        take(polled(), generation=7)
     assert Post.objects.count() == 0
 
 
@@ -88,9 +87,9 @@ def rows(database: Mode) -> Rows:
     some_likes()
     found = recorded()
     with transaction.atomic(using="read"):
-        session = Session(posts, 1)
-        session.load([found])
-    return Rows(session, found, posts.appliers[CommentAdded])
+        batch = RowBatch(posts, 1)
+        batch.load([found])
+    return Rows(batch, found, posts.appliers[CommentAdded])
 
 
 def test_adding_a_row_to_another_stream_is_refused(rows: Rows) -> None:
@@ -109,10 +108,10 @@ def test_a_row_that_was_not_declared_cannot_be_read(rows: Rows) -> None:
 
 
 def test_moving_the_root_to_another_stream_is_refused(rows: Rows) -> None:
-    session, envelope = rows._session, rows.envelope
-    session.apply(recorded())
-    root = session.root(envelope.stream_id)
+    batch, envelope = rows._batch, rows.envelope
+    batch.apply(recorded())
+    root = batch.root(envelope.stream_id)
     assert root is not None
     root.stream_id = uuid4()
     with pytest.raises(ForeignRow), transaction.atomic(using="read"):
-        session.write()
+        batch.write()

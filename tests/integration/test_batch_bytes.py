@@ -182,7 +182,7 @@ def test_a_rebuild_from_the_store_takes_so_many_events_and_whole_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(from_store, "CHUNK", 10)
-    monkeypatch.setattr(from_store, "LARGEST_CHUNK", 40)
+    monkeypatch.setattr(from_store, "MAX_CHUNK", 40)
     events = [stored(stream, v, 1) for stream in (uuid4() for _ in range(20)) for v in range(1, 5)]
     assert {len(chunk) for chunk in from_store.chunks(iter(events))} == {12, 8}
     long = [stored(uuid4(), 1, 1), *(stored(events[0].envelope.stream_id, v, 1) for v in range(90))]

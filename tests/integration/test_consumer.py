@@ -140,6 +140,7 @@ def read_database(sql: str) -> None:
 def test_the_pauses_grow_while_it_can_read_but_not_write(
     postgresql: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "postlog.consumer")  # repeats are told once a minute, else
     (post_id,) = new_posts(1)
     with Running() as only:
         wait_until(is_level, "it consumes")

@@ -18,12 +18,15 @@ from messaging.exceptions import OffsetOutOfRange
 from messaging.message import Context
 from messaging.monitoring.status import overview, projection_now
 from messaging.projections.consuming import checkpoints, consumer
+from messaging.projections.consuming.checkpoints import Move
+from messaging.projections.consuming.transaction import pass_over
 from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live_root
 from messaging.rebuilding import from_log
+from messaging.rebuilding.from_log import LogTail
 from queries_app.projections import posts
 from tests.integration.test_restore_events import wipe_store
-from tests.support.consuming import Running, consume_all
+from tests.support.consuming import Running, consume_all, take
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
@@ -95,6 +98,16 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
     assert (verified.returncode, verified.stdout) == (0, "")
 
 
+def follow(tail: LogTail, generation: int) -> None:
+    """As a builder does."""
+    for records, passed in tail.read_to(current_bus().end_offsets(), lambda: None):
+        take(records, generation)
+        if passed:
+            pass_over(
+                posts, generation, {p: Move(tail.positions[p], to) for p, to in passed.items()}
+            )
+
+
 def test_a_builder_reads_on_behind_a_marker_that_it_has_passed_over(
     postgresql: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,14 +116,13 @@ def test_a_builder_reads_on_behind_a_marker_that_it_has_passed_over(
     publish_all()
     bus = current_bus()
     generation = checkpoints.begin("posts", bus.identity())
-    noted: list[int] = []
-    with from_log.Follower(posts, generation, bus, noted.append) as follower:
+    with from_log.log_tail(posts, generation, bus) as tail:
         for message in ("b", "c"):
             transaction(postgresql, copies())
-            follower.read_to(bus.end_offsets(), lambda: None)
+            follow(tail, generation)
             mediator.send(EditMessage(post_id=post_id, message=message), ALICE)
             publish_all()
-            follower.read_to(bus.end_offsets(), lambda: None)
+            follow(tail, generation)
     ends = bus.end_offsets()
     assert checkpoints.offsets("posts", generation, ends) == ends
     assert assert_read_models_equal_the_fold(generation) == 1

@@ -270,18 +270,17 @@ def of_one_partition() -> tuple[UUID, UUID]:
 
 
 def test_a_gap_that_does_not_heal_is_reported_once(
-    database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gaps, "LOOK_EVERY_S", 0)
     early = uuid4()
     publish(edited(early, 2))
     consume_all()
-    report = gaps.GapReport("posts")
-    report.report(1)
+    caplog.clear()
+    reported = gaps.report_gaps("posts", 1, set())
     assert caplog.messages == [], "mostly the other comes at once"
     DeadLetter.objects.update(parked_at=F("parked_at") - gaps.HEALS_WITHIN)
     for _ in range(2):
-        report.report(1)
+        reported = gaps.report_gaps("posts", 1, reported)
     (told,) = caplog.messages
     event_id = DeadLetter.objects.get().event_id
     assert f"version 2 of stream {early} (event {event_id}) waits" in told

@@ -17,7 +17,7 @@ from messaging.dialect.values import database_now
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid
 from messaging.message import Context, utc_now
-from messaging.projections.consuming.automatic_retry import Retries
+from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.recovery.log_repository import LogRepository
 from messaging.relay import log_identity
@@ -141,15 +141,15 @@ def test_what_is_far_in_the_future_waits_for_its_time_and_nothing_waits_for_it(
     consume_all()
     letter = DeadLetter.objects.get()
     assert (letter.code, letter.stream_id) == ("from the future", None)
-    Retries(posts).look(1, range(12))
+    AutomaticRetry(posts).look(1, range(12))
     assert Post.objects.get(stream_id=post_id).version == 1
 
     DeadLetter.objects.update(due_at=utc_now())
-    Retries(posts).look(1, range(12))
+    AutomaticRetry(posts).look(1, range(12))
     assert DeadLetter.objects.get().due_at == letter.due_at, "looked at again, and still too early"
     with clock_off_by(DAY + 60):
         DeadLetter.objects.update(due_at=utc_now() - timedelta(days=2))
-        Retries(posts).look(1, range(12))
+        AutomaticRetry(posts).look(1, range(12))
     assert not DeadLetter.objects.exists()
     assert Post.objects.get(stream_id=post_id).version == 2
 

@@ -18,7 +18,7 @@ from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import NeedsNewerCode
 from messaging.message import Context
 from messaging.monitoring.status import overview
-from messaging.projections.consuming.automatic_retry import Retries
+from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
 from queries_app.models import Post
@@ -73,7 +73,7 @@ def versions() -> set[int]:
 
 def look() -> None:
     """What a consumer does when it starts."""
-    Retries(posts).look(1, ALL)
+    AutomaticRetry(posts).look(1, ALL)
 
 
 @pytest.mark.parametrize("unknown", [PINNED, "posts.post_liked.v9"], ids=["type", "version"])
@@ -135,7 +135,7 @@ def test_what_waits_in_other_partitions_is_left_to_their_consumer(database: Mode
     consume_all()
     partition = DeadLetter.objects.get(version=2).partition
     with newer_code():
-        retries = Retries(posts)
+        retries = AutomaticRetry(posts)
         retries.look(1, set(ALL) - {partition})
         assert letters() == [(2, WAITS), (3, "behind")]
         retries.look(1, ALL)
@@ -153,7 +153,7 @@ def test_a_rebuild_by_older_code_parks_it_as_a_consumer_does(sqlite: Mode, sourc
     assert rebuild(posts, source).state == "done"
     assert letters() == [(2, WAITS), (3, "behind")]
     with newer_code():
-        Retries(posts).look(2, ALL)
+        AutomaticRetry(posts).look(2, ALL)
     assert (letters(), versions()) == ([], {3})
 
 
@@ -196,7 +196,7 @@ def test_all_that_wait_are_tried_though_they_are_many(
         publish(*(record_of(s, 1, PostPinned(post_id=s)) for s in streams))
     consume_all()
     with newer_code():
-        retries = Retries(posts)
+        retries = AutomaticRetry(posts)
         for left in (3, 1, 0):
             retries.look(1, ALL)
             assert DeadLetter.objects.count() == left

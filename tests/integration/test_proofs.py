@@ -18,11 +18,11 @@ from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import FencedOff, HistoryMismatch, LostTail
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints, consumer
-from messaging.projections.consuming.log_delivery import LogDelivery
+from messaging.projections.consuming.checkpoints import Move
+from messaging.projections.consuming.transaction import pass_over
 from messaging.projections.models import Checkpoint
 from messaging.rebuilding import requests
 from messaging.rebuilding.rebuilder import Rebuilder
-from messaging.rebuilding.requests import TakenAway
 from messaging.relay import log_identity, outbox, relay
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -143,18 +143,11 @@ def test_offsets_without_a_record_leave_the_proof_as_it_is(database: Mode) -> No
     publish_all()
     consume_all()
     before = proof_of(3)
-    LogDelivery(posts, 1).pass_over({3: (1, 2)})
+    pass_over(posts, 1, {3: Move(1, 2)})
     row = Checkpoint.objects.get(projection="posts", partition=3)
     assert (row.offset, row.proof) == (2, before)
     with pytest.raises(FencedOff):
-        LogDelivery(posts, 1).pass_over({3: (1, 2)})
-
-    def taken_away(count: int) -> None:
-        raise TakenAway
-
-    with pytest.raises(TakenAway):
-        LogDelivery(posts, 1, alongside=taken_away).pass_over({3: (2, 3)})
-    assert checkpoints.offsets("posts", 1, [3]) == {3: 2}, "a builder whose time is over"
+        pass_over(posts, 1, {3: Move(1, 2)})
 
 
 def test_partitions_that_a_rebalance_brings_are_compared_before_they_are_read(

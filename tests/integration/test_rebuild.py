@@ -15,14 +15,13 @@ from messaging.bus.base import Record
 from messaging.exceptions import BusError, FencedOff, StreamBusy
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
-from messaging.projections.consuming.log_delivery import LogDelivery
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
 from messaging.projections.registry import PROJECTIONS, Applier
 from messaging.projections.serving.live import live
 from messaging.rebuilding import from_store, rebuilder, requests
 from queries_app.models import HistoryEntry, Post
 from queries_app.projections import posts
-from tests.support.consuming import consume_all
+from tests.support.consuming import consume_all, take
 from tests.support.modes import Mode
 from tests.support.processes import manage
 from tests.support.rebuilding import STEPS, assert_equals_the_fold, at_step, rebuild, some_posts
@@ -121,15 +120,15 @@ def test_from_the_store_it_goes_on_behind_the_streams_that_are_built(
     monkeypatch.setattr(from_store, "CHUNK", 3)
     all_consumed(10)
     begun = []
-    folded = from_store.StoreFill._fold
+    folded = from_store._fold
 
-    def fold(self, chunk, **kwargs):
+    def fold(projection, generation, chunk, **kwargs):
         begun.append(chunk[0].envelope.stream_id)
         if len(begun) == 5:
             stop.set()
-        return folded(self, chunk, **kwargs)
+        return folded(projection, generation, chunk, **kwargs)
 
-    monkeypatch.setattr(from_store.StoreFill, "_fold", fold)
+    monkeypatch.setattr(from_store, "_fold", fold)
     stop = Flag()
     rebuild(posts, "store", stop)
     assert len(begun) == 5
@@ -145,7 +144,7 @@ def test_a_stream_longer_than_a_chunk_is_built_in_parts(
     database: Mode, longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(from_store, "CHUNK", 3)
-    monkeypatch.setattr(from_store, "LARGEST_CHUNK", longest)
+    monkeypatch.setattr(from_store, "MAX_CHUNK", longest)
     all_consumed()
     for projection in PROJECTIONS.values():
         assert rebuild(projection, "store").state == "done"
@@ -192,7 +191,7 @@ def test_a_consumer_of_the_old_generation_finds_that_its_time_is_over(
 
     def consume_for_the_old_one() -> None:
         with pytest.raises(FencedOff):
-            LogDelivery(posts, 1).take(batch)
+            take(batch)
         seen.append("refused")
 
     with at_step("cleaning up", consume_for_the_old_one):
@@ -211,7 +210,7 @@ def test_while_readers_are_led_over_the_live_consumer_waits(postgresql: Mode) ->
 
     def consume() -> None:
         try:
-            outcomes.append(LogDelivery(posts, 1).take(batch))
+            outcomes.append(take(batch))
         except FencedOff as error:
             outcomes.append(error)
         finally:

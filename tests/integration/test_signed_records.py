@@ -19,7 +19,7 @@ from messaging.eventstore.models import Event
 from messaging.exceptions import HistoryMismatch, NoKeys
 from messaging.message import Context
 from messaging.projections.consuming import retry
-from messaging.projections.consuming.automatic_retry import Retries
+from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from messaging.recovery.log_repository import LogRepository
@@ -243,7 +243,7 @@ def test_a_rebuild_from_the_log_passes_over_forgeries(mode: Mode) -> None:
 
 
 def retried() -> None:
-    Retries(posts).look(1, ALL)
+    AutomaticRetry(posts).look(1, ALL)
 
 
 @pytest.mark.parametrize("lacking", [[ONE], [ONE, ("two", WRONG[1])]], ids=["key", "secret"])
@@ -269,7 +269,7 @@ def test_what_a_ring_cannot_verify_is_tried_again_with_another_ring(
         assert codes() == [code, code, code, "gap"]
         assert not Post.objects.exists()
     with keys(ONE, TWO):
-        retrying = Retries(posts)
+        retrying = AutomaticRetry(posts)
         while DeadLetter.objects.exists():
             retrying.look(1, ALL)
             assert retrying._next_look == 0 or not DeadLetter.objects.exists()

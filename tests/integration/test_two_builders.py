@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -13,9 +14,8 @@ from django.db import connections
 from messaging.bus import current_bus
 from messaging.dialect import sessions
 from messaging.projections.consuming import checkpoints
-from messaging.projections.consuming.log_delivery import LogDelivery
 from messaging.projections.models import Rebuild
-from messaging.rebuilding import builder, from_store, requests
+from messaging.rebuilding import builder, from_log, from_store, requests
 from messaging.rebuilding.builder import Builder
 from messaging.rebuilding.requests import TakenAway
 from messaging.workers import leadership
@@ -82,9 +82,9 @@ def test_whoever_takes_over_during_the_switch_waits_and_finds_it_done(
 
 
 LONG = {
-    "count": (from_store.StoreFill, "count"),
+    "count": (from_store, "count"),
     "scan": (from_store, "stored_events"),
-    "comparison": (builder.generations, "stream_that_is_behind"),
+    "comparison": (builder.generations, "first_regressed_stream"),
 }
 
 
@@ -138,11 +138,9 @@ def test_a_builder_that_wakes_behind_another_ends_without_an_error(database: Mod
 
 
 def test_it_learns_so_too_before_it_passes_over_offsets_without_a_record(sqlite: Mode) -> None:
-    def taken_away(count: int) -> None:
-        raise TakenAway("the rebuild was taken over")
-
     consumed()
-    delivery = LogDelivery(posts, 1, alongside=taken_away)
-    moved_by_another = {3: (7, 8)}
+    asked = requests.ask("posts", "log", "test")
+    Rebuild.objects.filter(id=asked.id).update(builder=uuid4())  # another has taken it over
+    moved_by_another = from_log.LogTail(current_bus().reader({}), {3: 7}, "")
     with pytest.raises(TakenAway):
-        delivery.pass_over(moved_by_another)
+        built_by(asked)._pass_over(moved_by_another, {3: 8})

@@ -1,5 +1,7 @@
-"""The consumer's work, in this process: takes what the log holds behind the checkpoints."""
+"""The consumer in this process, step by step or in a thread."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from threading import Event as Flag
 from threading import Thread
 
@@ -7,27 +9,41 @@ from django.db import connections
 
 from messaging.bus import current_bus
 from messaging.bus.base import Record
-from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming import transaction
+from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.consumer import Consumer
-from messaging.projections.consuming.log_delivery import LogDelivery, require_dense
 from messaging.projections.registry import Projection
 from queries_app.projections import posts
+from tests.support.waiting import wait_until
 
 
 def consume_all(projection: Projection = posts) -> dict[int, str]:
-    """Returns the partitions that are halted, and why."""
+    """Up to where the log ends now. Returns the partitions that are halted, and why."""
     bus = current_bus()
     bus.ensure_topic()
-    generation = checkpoints.begin(projection.name, bus.identity())
     ends = bus.end_offsets()
-    at = checkpoints.offsets(projection.name, generation, ends)
-    batch: dict[int, list[Record]] = {}
-    for partition, end in ends.items():
-        found = [r for part in bus.read(partition, at[partition], end) for r in part]
-        if found:
-            batch[partition] = found
-    require_dense(batch, at)
-    return LogDelivery(projection, generation).take(batch) if batch else {}
+    consumer = Consumer(projection, bus)
+    try:
+        consumer.run_once()
+        wait_until(partial(_is_level, consumer, ends), "the consumer is level", 60)
+        return dict(consumer.halted)
+    finally:
+        consumer.close()
+
+
+def _is_level(consumer: Consumer, ends: dict[int, int]) -> bool:
+    if consumer.is_level(ends):
+        return True
+    consumer.run_once()
+    return consumer.is_level(ends)
+
+
+def take(
+    records: Mapping[int, Sequence[Record]], generation: int = 1, projection: Projection = posts
+) -> dict[int, str]:
+    """What a consumer of this generation does with a poll that gave these records."""
+    one = partial(transaction.consume, projection, generation, Breaker())
+    return transaction.consume_all(projection, generation, records, one)
 
 
 class Running:

@@ -7,7 +7,7 @@ import pytest
 from messaging.bus.base import Record
 from messaging.bus.rejected import is_rejected
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.consuming.log_delivery import require_dense
+from messaging.projections.consuming.transaction import require_dense
 from messaging.proof import digest_of
 
 RECORD = Record(3, 7, b"key", b"value")

@@ -73,29 +73,29 @@ class Command(DatabaseCommand):
         letters = (
             retry.in_order(options["projection"]) if options["all"] else map(_one, options["id"])
         )
-        left = sum([self._retried(letter) for letter in retry.one_a_stream(letters)])
+        left = sum([self._retried(letter) for letter in retry.first_of_each_stream(letters)])
         if left:
             raise CommandError(f"{left} of them failed again: `manage.py deadletters list`.")
 
     def _retried(self, letter: DeadLetter) -> int:
         """1 if it failed again."""
         try:
-            delivery = retry.retry(letter)
+            retried = retry.retry(letter)
         except PostlogError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(retry.told(letter, delivery))
-        return int(delivery.parked > 0)
+        self.stdout.write(retry.describe(letter, retried))
+        return int(retried.parked > 0)
 
     def _discard(self, options: dict[str, Any]) -> None:
         letter = _one(options["id"])
         record_from_shell("discard a dead letter", f"{letter} event {letter.event_id}")
         try:
-            delivery = retry.discard(letter)
+            retried = retry.discard(letter)
         except PostlogError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Dead letter {letter.id} is discarded.")
-        if delivery is not None:
-            self.stdout.write(retry.told(letter, delivery))
+        if retried is not None:
+            self.stdout.write(retry.describe(letter, retried))
 
 
 def _one(letter_id: int) -> DeadLetter:

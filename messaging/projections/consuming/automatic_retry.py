@@ -30,7 +30,7 @@ EVERY_S = 30.0
 AT_ONCE = 100  # letters, so that new records do not wait for long
 
 
-class Retries:
+class AutomaticRetry:
     """Of one consumer. Looks when it starts, and then from time to time."""
 
     def __init__(self, projection: Projection) -> None:
@@ -56,7 +56,7 @@ class Retries:
             partition__in=list(partitions),
         )
         letters = list(found.order_by("id")[:AT_ONCE])
-        applied = [self._retry(letter) for letter in retry.one_a_stream(letters)]
+        applied = [self._retry(letter) for letter in retry.first_of_each_stream(letters)]
         # What waits for a record that named no stream is found at the next look.
         if len(letters) < AT_ONCE and not any(applied):
             self._next_look = time.monotonic() + EVERY_S
@@ -69,11 +69,11 @@ class Retries:
         """Whether it named no stream and is applied."""
         name = self._projection.name
         try:
-            delivery = retry.retry(letter)
+            retried = retry.retry(letter)
         except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
             log.error("%s: %s", name, error)
             tried = {"tried_by": tried_by(name, letter.code), "due_at": None}
             DeadLetter.objects.filter(id=letter.id).update(**tried)
             return False
-        log.info("retried: %s", retry.told(letter, delivery))
-        return letter.stream_id is None and delivery.applied > 0
+        log.info("retried: %s", retry.describe(letter, retried))
+        return letter.stream_id is None and retried.applied > 0

@@ -1,23 +1,24 @@
-"""Is it the event that is bad, or the code? Parking all events would hide that it is the code."""
+"""Circuit breaker: stop when most events fail, instead of parking them all. Then it is the code
+that is at fault."""
 
 from collections import deque
 from uuid import UUID
 
 from messaging.exceptions import TooManyFailures
-from messaging.projections.consuming.dead_letters import Outcome
+from messaging.projections.consuming.ordering import Outcome
 
 # Most of so many events, of so many streams: then it is not the events that are bad.
 EVENTS, STREAMS = 50, 10
 
 
-class FaultWindow:
-    """The last 50 events or more that were tried, whatever the size of their batches."""
+class Breaker:
+    """Counts over the last 50 or more events that were tried, however they were batched."""
 
     def __init__(self) -> None:
         self._batches: deque[tuple[int, list[UUID]]] = deque()  # (tried, streams that failed)
         self._latest: tuple[int, list[UUID]] = (0, [])
 
-    def require_sound_code(self, outcome: Outcome) -> None:
+    def require_mostly_sound(self, outcome: Outcome) -> None:
         """Raise `TooManyFailures` if most of what was tried lately has failed."""
         failed = [
             parked
@@ -42,8 +43,8 @@ class FaultWindow:
                 f"parked before. The last error:\n{failed[-1].reason}"
             )
 
-    def moved_on(self) -> None:
-        """The batch that was looked at last is committed."""
+    def committed(self) -> None:
+        """Count the batch that was looked at last: it is committed."""
         self._batches.appendleft(self._latest)
         if len(self._batches) > EVENTS:
             self._batches.pop()

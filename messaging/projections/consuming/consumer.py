@@ -1,20 +1,28 @@
-"""The consumer: takes batches from the bus and lets each event take effect once."""
+"""The consumer: polls the bus and consumes each batch in one transaction (transaction.py)."""
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from threading import Event as Flag
 
 from django.db import connections
 
-from messaging.bus.base import Bus, Subscription
+from messaging.bus.base import Bus, Record, Subscription
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
-from messaging.projections.consuming.automatic_retry import Retries
-from messaging.projections.consuming.gaps import GapReport
-from messaging.projections.consuming.log_delivery import LogDelivery, require_dense
+from messaging.projections.consuming.automatic_retry import AutomaticRetry
+from messaging.projections.consuming.breaker import Breaker
+from messaging.projections.consuming.checkpoints import Move
+from messaging.projections.consuming.gaps import LOOK_EVERY_S, report_gaps
 from messaging.projections.consuming.stalls import LevelCheck
+from messaging.projections.consuming.transaction import (
+    consume,
+    consume_all,
+    pass_over,
+    require_dense,
+)
 from messaging.projections.registry import Projection
 from messaging.transient import is_away, pause_s, reason
 from messaging.workers.repeats import Repeats
@@ -34,12 +42,15 @@ class Consumer:
         self._bus = bus
         self.name = projection.name
         self._group = f"postlog.{projection.name}"
-        self._delivery = LogDelivery(projection, 0)
         self._repeats = Repeats(log)
+        self._generation = 0
+        self._breaker = Breaker()
         self._positions: dict[int, int] = {}  # partition -> the next offset
-        self._halted: set[int] = set()  # partitions, since the last seek
-        self._gaps = GapReport(projection.name)
-        self._retries = Retries(projection)
+        self.halted: dict[int, str] = {}  # partition -> why, since the last seek
+        self._subscription: Subscription | None = None
+        self._gaps: set[int] = set()  # that were reported
+        self._gaps_checked = 0.0
+        self._retries = AutomaticRetry(projection)
         self._level = LevelCheck(projection.name, bus)
         self._identity_checked = 0.0
         self._stepped = 0.0
@@ -48,40 +59,58 @@ class Consumer:
     def run(self, stop: Flag) -> None:
         """Consume until `stop` is set; the batch at hand is finished first.
 
-        Raises `HistoryMismatch` and `TooManyFailures`, which no retry can mend. Waits and tries
+        Raises `HistoryMismatch` and `TooManyFailures`, which no retry can cure. Waits and tries
         again when the database or the bus is away.
         """
         failures = 0
-        while not stop.is_set():
-            try:
-                self._bus.ensure_topic()
-                self._start()
-                subscription = self._bus.subscribe(self._group)
+        try:
+            while not stop.is_set():
                 try:
-                    while not stop.is_set():
-                        # That it can read is no sign that it can write again.
-                        if self._step(subscription):
-                            failures, self.last_error = 0, ""
-                finally:
-                    subscription.close()
-            except Exception as error:
-                if not (isinstance(error, FencedOff) or is_away(error)):
-                    raise
-                failures += 1
-                pause = pause_s(failures)
-                self.last_error = reason(error)
-                what = f"{self.name}: {self.last_error}"
-                self._repeats.say(logging.WARNING, what, f"Trying again in {pause:.1f} s.")
-                connections[DATABASE].close()
-                stop.wait(pause)
+                    # That it can read is no sign that it can write again.
+                    if self.run_once():
+                        failures, self.last_error = 0, ""
+                except Exception as error:
+                    if not (isinstance(error, FencedOff) or is_away(error)):
+                        raise
+                    self.close()
+                    failures += 1
+                    pause = pause_s(failures)
+                    self.last_error = reason(error)
+                    what = f"{self.name}: {self.last_error}"
+                    self._repeats.say(logging.WARNING, what, f"Trying again in {pause:.1f} s.")
+                    connections[DATABASE].close()
+                    stop.wait(pause)
+        finally:
+            self.close()
+
+    def run_once(self) -> bool:
+        """Poll and consume one batch; whether something was written. Joins the group at the first
+        call. Whatever it raises, call `close` before the next."""
+        if self._subscription is None:
+            self._bus.ensure_topic()
+            self._start()
+            self._subscription = self._bus.subscribe(self._group)
+        return self._step(self._subscription)
+
+    def close(self) -> None:
+        """Leave the group."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
+
+    def is_level(self, ends: Mapping[int, int]) -> bool:
+        """Whether it has all these partitions, and has consumed them up to these offsets or to
+        where they are halted."""
+        at = self._positions
+        return all(p in self.halted or at.get(p, -1) >= end for p, end in ends.items())
 
     def _start(self) -> None:
         self._use(checkpoints.begin(self.name, self._bus.identity()))
         self._identity_checked = time.monotonic()
 
     def _use(self, live_generation: int) -> None:
-        if live_generation != self._delivery.generation:
-            self._delivery = LogDelivery(self._projection, live_generation)
+        if live_generation != self._generation:
+            self._generation, self._breaker = live_generation, Breaker()
 
     def _step(self, subscription: Subscription) -> bool:
         """Consume one batch; whether something was written."""
@@ -94,15 +123,15 @@ class Consumer:
         if polled.changed or (self._is_due() and self._is_superseded()):
             self._seek(subscription, polled.assignment)  # what was polled comes again
             return False
-        self._gaps.report(self._delivery.generation)
-        self._retries.look(self._delivery.generation, self._positions)
-        confirmed = self._level.confirm(self._delivery.generation, self._positions)
+        self._report_gaps()
+        self._retries.look(self._generation, self._positions)
+        confirmed = self._level.confirm(self._generation, self._positions)
         if not polled.records and not polled.passed:
             return confirmed
         require_dense(polled.records, self._positions)
         try:
             self._pass_over(polled.passed)
-            halted = self._delivery.take(polled.records) if polled.records else {}
+            halted = self._consume(polled.records)
         except FencedOff as error:
             what = f"{self.name}: another consumer was first, or a rebuild"
             self._repeats.say(logging.INFO, what, error)
@@ -112,15 +141,25 @@ class Consumer:
             self._positions[partition] = records[-1].offset + 1
         for partition in halted:
             subscription.pause(partition)
-        self._halted |= halted.keys()
+        self.halted |= halted
         return True
+
+    def _consume(self, records: Mapping[int, Sequence[Record]]) -> dict[int, str]:
+        one = partial(consume, self._projection, self._generation, self._breaker)
+        return consume_all(self._projection, self._generation, records, one)
+
+    def _report_gaps(self) -> None:
+        if time.monotonic() - self._gaps_checked >= LOOK_EVERY_S:
+            self._gaps_checked = time.monotonic()
+            self._gaps = report_gaps(self.name, self._generation, self._gaps)
 
     def _pass_over(self, passed: Mapping[int, int]) -> None:
         # The client passes over what it had fetched behind the record that halted a partition.
         # That checkpoint stays where it is, before the record.
-        moved = {p: to for p, to in passed.items() if p not in self._halted}
+        moved = {p: to for p, to in passed.items() if p not in self.halted}
         if moved:
-            self._delivery.pass_over({p: (self._positions[p], to) for p, to in moved.items()})
+            moves = {p: Move(self._positions[p], to) for p, to in moved.items()}
+            pass_over(self._projection, self._generation, moves)
             self._positions |= moved
 
     def _seek(self, subscription: Subscription, assignment: frozenset[int]) -> None:
@@ -134,7 +173,7 @@ class Consumer:
             raise FencedOff(f"partitions {missing} have no checkpoint in generation {generation}")
         self._use(generation)
         self._positions = {partition: offsets[partition] for partition in assignment}
-        self._halted.clear()
+        self.halted.clear()
         for partition, offset in self._positions.items():
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
@@ -157,7 +196,7 @@ class Consumer:
         """
         live = checkpoints.require_live_identity(self.name, self._bus.identity())
         self._identity_checked = time.monotonic()
-        if live != self._delivery.generation:
+        if live != self._generation:
             return True
         self._require_same_log(self._positions)
         self._stepped = time.monotonic()  # a slow broker does not count as a freeze
@@ -165,8 +204,7 @@ class Consumer:
 
     def _require_same_log(self, partitions: Iterable[int]) -> None:
         try:
-            generation = self._delivery.generation
-            checkpoints.require_same_log(self.name, generation, self._bus, partitions)
+            checkpoints.require_same_log(self.name, self._generation, self._bus, partitions)
         except HistoryMismatch:
             # If the topic was recreated meanwhile, that is what there is to say.
             checkpoints.require_live_identity(self.name, self._bus.identity())

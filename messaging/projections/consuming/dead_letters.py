@@ -1,8 +1,9 @@
-"""Dead letters: records that did not take effect, kept in the order of their stream."""
+"""Dead letters: events that are parked because they could not be applied, by version of their
+stream."""
 
-from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,14 +16,7 @@ from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import PROJECTIONS
 
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """An event that waits. `id` is None until it is stored."""
-
-    id: int | None
-    event_id: UUID | None
-    record: Record
+log = logging.getLogger("postlog.consuming")
 
 
 # An event of a type or version that this code does not know. No hand is needed: consumers with
@@ -41,20 +35,19 @@ OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 # Of sound events, which wait for an earlier one of their stream.
 WAITS_FOR_ANOTHER = ("gap", "behind")
 
-Place = UUID | tuple[int, int]  # an event's id; of what has none, (partition, offset)
+RecordKey = UUID | tuple[int, int]  # the event's id; without one, (partition, offset)
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
-Queue = dict[int, Letter]  # the letters of one stream, by version
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
+class ParkedEvent:
     """A record that becomes a dead letter."""
 
     record: Record
-    envelope: Envelope | None  # None: it cannot be read that far
+    envelope: Envelope | None  # None: it cannot be read that far, or is not believed
     code: str
     reason: str
-    due_at: datetime | None = None  # when it is tried again, whatever tried it
+    due_at: datetime | None = None  # when it is retried, whichever code parked it
 
     def __str__(self) -> str:
         where = f"partition {self.record.partition} offset {self.record.offset}"
@@ -62,35 +55,23 @@ class Parked:
         return f"{what} ({where}), {self.code}: {self.reason.strip()}"
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a batch leads to beside the changed rows."""
-
-    parked: dict[Place, Parked] = field(default_factory=dict)
-    drained: list[int] = field(default_factory=list)  # ids of dead letters that took effect
-    halted: dict[int, tuple[int, str]] = field(default_factory=dict)  # partition: offset, why
-    failed: dict[Place, str] = field(default_factory=dict)  # the traceback
-    applied: int = 0
-
-
-def queues_of(
-    projection: str, generation: int, streams: Collection[UUID], taken: Collection[int]
-) -> defaultdict[UUID, Queue]:
-    """The letters of these streams, but for those that are taken. Two statements, of which
-    the second is rare."""
-    queues: defaultdict[UUID, Queue] = defaultdict(dict)
+def waiting_behind(
+    projection: str, generation: int, streams: Collection[UUID], retried: Collection[int]
+) -> dict[UUID, dict[int, UUID | None]]:
+    """The versions of these streams that are parked, with their event ids. Without the letters
+    that are being retried. Two statements; the second only if anything is parked at all."""
     letters = DeadLetter.objects.filter(
         projection=projection, generation=generation, stream_id__isnull=False
     )
+    found: dict[UUID, dict[int, UUID | None]] = {}
     if not letters.exists():
-        return queues
-    for letter in letters.filter(stream_id__in=streams).exclude(id__in=taken):
-        assert letter.stream_id is not None
-        assert letter.version is not None
-        queues[letter.stream_id][letter.version] = Letter(
-            letter.id, letter.event_id, record_of(letter)
-        )
-    return queues
+        return found
+    rows = letters.filter(stream_id__in=streams).exclude(id__in=retried)
+    for stream_id, version, event_id in rows.values_list("stream_id", "version", "event_id"):
+        assert stream_id is not None
+        assert version is not None
+        found.setdefault(stream_id, {})[version] = event_id
+    return found
 
 
 def discarded(projection: str) -> frozenset[UUID]:
@@ -145,15 +126,56 @@ def record_of(letter: DeadLetter) -> Record:
     )
 
 
-def store(projection: str, generation: int, outcome: Outcome) -> None:
-    """Keep what was parked, and delete what has taken effect. Needs a transaction."""
-    if outcome.parked:
+def park(projection: str, generation: int, events: Collection[ParkedEvent]) -> None:
+    """Store dead letters, once each version of a stream. Needs a transaction."""
+    if events:
         DeadLetter.objects.bulk_create(
-            [_dead_letter(projection, generation, p) for p in outcome.parked.values()],
-            ignore_conflicts=True,
+            [_dead_letter(projection, generation, one) for one in events], ignore_conflicts=True
         )
-    if outcome.drained:
-        DeadLetter.objects.filter(id__in=outcome.drained).delete()
+
+
+def still_parked(letters: Collection[DeadLetter]) -> list[DeadLetter]:
+    """Those that nobody has applied or deleted meanwhile."""
+    ids = DeadLetter.objects.filter(id__in=[letter.id for letter in letters])
+    there = set(ids.values_list("id", flat=True))
+    return [letter for letter in letters if letter.id in there]
+
+
+def settle(
+    projection: str, keys: Mapping[int, RecordKey], parked: Mapping[RecordKey, ParkedEvent]
+) -> None:
+    """After a retry: a letter that failed again gets its new reason, the others are deleted.
+    `keys`: of all that were retried, by id."""
+    done = set(keys)
+    for letter_id, key in keys.items():
+        if (again := parked.get(key)) is not None:
+            done.remove(letter_id)
+            DeadLetter.objects.filter(id=letter_id).update(
+                code=again.code,
+                reason=again.reason,
+                tried_by=tried_by(projection, again.code),
+                due_at=again.due_at,
+            )
+    DeadLetter.objects.filter(id__in=done).delete()
+
+
+def report(projection: str, events: Collection[ParkedEvent]) -> None:
+    """Log what was parked, as far as it does not heal by itself."""
+    for one in events:
+        # A gap often heals: it is reported when it does not (gaps.py).
+        if one.code not in (*WAITS_FOR_ANOTHER, *NOT_BELIEVED, WAITS_FOR_CODE):
+            log.error("%s: parked %s", projection, one)
+    # Whoever writes one such record can write a million.
+    if strange := [one for one in events if one.code in NOT_BELIEVED]:
+        log.error(
+            "%s: %d records are not believed. The first: %s", projection, len(strange), strange[0]
+        )
+    if waiting := [one for one in events if one.code == WAITS_FOR_CODE]:
+        log.warning(
+            "%s: %d streams wait for newer code: this one does not know the type or version of an "
+            "event. Start a consumer with the newer code. The first: %s",
+            projection, len(waiting), waiting[0],
+        )  # fmt: skip
 
 
 def tried_by(projection: str, code: str) -> str:
@@ -164,7 +186,7 @@ def tried_by(projection: str, code: str) -> str:
     return digest_of(PROJECTIONS[projection])
 
 
-def _dead_letter(projection: str, generation: int, parked: Parked) -> DeadLetter:
+def _dead_letter(projection: str, generation: int, parked: ParkedEvent) -> DeadLetter:
     envelope = parked.envelope
     return DeadLetter(
         projection=projection,

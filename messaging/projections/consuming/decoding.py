@@ -7,6 +7,7 @@ with its version is still applied, and nothing waits behind it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import connections
@@ -20,14 +21,17 @@ from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming.dead_letters import (
     FROM_THE_FUTURE,
     IMPOSSIBLE,
+    OF_THE_RING,
     WAITS_FOR_CODE,
-    Place,
+    RecordKey,
+    record_of,
 )
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedRecord:
     """A record with what it says, as far as that can be read."""
 
     record: Record
@@ -39,7 +43,7 @@ class Decoded:
     due_at: datetime | None = None  # when it is to be looked at again
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         if self.envelope is not None:
             return self.envelope.event_id
         return (self.record.partition, self.record.offset)
@@ -61,12 +65,12 @@ class Decoder:
         self._database_was_asked = False
         self._ring = key_ring()
 
-    def from_log(self, records: Iterable[Record]) -> list[Decoded]:
+    def from_log(self, records: Iterable[Record]) -> list[DecodedRecord]:
         """Read the records that concern the projection; others are left out."""
         found = (self.record_of_the_log(record) for record in records)
         return [one for one in found if one.concerns(self._stream_type)]
 
-    def record_of_the_log(self, record: Record, *, signed: bool = False) -> Decoded:
+    def record_of_the_log(self, record: Record, *, signed: bool = False) -> DecodedRecord:
         """Believe a record only if its signature is right, where records are signed, and if it
         can be, whoever wrote it. `signed`: it was refused for its signature before, so that
         switching signatures off does not lead to it being believed."""
@@ -84,11 +88,14 @@ class Decoder:
             return self._refused(found, FROM_THE_FUTURE, reason, at - plausible.FUTURE)
         return found
 
-    def believed(self, record: Record) -> Decoded:
-        """Read a record of the store, or one that was believed when it was parked."""
-        return self._read(record)[0]
+    def parked(self, letter: DeadLetter) -> DecodedRecord:
+        """Read a dead letter. One that names a stream was believed when it was parked."""
+        record = record_of(letter)
+        if letter.stream_id is not None:
+            return self._read(record)[0]
+        return self.record_of_the_log(record, signed=letter.code in OF_THE_RING)
 
-    def _read(self, record: Record) -> tuple[Decoded, codec.Payload]:
+    def _read(self, record: Record) -> tuple[DecodedRecord, codec.Payload]:
         """What it says, and its payload as it stands there."""
         envelope: Envelope | None = None
         data: codec.Payload = b""
@@ -97,14 +104,14 @@ class Decoder:
                 raise DecodeError("the record has no value")
             envelope, data = codec.decode_envelope(record.value)
             if envelope.type in EVENTS and envelope.type not in self._wanted:
-                return Decoded(record, envelope, None), data
-            return Decoded(record, envelope, codec.decode_event(envelope.type, data)), data
+                return DecodedRecord(record, envelope, None), data
+            return DecodedRecord(record, envelope, codec.decode_event(envelope.type, data)), data
         except DecodeError as error:
-            return Decoded(record, envelope, None, str(error)), data
+            return DecodedRecord(record, envelope, None, str(error)), data
         except UnknownMessage as error:
-            return Decoded(record, envelope, None, str(error), WAITS_FOR_CODE), data
+            return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE), data
 
-    def _impossible(self, found: Decoded, data: codec.Payload) -> str:
+    def _impossible(self, found: DecodedRecord, data: codec.Payload) -> str:
         """All projections refuse the same: where one took it, the genuine one would be a fork."""
         assert found.envelope is not None
         if found.event is None and not found.failure:
@@ -137,14 +144,34 @@ class Decoder:
         return moment > self._latest
 
     def _refused(
-        self, found: Decoded, code: str, why: str, due_at: datetime | None = None
-    ) -> Decoded:
+        self, found: DecodedRecord, code: str, why: str, due_at: datetime | None = None
+    ) -> DecodedRecord:
         said = found.envelope
         if said is not None:
             why = f"{why} It names version {said.version} of stream {said.stream_id}, event "
             why = f"{why}{said.event_id}, by {ascii(said.actor)[:160]}."
-        return Decoded(found.record, None, None, why, code, claims=said, due_at=due_at)
+        return DecodedRecord(found.record, None, None, why, code, claims=said, due_at=due_at)
 
 
-def wanted_types(projection: Projection) -> set[str]:
-    return {wire_name_of(event_type) for event_type in projection.appliers}
+def decode_stored(
+    projection: Projection, record: Record, envelope: Envelope, data: codec.Payload
+) -> DecodedRecord:
+    """An event of the store, with the record that the log would hold of it."""
+    try:
+        return DecodedRecord(record, envelope, recorded_of(projection, envelope, data).event)
+    except DecodeError as error:
+        return DecodedRecord(record, envelope, None, str(error))
+    except UnknownMessage as error:
+        return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE)
+
+
+def recorded_of(projection: Projection, envelope: Envelope, data: codec.Payload) -> codec.Recorded:
+    """The event; None in its place where the projection has no use for it. Raises `DecodeError`
+    and `UnknownMessage`."""
+    unused = envelope.type in EVENTS and envelope.type not in wanted_types(projection)
+    return codec.Recorded(envelope, None if unused else codec.decode_event(envelope.type, data))
+
+
+@cache
+def wanted_types(projection: Projection) -> frozenset[str]:
+    return frozenset(wire_name_of(event_type) for event_type in projection.appliers)

@@ -1,7 +1,7 @@
-"""Gaps: events whose predecessor has not come. Reported when they do not heal by themselves."""
+"""Gaps: events whose predecessor has not come. Reported once if they do not heal by themselves."""
 
 import logging
-import time
+from collections.abc import Set
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -14,32 +14,21 @@ HEALS_WITHIN = timedelta(seconds=10)
 LOOK_EVERY_S = 2.0
 
 
-class GapReport:
-    """Says once of each gap that it has stayed open."""
-
-    def __init__(self, projection: str) -> None:
-        self._projection = projection
-        self._reported: set[int] = set()
-        self._looked = 0.0
-
-    def report(self, generation: int) -> None:
-        if time.monotonic() - self._looked < LOOK_EVERY_S:
-            return
-        self._looked = time.monotonic()
-        open_gaps = DeadLetter.objects.filter(
-            projection=self._projection,
-            generation=generation,
-            code="gap",
-            parked_at__lt=Now() - HEALS_WITHIN,
-        )
-        found = {
-            letter.id: letter
-            for letter in open_gaps.only("stream_id", "version", "event_id", "reason")
-        }
-        for new in found.keys() - self._reported:
-            letter = found[new]
-            log.error(
-                "%s: version %s of stream %s (event %s) waits. %s",
-                self._projection, letter.version, letter.stream_id, letter.event_id, letter.reason,
-            )  # fmt: skip
-        self._reported = set(found)
+def report_gaps(projection: str, generation: int, reported: Set[int]) -> set[int]:
+    """Log the gaps that stay open and were not reported before; return the ids of all that are."""
+    gaps = DeadLetter.objects.filter(
+        projection=projection,
+        generation=generation,
+        code="gap",
+        parked_at__lt=Now() - HEALS_WITHIN,
+    )
+    found = {
+        letter.id: letter for letter in gaps.only("stream_id", "version", "event_id", "reason")
+    }
+    for letter_id in found.keys() - reported:
+        gap = found[letter_id]
+        log.error(
+            "%s: version %s of stream %s (event %s) waits. %s",
+            projection, gap.version, gap.stream_id, gap.event_id, gap.reason,
+        )  # fmt: skip
+    return set(found)

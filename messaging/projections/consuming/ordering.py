@@ -1,174 +1,152 @@
-"""One batch of records: which take effect, which are repeats, which are parked.
+"""The order of a batch: which events are applied, which are repeats, which are parked.
 
-An event takes effect if its version is the next of its stream. What cannot take effect
-becomes a dead letter, later events of its stream join it, and other streams go on.
+An event is applied if its version is the next of its stream. One that cannot be applied is
+parked, later events of its stream join it, and other streams go on.
 """
 
 import traceback
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from messaging.codec import Recorded
+from messaging.message import Envelope
 from messaging.projections.consuming.dead_letters import (
-    Letter,
-    Outcome,
-    Parked,
-    Place,
-    Queue,
+    ParkedEvent,
+    RecordKey,
     discarded,
-    queues_of,
+    waiting_behind,
 )
-from messaging.projections.consuming.decoding import Decoded, Decoder
+from messaging.projections.consuming.decoding import DecodedRecord
 from messaging.projections.registry import Projection
-from messaging.projections.rows import Session
+from messaging.projections.rows import RowBatch
 from messaging.transient import is_away, is_beyond_limits
 
+Halted = dict[int, tuple[int, str]]  # partition: the offset that it stops before, and why
 
-def apply(
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch leads to beside the changed rows."""
+
+    parked: dict[RecordKey, ParkedEvent] = field(default_factory=dict)
+    halted: Halted = field(default_factory=dict)
+    unblocked: set[UUID] = field(default_factory=set)  # streams whose parked events are next now
+    failed: dict[RecordKey, str] = field(default_factory=dict)  # by whose function; the traceback
+    applied: int = 0
+    retried: int = 0  # dead letters that are done
+
+    def add(self, later: "Outcome") -> None:
+        self.parked |= later.parked
+        self.halted |= later.halted
+        self.unblocked |= later.unblocked
+        self.failed |= later.failed
+        self.applied += later.applied
+        self.retried += later.retried
+
+
+def apply_in_order(
     projection: Projection,
     generation: int,
-    batch: Sequence[Decoded],
+    batch: Sequence[DecodedRecord],
     *,
     refused: str = "",
-    drains: bool = True,
-    taken: Collection[int] = (),
-) -> tuple[Session, Outcome]:
-    """Apply the batch to rows in memory. Needs a transaction; the caller writes both.
+    retried: frozenset[int] = frozenset(),
+) -> tuple[RowBatch, Outcome]:
+    """Apply the batch to rows in memory. Needs a transaction; the caller writes the rows.
 
-    Runs again from the database while events fail that did not before: what a failed
-    event has changed by then must not stay. `refused` says why the database did not take
-    what the only event of this batch wrote. `drains`: what waits behind an event takes
-    effect with it. `taken`: the ids of the letters that this batch was made of.
+    While events fail that did not before, it runs again without them, on rows from the database:
+    what a failed event has changed in memory must not stay. `refused`: why the database did not
+    take what the only event led to. `retried`: ids of the dead letters that are the batch.
     """
-    poison: dict[Place, str] = {batch[0].place: refused} if refused and batch else {}
+    poison: dict[RecordKey, str] = {batch[0].record_key: refused} if refused and batch else {}
     while True:
-        run = _Run(projection, generation, poison, drains=drains, taken=taken)
-        run.all(batch)
+        run = _Run(projection, generation, poison)
+        run.apply_all(batch, retried)
         if run.outcome.failed.keys() <= poison.keys():
-            return run.session, run.outcome
+            return run.rows, run.outcome
         poison |= run.outcome.failed
 
 
 class _Run:
     def __init__(
-        self,
-        projection: Projection,
-        generation: int,
-        poison: dict[Place, str],
-        *,
-        drains: bool,
-        taken: Collection[int],
+        self, projection: Projection, generation: int, poison: dict[RecordKey, str]
     ) -> None:
-        self.session = Session(projection, generation)
+        self.rows = RowBatch(projection, generation)
         self.outcome = Outcome()
-        self._projection = projection
-        self._decoder = Decoder(projection)
+        self._name = projection.name
         self._generation = generation
         self._poison = poison
-        self._drains = drains
-        self._taken = taken
-        self._queues: defaultdict[UUID, Queue] = defaultdict(dict)
+        self._waiting: dict[UUID, dict[int, UUID | None]] = {}
         self._discarded = discarded(projection.name)
 
-    def all(self, batch: Sequence[Decoded]) -> None:
-        streams = {d.envelope.stream_id for d in batch if d.envelope is not None}
-        self._queues = queues_of(self._projection.name, self._generation, streams, self._taken)
-        waiting = [
-            self._decoder.believed(letter.record)
-            for queue in self._queues.values()
-            for letter in queue.values()
-            if self._drains
-        ]
-        self.session.load(
-            # What is refused is not applied: that it names rows must not keep it from being parked.
-            Recorded(d.envelope, None if d.place in self._poison else d.event)
-            for d in [*batch, *waiting]
-            if d.envelope is not None
+    def apply_all(self, batch: Sequence[DecodedRecord], retried: frozenset[int]) -> None:
+        streams = {one.envelope.stream_id for one in batch if one.envelope is not None}
+        self._waiting = waiting_behind(self._name, self._generation, streams, retried)
+        self.rows.load(
+            # Of what is refused no rows are needed: their keys may be what is refused.
+            Recorded(one.envelope, None if one.record_key in self._poison else one.event)
+            for one in batch
+            if one.envelope is not None
         )
         for decoded in batch:
-            if decoded.record.partition not in self.outcome.halted:
-                self._one(decoded)
-
-    def _one(self, decoded: Decoded) -> None:
-        envelope = decoded.envelope
-        if envelope is None:
-            self._park(decoded, decoded.code, decoded.failure)
-            return
-        root = self.session.root(envelope.stream_id)
-        progress = root.version if root is not None else 0
-        queue = self._queues[envelope.stream_id]
-        if envelope.version <= progress:
-            if (
-                root is not None
-                and envelope.version == progress
-                and root.event_id != envelope.event_id
-            ):
-                self._fork(decoded, root.event_id)
-        elif (known := queue.get(envelope.version)) is not None:
-            if known.event_id != envelope.event_id:
-                self._fork(decoded, known.event_id)
-        elif envelope.version > progress + 1:
-            if queue:
-                self._park(decoded, "behind", "It waits for an earlier event of its stream.")
+            if decoded.record.partition in self.outcome.halted:
+                continue
+            if decoded.envelope is None:
+                self._park(decoded, decoded.code, decoded.failure)
             else:
-                self._park(
-                    decoded,
-                    "gap",
-                    f"Version {progress + 1} of the stream has not come. Republish this stream: "
-                    f"`manage.py republish {envelope.stream_id}`.",
-                )
-        elif self._took_effect(decoded) and self._drains:
-            self._drain(envelope.stream_id, queue)
+                self._apply_one(decoded, decoded.envelope)
 
-    def _took_effect(self, decoded: Decoded) -> bool:
+    def _apply_one(self, decoded: DecodedRecord, envelope: Envelope) -> None:
+        root = self.rows.root(envelope.stream_id)
+        progress, latest = (0, None) if root is None else (root.version, root.event_id)
+        waiting = self._waiting.get(envelope.stream_id, {})
+        if envelope.version <= progress:
+            if envelope.version == progress and envelope.event_id != latest:
+                self._halt(decoded, envelope, latest)
+        elif envelope.version in waiting:
+            if envelope.event_id != waiting[envelope.version]:
+                self._halt(decoded, envelope, waiting[envelope.version])
+        elif envelope.version > progress + 1:
+            self._park(decoded, *_why_it_waits(envelope, progress, is_first=not waiting))
+        elif self._applied(decoded, envelope) and envelope.version + 1 in waiting:
+            self.outcome.unblocked.add(envelope.stream_id)
+
+    def _applied(self, decoded: DecodedRecord, envelope: Envelope) -> bool:
         """Apply an event whose turn it is, or park it."""
-        if decoded.place in self._discarded:
-            assert decoded.envelope is not None
-            self.session.skip(decoded.envelope)
+        key = decoded.record_key
+        if key in self._discarded:
+            self.rows.skip(envelope)
             return True
-        if decoded.failure or decoded.place in self._poison:
-            self._park(decoded, *self._why(decoded))
+        if decoded.failure:
+            self._park(decoded, decoded.code, decoded.failure)
             return False
-        assert decoded.envelope is not None
+        if key in self._poison:
+            self._park(decoded, "poison", self._poison[key])
+            return False
         try:
-            self.session.apply(Recorded(decoded.envelope, decoded.event))
+            self.rows.apply(Recorded(envelope, decoded.event))
         except Exception as error:
             if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault
-            self.outcome.failed[decoded.place] = traceback.format_exc()
-            self._park(decoded, "poison", self.outcome.failed[decoded.place])
+            self.outcome.failed[key] = traceback.format_exc()
+            self._park(decoded, "poison", self.outcome.failed[key])
             return False
         self.outcome.applied += 1
         return True
 
-    def _why(self, decoded: Decoded) -> tuple[str, str]:
-        if decoded.failure:
-            return decoded.code, decoded.failure
-        return "poison", self._poison[decoded.place]
-
-    def _drain(self, stream_id: UUID, queue: Queue) -> None:
-        """The missing event has come: what waited behind it takes effect, in order."""
-        root = self.session.root(stream_id)
-        while root is not None and (letter := queue.pop(root.version + 1, None)) is not None:
-            decoded = self._decoder.believed(letter.record)
-            self.outcome.parked.pop(decoded.place, None)
-            if not self._took_effect(decoded):
-                return
-            if letter.id is not None:
-                self.outcome.drained.append(letter.id)
-
-    def _park(self, decoded: Decoded, code: str, reason: str) -> None:
-        self.outcome.parked[decoded.place] = Parked(
-            decoded.record, decoded.envelope, code, reason, decoded.due_at
+    def _park(self, decoded: DecodedRecord, code: str, reason: str) -> None:
+        envelope = decoded.envelope
+        self.outcome.parked[decoded.record_key] = ParkedEvent(
+            decoded.record, envelope, code, reason, decoded.due_at
         )
-        if (envelope := decoded.envelope) is not None:
-            letter = Letter(None, envelope.event_id, decoded.record)
-            self._queues[envelope.stream_id][envelope.version] = letter
+        if envelope is not None:
+            waiting = self._waiting.setdefault(envelope.stream_id, {})
+            waiting[envelope.version] = envelope.event_id
 
-    def _fork(self, decoded: Decoded, known: UUID | None) -> None:
-        envelope, record = decoded.envelope, decoded.record
-        assert envelope is not None
+    def _halt(self, decoded: DecodedRecord, envelope: Envelope, known: UUID | None) -> None:
+        """Stop the partition before a record that tells another history."""
+        record = decoded.record
         self.outcome.halted[record.partition] = (
             record.offset,
             f"Fork: version {envelope.version} of stream {envelope.stream_id} was event {known}, "
@@ -179,3 +157,12 @@ class _Run:
             f"invalid: `manage.py reject-record {record.partition} {record.offset} "
             f"{envelope.event_id}`, if it is this one, and start again.",
         )
+
+
+def _why_it_waits(envelope: Envelope, progress: int, *, is_first: bool) -> tuple[str, str]:
+    if not is_first:
+        return "behind", "It waits for an earlier event of its stream."
+    return "gap", (
+        f"Version {progress + 1} of the stream has not come. Republish this stream: "
+        f"`manage.py republish {envelope.stream_id}`."
+    )

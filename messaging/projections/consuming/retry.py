@@ -1,4 +1,4 @@
-"""What operators do with dead letters: try again, or give up. Shell and admin call this."""
+"""What operators do with dead letters: retry or discard. Shell and admin call this."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,12 @@ from messaging.exceptions import PostlogError
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, is_ready
-from messaging.projections.consuming.delivery import LetterDelivery, reopen
+from messaging.projections.consuming.transaction import (
+    Retried,
+    retry_letters,
+    retry_stream,
+    retry_unblocked,
+)
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import PROJECTIONS
 
@@ -24,7 +29,7 @@ def in_order(projection: str | None = None) -> QuerySet[DeadLetter]:
     return letters if projection is None else letters.filter(projection=projection)
 
 
-def one_a_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+def first_of_each_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     """The first letter of each stream, and every one that names no stream."""
     found: dict[tuple[object, ...], DeadLetter] = {}
     for letter in letters:
@@ -33,18 +38,18 @@ def one_a_stream(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     return list(found.values())
 
 
-def retry(letter: DeadLetter) -> LetterDelivery:
-    """Apply the letter's whole stream in order, until something fails again. The counters
-    of what is returned say how it went."""
+def retry(letter: DeadLetter) -> Retried:
+    """Apply the letter's whole stream in order, until something fails again. Raises as
+    `retry_stream` does."""
     projection = PROJECTIONS[letter.projection]
     if letter.stream_id is not None:
-        return reopen(projection, letter.generation, letter.stream_id)
-    delivery = LetterDelivery(projection, letter.generation)
-    delivery.deliver([letter])
-    return delivery
+        return retry_stream(projection, letter.generation, letter.stream_id)
+    outcome = retry_letters(projection, letter.generation, [letter])
+    retry_unblocked(projection, letter.generation, outcome)
+    return Retried(outcome.retried, len(outcome.parked))
 
 
-def discard(letter: DeadLetter) -> LetterDelivery | None:
+def discard(letter: DeadLetter) -> Retried | None:
     """Give the event up: the stream goes on behind it, here and in every later generation.
 
     Raises `NotDiscarded` if it is not the one that its stream waits for. A record that
@@ -61,7 +66,7 @@ def discard(letter: DeadLetter) -> LetterDelivery | None:
             event_id=letter.event_id,
             defaults={"stream_id": letter.stream_id, "version": letter.version},
         )
-    return reopen(PROJECTIONS[letter.projection], letter.generation, letter.stream_id)
+    return retry_stream(PROJECTIONS[letter.projection], letter.generation, letter.stream_id)
 
 
 def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
@@ -74,7 +79,7 @@ def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
     if first.id != letter.id:
         raise NotDiscarded(
             f"Dead letter {letter.id} only waits behind {first.id}, which is version "
-            f"{first.version} of the same stream. Mend or discard that one."
+            f"{first.version} of the same stream. Cure or discard that one."
         )
     if queue.filter(is_ready(letter.projection), id=first.id).exists():
         raise NotDiscarded(
@@ -88,8 +93,8 @@ def _require_that_the_stream_waits_for(letter: DeadLetter) -> None:
         )
 
 
-def told(letter: DeadLetter, delivery: LetterDelivery) -> str:
+def describe(letter: DeadLetter, retried: Retried) -> str:
     """How a retry went, in one line."""
     what = f"stream {letter.stream_id}" if letter.stream_id else f"record {letter.id}"
-    waits = f", {delivery.parked} still wait" if delivery.parked else ""
-    return f"{letter.projection} {what}: {delivery.applied} applied{waits}"
+    waits = f", {retried.parked} still wait" if retried.parked else ""
+    return f"{letter.projection} {what}: {retried.applied} applied{waits}"

@@ -1,0 +1,239 @@
+"""What happens to a batch: one transaction on the read database moves the checkpoints, writes the
+rows and parks what cannot be applied, or it does nothing.
+
+So each event counts once, whatever is delivered again: `checkpoints.advance` comes first, and
+fails for a consumer whose partition or generation somebody else has taken over.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+
+from messaging.bus.base import Record, in_batches
+from messaging.bus.rejected import without
+from messaging.exceptions import HistoryMismatch
+from messaging.projections.bulk_sql import DATABASE
+from messaging.projections.consuming import checkpoints, dead_letters
+from messaging.projections.consuming.breaker import Breaker
+from messaging.projections.consuming.checkpoints import Move
+from messaging.projections.consuming.decoding import DecodedRecord, Decoder
+from messaging.projections.consuming.ordering import Halted, Outcome, apply_in_order
+from messaging.projections.models import DeadLetter, RejectedRecord
+from messaging.projections.registry import Projection
+from messaging.projections.rows import RefusedRows
+from messaging.proof import proof_of
+
+log = logging.getLogger("postlog.consuming")
+
+RETRY_BATCH = 1_000  # parked events in one transaction
+
+
+class Retried(NamedTuple):
+    """How many parked events of a stream were applied, and how many failed or wait again."""
+
+    applied: int
+    parked: int
+
+
+# --- from the log -----------------------------------------------------------------------------
+
+
+def consume_all(
+    projection: Projection,
+    generation: int,
+    records: Mapping[int, Sequence[Record]],
+    consume: Callable[..., Outcome],
+) -> dict[int, str]:
+    """Consume what a poll gave, by partition: in one transaction, or in several where it is large,
+    where the database refuses rows, or where it unblocks parked events.
+
+    Returns the partitions that are halted now, and why. Raises as `consume` does.
+    """
+    halted: Halted = {}
+    for part in in_batches([record for some in records.values() for record in some]):
+        if rest := _not_halted(halted, part):
+            outcome = bisect(rest, consume)
+            halted |= outcome.halted
+            retry_unblocked(projection, generation, outcome)
+    return {partition: reason for partition, (_, reason) in halted.items()}
+
+
+def consume(
+    projection: Projection,
+    generation: int,
+    breaker: Breaker,
+    records: Sequence[Record],
+    *,
+    refused: str = "",
+) -> Outcome:
+    """Consume records of the log in one transaction.
+
+    `refused`: why the database did not take what the one record among them led to; it is parked.
+    Raises `RefusedRows` if it takes something not now, `FencedOff` if the checkpoints are not
+    where the records begin, `TooManyFailures` if most events fail.
+    """
+    batch = decode(projection, records)
+    with transaction.atomic(using=DATABASE, durable=True):
+        outcome = apply_records(projection, generation, breaker, records, batch, refused=refused)
+    committed(projection, breaker, outcome)
+    return outcome
+
+
+def apply_records(
+    projection: Projection,
+    generation: int,
+    breaker: Breaker,
+    records: Sequence[Record],
+    batch: Sequence[DecodedRecord],
+    *,
+    refused: str = "",
+) -> Outcome:
+    """The inside of that transaction, to which a rebuild adds its progress."""
+    # First: a consumer that lost its partition waits here for the new owner, and then fails.
+    checkpoints.advance(projection.name, generation, moves_of(records))
+    outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
+    dead_letters.park(projection.name, generation, outcome.parked.values())
+    for partition, (offset, reason) in outcome.halted.items():
+        checkpoints.halt(projection.name, generation, partition, offset, reason)
+    return outcome
+
+
+def apply_batch(
+    projection: Projection,
+    generation: int,
+    breaker: Breaker,
+    batch: Sequence[DecodedRecord],
+    *,
+    refused: str = "",
+    retried: frozenset[int] = frozenset(),
+) -> Outcome:
+    """Apply events to rows in memory, and write the rows. `retried`: ids of the dead letters that
+    the batch was made of."""
+    rows, outcome = apply_in_order(projection, generation, batch, refused=refused, retried=retried)
+    breaker.require_mostly_sound(outcome)
+    rows.write()
+    return outcome
+
+
+def bisect(items: Sequence[Any], consume: Callable[..., Outcome]) -> Outcome:
+    """Halve what the database refuses until the item that it refuses is alone, to be parked."""
+    try:
+        return consume(items)
+    except RefusedRows as error:
+        if len(items) == 1:
+            return consume(items, refused=str(error))
+    half = len(items) // 2
+    outcome = bisect(items[:half], consume)
+    if rest := _not_halted(outcome.halted, items[half:]):
+        outcome.add(bisect(rest, consume))
+    return outcome
+
+
+def _not_halted(halted: Halted, items: Sequence[Any]) -> Sequence[Any]:
+    return [item for item in items if item.partition not in halted] if halted else items
+
+
+def decode(projection: Projection, records: Sequence[Record]) -> list[DecodedRecord]:
+    """Those that concern the projection, and that no operator rejected."""
+    return Decoder(projection).from_log(without(records, RejectedRecord.all_of_them()))
+
+
+def moves_of(records: Sequence[Record]) -> dict[int, Move]:
+    firsts: dict[int, int] = {}
+    lasts: dict[int, Record] = {}
+    for record in records:
+        firsts.setdefault(record.partition, record.offset - record.gap)
+        lasts[record.partition] = record
+    return {p: Move(firsts[p], last.offset + 1, str(proof_of(last))) for p, last in lasts.items()}
+
+
+def pass_over(projection: Projection, generation: int, moves: Mapping[int, Move]) -> None:
+    """Move the checkpoints over offsets that hold no record. Raises `FencedOff`."""
+    with transaction.atomic(using=DATABASE):
+        checkpoints.advance(projection.name, generation, moves)
+
+
+def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
+    """Raise `HistoryMismatch` unless the records begin at the checkpoints and no offset is missing,
+    those apart that hold no record."""
+    for partition, part in records.items():
+        expected = positions[partition]
+        offsets = len(part) + sum(record.gap for record in part)
+        if part[0].offset - part[0].gap != expected or part[-1].offset != expected + offsets - 1:
+            raise HistoryMismatch(
+                f"Partition {partition}: expected {len(part)} records from offset {expected}, got "
+                f"{part[0].offset} to {part[-1].offset}. Records are missing from the log. Run "
+                "`manage.py rebuild --from store`."
+            )
+
+
+# --- from the dead letters --------------------------------------------------------------------
+
+
+def retry_stream(projection: Projection, generation: int, stream_id: UUID) -> Retried:
+    """Apply the parked events of a stream in order, until one fails again or none is left.
+
+    Raises as `consume` does, and `HistoryMismatch` if the rows and the dead letters tell two
+    histories of it.
+    """
+    waiting = DeadLetter.objects.filter(
+        projection=projection.name, generation=generation, stream_id=stream_id
+    ).order_by("version")
+    total = Outcome()
+    while not total.parked and (letters := list(waiting[:RETRY_BATCH])):
+        total.add(retry_letters(projection, generation, letters))
+    return Retried(total.retried, len(total.parked))
+
+
+def retry_letters(projection: Projection, generation: int, letters: list[DeadLetter]) -> Outcome:
+    """Apply these dead letters: of one stream, in order, or one that names no stream."""
+    return bisect(letters, partial(_retry, projection, generation, Breaker()))
+
+
+def _retry(
+    projection: Projection,
+    generation: int,
+    breaker: Breaker,
+    letters: Sequence[DeadLetter],
+    *,
+    refused: str = "",
+) -> Outcome:
+    with transaction.atomic(using=DATABASE, durable=True):
+        # A retry moves no checkpoint; lock them so that the partitions' consumers wait.
+        checkpoints.hold(projection.name, generation, {letter.partition for letter in letters})
+        found = dead_letters.still_parked(letters)
+        decoder = Decoder(projection)
+        batch = {letter.id: decoder.parked(letter) for letter in found}
+        concerning = [one for one in batch.values() if one.concerns(projection.stream_type)]
+        outcome = apply_batch(
+            projection, generation, breaker, concerning, refused=refused, retried=frozenset(batch)
+        )
+        for _, reason in outcome.halted.values():
+            raise HistoryMismatch(reason)
+        keys = {letter_id: decoded.record_key for letter_id, decoded in batch.items()}
+        dead_letters.settle(projection.name, keys, outcome.parked)
+    outcome.retried = len(batch) - len(outcome.parked)
+    committed(projection, breaker, outcome)
+    return outcome
+
+
+def retry_unblocked(projection: Projection, generation: int, outcome: Outcome) -> None:
+    """Apply the parked events that what was just committed has unblocked. If this process dies
+    before, the next look of `AutomaticRetry` does it."""
+    for stream_id in sorted(outcome.unblocked):
+        try:
+            retry_stream(projection, generation, stream_id)
+        except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
+            log.error("%s: stream %s: %s", projection.name, stream_id, error)
+
+
+def committed(projection: Projection, breaker: Breaker, outcome: Outcome) -> None:
+    """Report what was parked and halted, once it stands."""
+    breaker.committed()
+    dead_letters.report(projection.name, outcome.parked.values())
+    for partition, (_, reason) in outcome.halted.items():
+        log.error("%s: partition %d is halted. %s", projection.name, partition, reason)

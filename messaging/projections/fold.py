@@ -1,0 +1,26 @@
+"""Folding stored events into rows: rebuilds from the store, `verify` and tests do it alike."""
+
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+from messaging.codec import Recorded
+from messaging.exceptions import PostlogError
+from messaging.projections.rows import RowBatch
+
+
+class NotNext(PostlogError):
+    """An event is not the next of its stream: its predecessor was parked, or is missing."""
+
+
+def fold(rows: RowBatch, events: Iterable[Recorded], discarded: Collection[UUID] = ()) -> None:
+    """Apply events of whole streams, or of streams that `rows` has loaded, in order. The ids of
+    events that operators gave up are `discarded`. Raises what the projection's functions raise."""
+    for recorded in events:
+        envelope = recorded.envelope
+        root = rows.root(envelope.stream_id)
+        if envelope.version != (0 if root is None else root.version) + 1:
+            raise NotNext(f"version {envelope.version} of stream {envelope.stream_id}")
+        if envelope.event_id in discarded:
+            rows.skip(envelope)
+        else:
+            rows.apply(recorded)
