@@ -16,7 +16,7 @@ from messaging.bus.hazards import RecentHazards
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.monitoring.status import oldest_snapshot_s, projection_now
+from messaging.monitoring.status import oldest_snapshot_s, projection_status
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -101,7 +101,7 @@ def read_side(found: dict[str, Any]) -> dict[str, Any]:
     letter = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE)).order_by("-id").first()
     return {
         "projections": [
-            projection_now(name, found["ends"], found.get("identity")) for name in PROJECTIONS
+            projection_status(name, found["ends"], found.get("identity")) for name in PROJECTIONS
         ],
         "dead_letters": DeadLetter.objects.count(),
         "last_letter": letter,

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from messaging import conf
 from messaging.bus import current_bus
-from messaging.monitoring.status import projection_now
+from messaging.monitoring.status import projection_status
 from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
@@ -177,11 +177,11 @@ def _lag_fault() -> str:
     partitions that nobody reads."""
     bus = current_bus()
     ends, identity = bus.end_offsets(), bus.identity()
-    projections = [projection_now(name, ends, identity) for name in PROJECTIONS]
-    stalled = {one["name"]: sorted(one["stalled"]) for one in projections if one["stalled"]}
+    projections = [projection_status(name, ends, identity) for name in PROJECTIONS]
+    stalled = {one.name: sorted(one.stalled) for one in projections if one.stalled}
     if stalled:
         what = "; ".join(f"{name}: partitions {parts}" for name, parts in stalled.items())
         return f"stalled, no consumer takes the records of {what}: manage.py status"
-    lag = outbox.waiting() + max(one["lag"] for one in projections)
+    lag = outbox.waiting() + max(sum(one.lag_by_partition.values()) for one in projections)
     limit = conf.postlog().max_lag
     return "" if lag <= limit else f"{lag:,} events, more than {limit:,}: manage.py status"

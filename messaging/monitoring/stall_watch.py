@@ -7,7 +7,7 @@ from django.db import DatabaseError, InterfaceError
 
 from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
-from messaging.monitoring.status import projection_now
+from messaging.monitoring.status import projection_status
 from messaging.projections.consuming.stalls import STALLED_AFTER_S
 from messaging.projections.registry import PROJECTIONS
 from messaging.transient import drop_connections
@@ -44,11 +44,11 @@ class StallWatch:
         ends, identity = bus.end_offsets(), bus.identity()
         found: Places = set()
         for name in PROJECTIONS:
-            now = projection_now(name, ends, identity)
-            for partition, seconds in now["stalled"].items():
+            now = projection_status(name, ends, identity)
+            for partition, seconds in now.stalled.items():
                 found.add((name, partition))
                 if (name, partition) not in self._known:
-                    records = now["lag_by_partition"][partition]
+                    records = now.lag_by_partition[partition]
                     log.error("%s: %s", name, told(partition, records, seconds))
         for name, partition in sorted(self._known - found):
             log.info("%s: partition %d is stalled no longer", name, partition)

@@ -1,6 +1,6 @@
-"""How things stand: what `manage.py status` prints and an operator wants to know first."""
+"""How far the events have come, and who works on them: what `manage.py status` prints."""
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from django.db import connections
 from django.db.models.functions import Now
@@ -22,58 +22,97 @@ from messaging.relay import outbox
 from messaging.workers.heartbeats import alive
 
 
-def overview() -> dict[str, Any]:
-    """`events`, `outbox`, `lag` and `dead_letters` in events; `projections` one by one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionStatus:
+    name: str
+    generation: int  # the live one
+    state: str  # halted, stalled, rebuilding or live
+    rebuild: str | None  # the one under way, in a few words
+    lag: int | None  # in records; None: the log does not answer
+    lag_by_partition: dict[int, int]
+    halted: dict[int, str]  # partition -> why
+    stalled: dict[int, int | None]  # partition -> for how many seconds; None: since ever
+    dead_letters: int
+    waits_for_newer_code: int  # streams
 
-    When the log refuses or does not answer, `log_fault` says why and the lag is None. Raises a
-    database error when a database cannot be asked.
-    """
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    role: str
+    process: str
+    at_work: bool  # False: it stands by
+    for_s: int
+    error: str  # why it cannot work now; empty: it can
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The fields, and their order, are the JSON of `manage.py status --json`."""
+
+    events: int  # stored
+    outbox: int  # events that wait for the relay
+    log_fault: str  # why the log refuses or does not answer; empty: it does
+    hazards: list[str]  # ways in which the log is set up to lose history
+    lag: int | None  # of all projections
+    dead_letters: int
+    projections: list[ProjectionStatus]
+    oldest_snapshot_s: float | None
+    workers: list[WorkerStatus]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Log:
+    ends: dict[int, int] | None = None
+    identity: Identity | None = None
+    hazards: list[str] = field(default_factory=list)
+    fault: str = ""
+
+
+def current_status() -> Status:
+    """Ask both databases and the log. Raises a database error when a database does not answer."""
     # In the order in which events travel: one that is on its way is counted somewhere.
     events, waiting = Event.objects.count(), outbox.waiting()
-    log = _log_now()
-    projections = [projection_now(name, log["ends"], log["identity"]) for name in PROJECTIONS]
-    return {
-        "events": events,
-        "outbox": waiting,
-        "log_fault": log["fault"],
-        "hazards": log["hazards"],
-        "lag": sum(one["lag"] for one in projections) if log["ends"] is not None else None,
-        "dead_letters": sum(one["dead_letters"] for one in projections),
-        "projections": projections,
-        "oldest_snapshot_s": oldest_snapshot_s(),
-        "workers": [_worker(one) for role in ("relay", "consumer") for one in alive(role)],
-    }
+    log = _ask_the_log()
+    projections = [projection_status(name, log.ends, log.identity) for name in PROJECTIONS]
+    lags = [one.lag for one in projections if one.lag is not None]
+    return Status(
+        events=events,
+        outbox=waiting,
+        log_fault=log.fault,
+        hazards=log.hazards,
+        lag=sum(lags) if log.ends is not None else None,
+        dead_letters=sum(one.dead_letters for one in projections),
+        projections=projections,
+        oldest_snapshot_s=oldest_snapshot_s(),
+        workers=[_worker(one) for role in ("relay", "consumer") for one in alive(role)],
+    )
 
 
-def _log_now() -> dict[str, Any]:
-    found: dict[str, Any] = {"ends": None, "identity": None, "hazards": [], "fault": ""}
+def _ask_the_log() -> _Log:
+    found = _Log()
     bus = current_bus()
     try:
         bus.ensure_topic()
         identity = bus.identity()  # first: it says what the ends would be asked of in vain
-        found["ends"], found["identity"] = bus.end_offsets(), identity
-        found["hazards"] = bus.hazards()  # last: not everybody may ask for a topic's settings
+        found.ends, found.identity = bus.end_offsets(), identity
+        found.hazards = bus.hazards()  # last: not everybody may ask for a topic's settings
     except (BusError, HistoryMismatch) as error:
-        found["fault"] = f"{type(error).__name__}: {error}"
+        found.fault = f"{type(error).__name__}: {error}"
     return found
 
 
-def _worker(one: Heartbeat) -> dict[str, Any]:
+def _worker(one: Heartbeat) -> WorkerStatus:
     age = (utc_now() - one.since).total_seconds()
-    return {
-        "role": one.role,
-        "process": one.process,
-        "at_work": one.at_work,
-        "for_s": round(age),
-        "error": one.error,
-    }
+    return WorkerStatus(
+        role=one.role, process=one.process, at_work=one.at_work, for_s=round(age), error=one.error
+    )
 
 
-def projection_now(
+def projection_status(
     name: str, ends: dict[int, int] | None, identity: Identity | None = None
-) -> dict[str, Any]:
-    """Of one projection. Without the log's ends the lag is unknown: it is None. With the
-    log's identity, checkpoints of another log are told apart."""
+) -> ProjectionStatus:
+    """Of one projection. Without the log's ends the lag is unknown. With the log's identity,
+    checkpoints of another log are told apart."""
     # In one statement: a switch deletes the checkpoints of the generation that it replaces.
     live = ProjectionState.objects.filter(name=name).values("live_generation")
     rows = Checkpoint.objects.filter(projection=name, generation__in=live).annotate(now=Now())
@@ -93,20 +132,23 @@ def projection_now(
     ages = {p: (row.now - row.checked_at).total_seconds() for p, row in taken.items()}
     stalled_now = stalled(lag, ages, halted)
     rebuild = requests.active(name)
-    return {
-        "name": name,
-        "generation": generation,
-        "state": _state(halted, stalled_now, rebuild),
-        "rebuild": requests.told(rebuild) if rebuild else None,
-        "lag": sum(lag.values()) if ends is not None else None,
-        "lag_by_partition": lag,
-        "halted": halted,
-        "stalled": stalled_now,
-        **_letters(name, generation),
-    }
+    dead, waiting = _dead_and_waiting(name, generation)
+    return ProjectionStatus(
+        name=name,
+        generation=generation,
+        state=_state(halted, stalled_now, rebuild),
+        rebuild=requests.told(rebuild) if rebuild else None,
+        lag=sum(lag.values()) if ends is not None else None,
+        lag_by_partition=lag,
+        halted=halted,
+        stalled=stalled_now,
+        dead_letters=dead,
+        waits_for_newer_code=waiting,
+    )
 
 
-def _letters(name: str, generation: int) -> dict[str, int]:
+def _dead_and_waiting(name: str, generation: int) -> tuple[int, int]:
+    """The dead letters, and the streams that wait for newer code."""
     dead = DeadLetter.objects.filter(projection=name, generation=generation)
     # An event that overtook another is no dead letter yet: mostly the other comes at once.
     dead = dead.exclude(code__in=WAITS_FOR_ANOTHER, parked_at__gt=Now() - HEALS_WITHIN)
@@ -115,7 +157,7 @@ def _letters(name: str, generation: int) -> dict[str, int]:
     waiting = waits.count()
     if waiting:
         dead = dead.exclude(stream_id__in=waits)
-    return {"dead_letters": dead.count(), "waits_for_newer_code": waiting}  # the latter in streams
+    return dead.count(), waiting
 
 
 def _state(halted: object, stalled_now: object, rebuild: object) -> str:

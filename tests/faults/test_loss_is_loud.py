@@ -13,7 +13,7 @@ from messaging.bus.base import Message, partition_of
 from messaging.bus.models import Log, LogPartition, LogRecord
 from messaging.eventstore.models import Event, LogIdentity
 from messaging.message import Context, Envelope, utc_now
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live
 from messaging.relay import outbox
@@ -27,8 +27,8 @@ ALICE = Context(actor="alice")
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0
 
 
 def copy_of_write_database(mode: Mode, folder: Path) -> Path | str:

@@ -19,7 +19,7 @@ from dev.services import KafkaServer, temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
@@ -45,7 +45,7 @@ def published_and_deleted(mode: Mode) -> None:
     for number in range(20):
         mediator.send(NewPost(message=f"unseen {number}"), ALICE)
     with Worker(mode.env, "runrelay") as relay:
-        wait_until(lambda: overview()["outbox"] == 0, "they are published")
+        wait_until(lambda: current_status().outbox == 0, "they are published")
         assert relay.stop() == 0
     client, topic = admin(mode), mode.env["KAFKA_TOPIC"]
     ends = current_bus().end_offsets()
@@ -178,8 +178,8 @@ def consumed(mode: Mode) -> None:
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0
 
 
 def shown() -> dict[UUID, int]:

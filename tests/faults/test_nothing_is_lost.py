@@ -11,7 +11,7 @@ from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.models import DeadLetter
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.load import stream
@@ -123,5 +123,5 @@ def lines(logs: list[Path]) -> int:
 
 
 def is_drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0

@@ -13,7 +13,7 @@ from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.serving.consistency_token import Position
@@ -135,5 +135,5 @@ def rebuild_dying_at_every_step(mode: Mode, source: str) -> int:
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0

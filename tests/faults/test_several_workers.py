@@ -8,7 +8,7 @@ from commands_app.commands import LikePost, NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.models import DeadLetter
 from messaging.workers import heartbeats
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -18,8 +18,8 @@ from tests.support.waiting import wait_until
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0
 
 
 def owned(worker: Worker, projection: str = "posts") -> set[int]:
@@ -72,8 +72,8 @@ def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
             wait_until(lambda: len(heartbeats.alive("relay")) == 2, "both relays beat")
             wait_until(lambda: not heartbeats.missing(), "one of them is at work")
             assert [one.at_work for one in heartbeats.alive("relay")] == [True, False]
-            workers = overview()["workers"]
-            assert [one["role"] for one in workers] == ["relay", "relay", "consumer"]
+            workers = current_status().workers
+            assert [one.role for one in workers] == ["relay", "relay", "consumer"]
             assert (relay.stop(), standby.stop()) == (0, 0)
         wait_until(lambda: not heartbeats.alive("relay"), "who stops takes the row away")
         consumer.kill()

@@ -14,7 +14,7 @@ from messaging.bus.base import Subscription
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context, utc_now
 from messaging.models import Heartbeat
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter
 from messaging.workers.heartbeats import Heart, alive
@@ -114,10 +114,10 @@ def test_how_long_an_event_has_waited_is_told_by_the_databases_clock(
     publish(record_of(stream, 2, MessageUpdated(post_id=stream, message="overtook the first")))
     with clock_off_by(off):
         consume_all()
-    assert overview()["dead_letters"] == 0, "mostly the other comes at once"
+    assert current_status().dead_letters == 0, "mostly the other comes at once"
     DeadLetter.objects.update(parked_at=F("parked_at") - HEALS_WITHIN)
     with clock_off_by(-off):
-        assert overview()["dead_letters"] == 1
+        assert current_status().dead_letters == 1
 
 
 def test_what_is_restored_from_the_log_keeps_its_times(database: Mode) -> None:

@@ -14,7 +14,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import partition_of
 from messaging.console import dashboard
 from messaging.message import Context
-from messaging.monitoring.status import projection_now
+from messaging.monitoring.status import projection_status
 from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.models import Checkpoint
@@ -42,7 +42,7 @@ def new_posts(count: int = 40) -> list[UUID]:
 
 
 def is_level() -> bool:
-    return projection_now("posts", current_bus().end_offsets())["lag"] == 0
+    return projection_status("posts", current_bus().end_offsets()).lag == 0
 
 
 def shown(post_id: UUID) -> int:

@@ -16,7 +16,7 @@ from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
 from messaging.message import Context
-from messaging.monitoring.status import overview, projection_now
+from messaging.monitoring.status import current_status, projection_status
 from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.transaction import pass_over
@@ -52,8 +52,8 @@ def copies() -> list[Message]:
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0
 
 
 def test_reading_ends_at_an_end_that_is_a_control_record(postgresql: Mode) -> None:
@@ -213,7 +213,7 @@ def test_a_partition_that_is_halted_before_a_marker_stays_halted(
 
 
 def is_level() -> bool:
-    return projection_now("posts", current_bus().end_offsets())["lag"] == 0
+    return projection_status("posts", current_bus().end_offsets()).lag == 0
 
 
 def elsewhere(partition: int) -> UUID:

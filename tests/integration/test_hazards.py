@@ -18,7 +18,7 @@ from messaging.bus.embedded import EmbeddedBus
 from messaging.bus.hazards import HazardWatch
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Post
 from tests.integration.test_admin import signed_in
@@ -151,9 +151,9 @@ def test_the_lag_is_known_to_who_may_not_ask_for_a_topics_settings(
     monkeypatch.setattr(EmbeddedBus, "hazards", refused)
     mediator.send(NewPost(message="waits"), ALICE)
     publish_all()
-    found = overview()
-    assert found["lag"] == len(PROJECTIONS)
-    assert found["log_fault"] == "BusError: not authorized"
+    found = current_status()
+    assert found.lag == len(PROJECTIONS)
+    assert found.log_fault == "BusError: not authorized"
 
 
 def test_a_check_says_when_the_log_cannot_be_asked(sqlite: Mode) -> None:
@@ -183,7 +183,7 @@ def test_added_partitions_stop_nobody_and_are_passed_over(postgresql: Mode) -> N
             mediator.send(NewPost(message=f"later {number}"), ALICE)
         wait_until(lambda: Post.objects.count() == 21, "they are shown")
         wait_until(lambda: "has 13 partitions" in restarted.output(), "it is logged")
-        wait_until(lambda: overview()["lag"] == 0, "it is level")
+        wait_until(lambda: current_status().lag == 0, "it is level")
         assert restarted.stop() == 0
     assert set(current_bus().end_offsets()) == set(range(12))
     assert "has 13 partitions" in here("status").stdout

@@ -17,7 +17,7 @@ from messaging.eventstore.models import Event
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import NeedsNewerCode
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
@@ -98,8 +98,8 @@ def test_waiting_streams_are_no_fault_of_the_code_and_need_no_hand(sqlite: Mode)
         publish(*(record_of(s, 1, PostPinned(post_id=s)) for s in streams))
     publish(*(record_of(s, 2, created(s)) for s in streams))
     consume_all()
-    found = next(one for one in overview()["projections"] if one["name"] == "posts")
-    assert (found["dead_letters"], found["waits_for_newer_code"]) == (0, 60)
+    found = next(one for one in current_status().projections if one.name == "posts")
+    assert (found.dead_letters, found.waits_for_newer_code) == (0, 60)
     assert "60 streams wait for newer code" in here("status").stdout
     assert f"{WAITS}  {streams[0]} v1" in here("deadletters", "list").stdout
     page = browser("root")

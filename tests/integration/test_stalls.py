@@ -15,7 +15,7 @@ from messaging.bus.base import partition_of
 from messaging.console import dashboard
 from messaging.message import Context
 from messaging.monitoring.stall_watch import StallWatch
-from messaging.monitoring.status import projection_now
+from messaging.monitoring.status import ProjectionStatus, projection_status
 from messaging.projections.consuming import checkpoints, stalls
 from messaging.projections.consuming.stalls import LevelCheck
 from messaging.projections.models import Checkpoint
@@ -52,19 +52,19 @@ def nobody_moved_for(seconds: int) -> None:
     Checkpoint.objects.update(checked_at=Now() - timedelta(seconds=seconds))
 
 
-def now(name: str = "posts") -> dict[str, object]:
+def now(name: str = "posts") -> ProjectionStatus:
     bus = current_bus()
-    return projection_now(name, bus.end_offsets(), bus.identity())
+    return projection_status(name, bus.end_offsets(), bus.identity())
 
 
 def test_lag_without_movement_is_a_stall(partition: int) -> None:
-    assert (now()["state"], now()["stalled"]) == ("live", {})
+    assert (now().state, now().stalled) == ("live", {})
     nobody_moved_for(20)
     found = now()
-    assert found["state"] == "stalled"
-    assert list(found["stalled"]) == [partition]  # type: ignore[call-overload]
+    assert found.state == "stalled"
+    assert list(found.stalled) == [partition]
     consume_all()
-    assert (now()["state"], now()["stalled"]) == ("live", {})
+    assert (now().state, now().stalled) == ("live", {})
 
 
 def test_a_switch_while_somebody_looks_is_no_stall(
@@ -82,7 +82,7 @@ def test_a_switch_while_somebody_looks_is_no_stall(
     consume_all()
     monkeypatch.setattr(checkpoints, "live_generation", just_before_a_switch)
     found = now()
-    assert (found["state"], found["stalled"], found["lag"]) == ("live", {}, 0)
+    assert (found.state, found.stalled, found.lag) == ("live", {}, 0)
 
 
 def test_records_are_a_stall_where_no_consumer_ever_began(
@@ -92,7 +92,7 @@ def test_records_are_a_stall_where_no_consumer_ever_began(
     publish_all()
     partition = partition_of(str(stream_id), 12)
     found = now()
-    assert (found["state"], found["stalled"]) == ("stalled", {partition: None})
+    assert (found.state, found.stalled) == ("stalled", {partition: None})
     assert f"partition {partition} is stalled" in here("status").stdout
     assert json.loads(here("status", "--json").stdout)["projections"][0]["state"] == "stalled"
     monkeypatch.setattr(dashboard, "FRESH_S", 0)
@@ -103,14 +103,14 @@ def test_records_are_a_stall_where_no_consumer_ever_began(
         f"partition {partition} is stalled: 1 records wait, and no consumer has ever" in caplog.text
     )
     consume_all()
-    assert now()["state"] == "live"
+    assert now().state == "live"
 
 
 def test_a_halted_partition_is_reported_once(partition: int) -> None:
     checkpoints.halt("posts", 1, partition, 1, "It forked.")
     nobody_moved_for(20)
     found = now()
-    assert (found["state"], found["halted"], found["stalled"]) == (
+    assert (found.state, found.halted, found.stalled) == (
         "halted", {partition: "It forked."}, {}
     )  # fmt: skip
 
@@ -173,8 +173,8 @@ def test_a_checkpoint_beyond_the_end_does_not_hide_another_partitions_lag(partit
     beyond = (partition + 1) % 12
     Checkpoint.objects.filter(partition=beyond).update(offset=1_000)
     found = now()
-    assert found["lag"] == 1
-    assert found["lag_by_partition"][beyond] == 0  # type: ignore[index]
+    assert found.lag == 1
+    assert found.lag_by_partition[beyond] == 0  # type: ignore[index]
     assert json.loads(here("status", "--json").stdout)["lag"] == len(PROJECTIONS)
 
 
@@ -226,4 +226,4 @@ def test_a_generation_is_fresh_when_readers_are_switched_to_it(partition: int) -
     assert step.reached
     mediator.send(NewPost(message="right after the switch"), ALICE)
     publish_all()
-    assert now()["stalled"] == {}
+    assert now().stalled == {}

@@ -10,7 +10,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import partition_of
 from messaging.bus.models import LogPartition, LogRecord
 from messaging.message import Context
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import current_status
 
 
 def a_post_in_each_partition(times: int = 1) -> list[UUID]:
@@ -35,5 +35,5 @@ def lose_tail(ends: dict[int, int]) -> None:
 
 
 def drained() -> bool:
-    found = overview()
-    return found["outbox"] == 0 and found["lag"] == 0
+    found = current_status()
+    return found.outbox == 0 and found.lag == 0

@@ -1,6 +1,7 @@
 """`manage.py status`"""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -8,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import told
-from messaging.monitoring.status import overview
+from messaging.monitoring.status import ProjectionStatus, Status, current_status
 from messaging.workers.heartbeats import missing
 
 
@@ -20,59 +21,57 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = overview()
+            found = current_status()
         except PostlogError as error:
             raise CommandError(f"{type(error).__name__}: {error}") from error
         if options["json"]:
-            self.stdout.write(json.dumps(found))
+            self.stdout.write(json.dumps(asdict(found)))
         else:
             self._show(found)
-        if found["log_fault"]:
+        if found.log_fault:
             raise CommandError(
-                f"The log could not be asked, so the lag is unknown. {found['log_fault']}"
+                f"The log could not be asked, so the lag is unknown. {found.log_fault}"
             )
 
-    def _show(self, found: dict[str, Any]) -> None:
-        self.stdout.write(f"events stored   {found['events']:>12,}")
-        self.stdout.write(f"outbox waiting  {found['outbox']:>12,}")
-        self.stdout.write(f"lag             {_figure(found['lag']):>12}")
-        self.stdout.write(f"dead letters    {found['dead_letters']:>12,}")
-        if found["oldest_snapshot_s"] is not None:
-            self.stdout.write(f"oldest snapshot {found['oldest_snapshot_s']:>10,.1f} s")
-        for hazard in found["hazards"]:
+    def _show(self, found: Status) -> None:
+        self.stdout.write(f"events stored   {found.events:>12,}")
+        self.stdout.write(f"outbox waiting  {found.outbox:>12,}")
+        self.stdout.write(f"lag             {_figure(found.lag):>12}")
+        self.stdout.write(f"dead letters    {found.dead_letters:>12,}")
+        if found.oldest_snapshot_s is not None:
+            self.stdout.write(f"oldest snapshot {found.oldest_snapshot_s:>10,.1f} s")
+        for hazard in found.hazards:
             self.stdout.write(self.style.WARNING(f"hazard: {hazard}"))
-        for one in found["projections"]:
+        for one in found.projections:
             self._show_projection(one)
-        for worker in found["workers"]:
-            what = "at work" if worker["at_work"] else "standing by"
-            self.stdout.write(
-                f"{worker['role']} {worker['process']}: {what} for {worker['for_s']:,} s"
-            )
-            if worker["error"]:
-                error = f"  it cannot work now, and tries again: {worker['error']}"
+        for worker in found.workers:
+            what = "at work" if worker.at_work else "standing by"
+            self.stdout.write(f"{worker.role} {worker.process}: {what} for {worker.for_s:,} s")
+            if worker.error:
+                error = f"  it cannot work now, and tries again: {worker.error}"
                 self.stdout.write(self.style.ERROR(error))
         for command in missing():
             self.stdout.write(self.style.WARNING(f"Nobody is at it: start `{command}`."))
 
-    def _show_projection(self, one: dict[str, Any]) -> None:
+    def _show_projection(self, one: ProjectionStatus) -> None:
         self.stdout.write(
-            f"projection {one['name']}: generation {one['generation']}, {one['state']}, "
-            f"lag {_figure(one['lag'])}, dead letters {one['dead_letters']:,}"
+            f"projection {one.name}: generation {one.generation}, {one.state}, "
+            f"lag {_figure(one.lag)}, dead letters {one.dead_letters:,}"
         )
-        if one["rebuild"]:
-            self.stdout.write(f"  a rebuild is under way: {one['rebuild']}")
-        if one["waits_for_newer_code"]:
+        if one.rebuild:
+            self.stdout.write(f"  a rebuild is under way: {one.rebuild}")
+        if one.waits_for_newer_code:
             self.stdout.write(
-                f"  {one['waits_for_newer_code']:,} streams wait for newer code: events of "
+                f"  {one.waits_for_newer_code:,} streams wait for newer code: events of "
                 "types that no consumer knows. Start one with the newer code."
             )
-        for partition, lag in one["lag_by_partition"].items():
+        for partition, lag in one.lag_by_partition.items():
             if lag:
                 self.stdout.write(f"  partition {partition}: lag {lag:,}")
-        for partition, why in one["halted"].items():
+        for partition, why in one.halted.items():
             self.stdout.write(self.style.ERROR(f"  partition {partition} is halted: {why}"))
-        for partition, seconds in one["stalled"].items():
-            stall = told(partition, one["lag_by_partition"][partition], seconds)
+        for partition, seconds in one.stalled.items():
+            stall = told(partition, one.lag_by_partition[partition], seconds)
             self.stdout.write(self.style.ERROR(f"  {stall}"))
 
 
