@@ -7,7 +7,7 @@ Nothing that sends a command knows who handles it; the API, the forms and
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
@@ -17,13 +17,13 @@ from messaging.exceptions import (
     RegistrationError,
     UnknownMessage,
 )
-from messaging.message import COMMANDS, QUERIES, Context, Result, id_fields
+from messaging.message import COMMANDS, QUERIES, Context, Query, Result, id_fields
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import wait_for
 
 C = TypeVar("C")
-Q = TypeVar("Q")
+Q_co = TypeVar("Q_co", covariant=True)
 A = TypeVar("A")
 
 ATTEMPTS = 8  # of a command that loses races, some 10 ms apart
@@ -81,33 +81,42 @@ def handles(
     return register
 
 
-def answers(
-    query_type: type[Q], projection: Projection
-) -> Callable[[Callable[[Q], A]], Callable[[Q], A]]:
-    """Register the function that answers a query from a projection's read models."""
+class answers(Generic[Q_co]):
+    """Register the function that answers a query from a projection's read models:
+    `@answers(FindPostById, posts)`.
 
-    def register(handler: Callable[[Q], A]) -> Callable[[Q], A]:
-        _add(_query_handlers, QUERIES, query_type, handler)
-        _query_projections[query_type] = projection
+    A class, because so a type checker holds both that the function takes this query and that it
+    returns what the query declares, `FindPostById(Query[PostDetail])`.
+    """
+
+    def __init__(self, query_type: type[Q_co], projection: Projection) -> None:
+        self._query_type, self._projection = query_type, projection
+
+    def __call__(self: "answers[Query[A]]", handler: Callable[[Q_co], A]) -> Callable[[Q_co], A]:
+        _add_answer(self._query_type, self._projection, handler)
         return handler
 
-    return register
 
-
-def answers_personally(
-    query_type: type[Q], projection: Projection
-) -> Callable[[Callable[[Q, Reader], A]], Callable[[Q, Reader], A]]:
+class answers_personally(Generic[Q_co]):
     """Register the function that answers a query whose answer depends on who asks.
 
     No cache may give such an answer to anybody else.
     """
 
-    def register(handler: Callable[[Q, Reader], A]) -> Callable[[Q, Reader], A]:
-        answers(query_type, projection)(handler)  # type: ignore[arg-type]  # called with both
-        _personal_queries.add(query_type)
+    def __init__(self, query_type: type[Q_co], projection: Projection) -> None:
+        self._query_type, self._projection = query_type, projection
+
+    def __call__(
+        self: "answers_personally[Query[A]]", handler: Callable[[Q_co, Reader], A]
+    ) -> Callable[[Q_co, Reader], A]:
+        _add_answer(self._query_type, self._projection, handler)
+        _personal_queries.add(self._query_type)
         return handler
 
-    return register
+
+def _add_answer(query_type: type, projection: Projection, handler: QueryHandler) -> None:
+    _add(_query_handlers, QUERIES, query_type, handler)
+    _query_projections[query_type] = projection
 
 
 def is_personal(query_type: type) -> bool:
@@ -139,8 +148,8 @@ def send(command: object, context: Context) -> Result:
     raise ConcurrentChange
 
 
-def ask(query: object, reached: Position | None = None, reader: Reader = NOBODY) -> Any:
-    """Answer a query from the read models; the result is whatever its handler returns.
+def ask(query: Query[A], reached: Position | None = None, reader: Reader = NOBODY) -> A:
+    """Answer a query from the read models.
 
     With `reached`, the answer shows at least that version of that stream. Raises
     `ReadSideBehind` if the read side does not get there in time.
@@ -148,7 +157,8 @@ def ask(query: object, reached: Position | None = None, reader: Reader = NOBODY)
     handler = answerer_of(type(query))
     if reached is not None:
         wait_for(_query_projections[type(query)], reached)
-    return handler(query, reader) if is_personal(type(query)) else handler(query)
+    answer: A = handler(query, reader) if is_personal(type(query)) else handler(query)
+    return answer
 
 
 def handler_of(command_type: type) -> CommandHandler:

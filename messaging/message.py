@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from messaging.exceptions import RegistrationError, UnknownMessage
 
+A_co = TypeVar("A_co", covariant=True)
 M = TypeVar("M", bound=type)
+Q = TypeVar("Q", bound="type[Query[Any]]")
 
 COMMANDS: dict[str, type] = {}  # by class name
 QUERIES: dict[str, type] = {}  # by class name
@@ -73,12 +75,19 @@ class Result:
     created: bool  # something new has come into being
 
 
+class Query(Generic[A_co]):
+    """The base of a query says what answers it: `class FindPostById(Query[PostDetail])`. So
+    `mediator.ask` returns a `PostDetail`, and a type checker knows it."""
+
+    __slots__ = ()
+
+
 def command(cls: M) -> M:
     """Register a command: imperative, such as EditMessage."""
     return _register(cls, COMMANDS, cls.__name__)
 
 
-def query(cls: M) -> M:
+def query(cls: Q) -> Q:
     """Register a query, such as FindPostById."""
     return _register(cls, QUERIES, cls.__name__)
 

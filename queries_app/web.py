@@ -1,6 +1,6 @@
 """The pages that people read. Each is answered by a query, as the API is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from django.views.decorators.vary import vary_on_cookie
 from contracts.posts import fingerprint
 from messaging import mediator
 from messaging.exceptions import Invalid, NotFound, PreconditionFailed
+from messaging.message import Query
 from messaging.projections.serving.own_changes import Behind, behind
 from messaging.projections.serving.paging import Page, encode_cursor
 from queries_app.projections import history, likes, posts
@@ -38,7 +39,7 @@ from web.people import has_account
 from web.returning import kept, signed_in
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of
 
-LISTS: dict[str, tuple[str, type[Any]]] = {
+LISTS: dict[str, tuple[str, Callable[..., Query[Page[PostView]]]]] = {
     "feed": ("Newest", FindAllPosts),
     "most-liked": ("Most liked", FindMostLikedPosts),
     "with-comments": ("With comments", FindPostsWithComments),
@@ -190,8 +191,8 @@ def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
     """The page of comments at the cursor; with `at=end` the last one, where a new one is."""
     if request.GET.get("at") != "end":
         cursor = request.GET.get("cursor")
-        return mediator.ask(FindComments(post_id=post_id, cursor=cursor))  # type: ignore[no-any-return]
-    last: Page[CommentView] = mediator.ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
+        return mediator.ask(FindComments(post_id=post_id, cursor=cursor))
+    last = mediator.ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
     return replace(last, next=None)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from messaging.exceptions import NotFound
 from messaging.mediator import answers
-from messaging.message import query
+from messaging.message import Query, query
 from messaging.projections.serving.live import live
 from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app.fields import CURSOR, NAME, SIZE
@@ -26,7 +26,7 @@ class CommentView:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindComments:
+class FindComments(Query[Page[CommentView]]):
     """The comments of a post, oldest first."""
 
     post_id: UUID
@@ -36,7 +36,7 @@ class FindComments:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindComment:
+class FindComment(Query[CommentView]):
     """One comment."""
 
     post_id: UUID

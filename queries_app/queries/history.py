@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from messaging.mediator import Reader, answers_personally
-from messaging.message import query
+from messaging.message import Query, query
 from messaging.projections.serving.live import live, live_root
 from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app.fields import CURSOR, NAME, SIZE, post_not_found
@@ -31,7 +31,7 @@ class HistoryEntryView:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostHistory:
+class FindPostHistory(Query[Page[HistoryEntryView]]):
     """All that happened to a post, oldest first: who did what, with the old and new text.
 
     Of a removed comment, and of a removed post, who and when stay. The texts are shown to their

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from messaging.mediator import answers
-from messaging.message import query
+from messaging.message import Query, query
 from messaging.projections.serving.live import live, live_root
 from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
@@ -44,7 +44,7 @@ class NewPosts:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostById:
+class FindPostById(Query[PostDetail]):
     """A post, with its first page of comments."""
 
     post_id: UUID
@@ -52,7 +52,7 @@ class FindPostById:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindAllPosts:
+class FindAllPosts(Query[Page[PostView]]):
     """All posts, newest first."""
 
     cursor: str | None = field(default=None, metadata=CURSOR)
@@ -61,7 +61,7 @@ class FindAllPosts:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostsByAuthor:
+class FindPostsByAuthor(Query[Page[PostView]]):
     """The posts of one author, newest first."""
 
     author: str = field(metadata=USERNAME)
@@ -71,7 +71,7 @@ class FindPostsByAuthor:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostsWithComments:
+class FindPostsWithComments(Query[Page[PostView]]):
     """The posts that have comments, newest first."""
 
     cursor: str | None = field(default=None, metadata=CURSOR)
@@ -80,7 +80,7 @@ class FindPostsWithComments:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindPostsWithLikes:
+class FindPostsWithLikes(Query[Page[PostView]]):
     """The posts with at least so many likes, newest first.
 
     With `min_likes` above 1 a page looks at 5,000 posts that have likes, so it may have fewer than
@@ -94,7 +94,7 @@ class FindPostsWithLikes:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindMostLikedPosts:
+class FindMostLikedPosts(Query[Page[PostView]]):
     """All posts, those with the most likes first."""
 
     cursor: str | None = field(default=None, metadata=CURSOR)
@@ -103,7 +103,7 @@ class FindMostLikedPosts:
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountNewPosts:
+class CountNewPosts(Query[NewPosts]):
     """How many posts are newer than this one; counted up to 20."""
 
     post_id: UUID
