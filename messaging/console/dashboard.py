@@ -1,22 +1,26 @@
-"""How the path from command to reader stands now, for the console's start page.
+"""How far the events have come from command to reader, for the console's start page.
 
-Every part is asked by itself, so that one that is down is named and the others are shown.
+Each part is asked by itself, so that one that is down is named and the others are shown. What of
+it needs a look, and in which words, is decided in `path`.
 """
 
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
 from messaging.bus import current_bus
+from messaging.bus.base import Identity
 from messaging.bus.hazards import RecentHazards
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.monitoring.status import oldest_snapshot_s, projection_status
+from messaging.models import Heartbeat
+from messaging.monitoring.status import ProjectionStatus, oldest_snapshot_s, projection_status
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -29,43 +33,84 @@ RATE_WINDOW = timedelta(seconds=10)
 MAX_COUNTED = 5_000  # events of the window
 
 
-class Standing:
-    """One look at a time, shared by all who watch; while one is taken the last is shown."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSide:
+    last_position: int
+    commands_a_second: float
+    outbox: int
+    oldest_waiting: datetime | None  # when the event was recorded that has waited longest
+    oldest_snapshot_s: float | None
+    relays: list[Heartbeat]
+    consumers: list[Heartbeat]
+    missing: list[str]  # the commands to start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogState:
+    ends: dict[int, int]
+    identity: Identity
+    hazards: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSide:
+    projections: list[ProjectionStatus]
+    last_parked: DeadLetter | None
+    last_failed: Rebuild | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """A part that does not answer is None, and named in `faults`."""
+
+    at: datetime
+    write: WriteSide | None = None
+    log: LogState | None = None
+    read: ReadSide | None = None
+    faults: list[tuple[str, str]] = field(default_factory=list)  # part, why
+
+    @contextmanager
+    def asking(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except (DatabaseError, InterfaceError, BusError, HistoryMismatch) as error:
+            self.faults.append((part, f"{type(error).__name__}: {error}"))
+
+
+class Dashboard:
+    """Asks once for all who watch; meanwhile they see what was found last."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._taken = -FRESH_S
-        self._last: dict[str, Any] = {}
+        self._asked = -FRESH_S
+        self._last: Found | None = None
 
-    def now(self) -> dict[str, Any]:
-        first = not self._last
-        if time.monotonic() - self._taken >= FRESH_S and self._lock.acquire(blocking=first):
+    def current(self) -> Found:
+        first = self._last is None
+        if time.monotonic() - self._asked >= FRESH_S and self._lock.acquire(blocking=first):
             try:
-                if time.monotonic() - self._taken >= FRESH_S:
-                    self._last = look()
-                    self._taken = time.monotonic()
+                if time.monotonic() - self._asked >= FRESH_S:
+                    self._last = refresh()
+                    self._asked = time.monotonic()
             finally:
                 self._lock.release()
+        assert self._last is not None
         return self._last
 
 
-def look() -> dict[str, Any]:
-    """What the template of the console shows. Raises nothing."""
-    found: dict[str, Any] = {"at": utc_now(), "faults": [], "projections": [], "ends": None}
-    parts: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-        "write database": write_side,
-        "log": the_log,
-        "read database": read_side,
-    }
-    for name, ask in parts.items():
-        try:
-            found |= ask(found)
-        except (DatabaseError, InterfaceError, BusError, HistoryMismatch) as error:
-            found["faults"].append((name, f"{type(error).__name__}: {error}"))
+def refresh() -> Found:
+    """Ask both databases and the log. Raises nothing."""
+    found = Found(at=utc_now())
+    with found.asking("write database"):
+        found.write = write_side()
+    with found.asking("log"):
+        found.log = log_state()
+    with found.asking("read database"):
+        found.read = read_side(found.log)
     return found
 
 
-def write_side(found: dict[str, Any]) -> dict[str, Any]:
+def write_side() -> WriteSide:
     newest = Event.objects.order_by("-position")
     last = newest.values_list("position", flat=True).first() or 0
     since = utc_now() - RATE_WINDOW
@@ -74,36 +119,29 @@ def write_side(found: dict[str, Any]) -> dict[str, Any]:
     oldest = Event.objects.filter(
         position__in=Outbox.objects.order_by("position").values("position")[:1]
     ).first()
-    return {
-        "last_position": last,
-        "commands_a_second": commands / RATE_WINDOW.total_seconds(),
-        "outbox": outbox.waiting(),
-        "oldest_waiting": oldest and oldest.recorded_at,
-        "oldest_snapshot_s": oldest_snapshot_s(),
-        "relays": alive("relay"),
-        "consumers": alive("consumer"),
-        "missing": missing(),
-    }
+    return WriteSide(
+        last_position=last,
+        commands_a_second=commands / RATE_WINDOW.total_seconds(),
+        outbox=outbox.waiting(),
+        oldest_waiting=None if oldest is None else oldest.recorded_at,
+        oldest_snapshot_s=oldest_snapshot_s(),
+        relays=alive("relay"),
+        consumers=alive("consumer"),
+        missing=missing(),
+    )
 
 
-def the_log(found: dict[str, Any]) -> dict[str, Any]:
+def log_state() -> LogState:
     bus = current_bus()
-    ends = bus.end_offsets()
-    return {
-        "ends": ends,
-        "records": sum(ends.values()),
-        "identity": bus.identity(),
-        "hazards": _hazards.of(bus),
-    }
+    return LogState(ends=bus.end_offsets(), identity=bus.identity(), hazards=_hazards.of(bus))
 
 
-def read_side(found: dict[str, Any]) -> dict[str, Any]:
-    letter = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE)).order_by("-id").first()
-    return {
-        "projections": [
-            projection_status(name, found["ends"], found.get("identity")) for name in PROJECTIONS
-        ],
-        "dead_letters": DeadLetter.objects.count(),
-        "last_letter": letter,
-        "last_failed": Rebuild.objects.filter(state=Rebuild.State.FAILED).order_by("-id").first(),
-    }
+def read_side(log: LogState | None) -> ReadSide:
+    ends, identity = (None, None) if log is None else (log.ends, log.identity)
+    parked = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE)).order_by("-id")
+    failed = Rebuild.objects.filter(state=Rebuild.State.FAILED).order_by("-id")
+    return ReadSide(
+        projections=[projection_status(name, ends, identity) for name in PROJECTIONS],
+        last_parked=parked.first(),
+        last_failed=failed.first(),
+    )

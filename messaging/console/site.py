@@ -11,7 +11,8 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging.console.dashboard import Standing
+from messaging.console import path as shown
+from messaging.console.dashboard import Dashboard
 
 SEES_THE_PATH = "messaging_projections.view_checkpoint"
 
@@ -24,7 +25,7 @@ class ConsoleSite(AdminSite):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._standing = Standing()
+        self._dashboard = Dashboard()
 
     def get_urls(self) -> list[Any]:
         return [
@@ -52,12 +53,15 @@ class ConsoleSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         sees = request.user.has_perm(SEES_THE_PATH)
-        context = {"standing": self._standing.now()} if sees else {}
+        context = self._path() if sees else {}
         return super().index(request, {**context, **(extra_context or {})})
 
     def console(self, request: HttpRequest) -> HttpResponse:
         """The part of the start page that refreshes itself."""
         if not request.user.has_perm(SEES_THE_PATH):
             raise PermissionDenied
-        context = {"standing": self._standing.now()}
-        return render(request, "admin/messaging/console.html", context)
+        return render(request, "admin/messaging/console.html", self._path())
+
+    def _path(self) -> dict[str, Any]:
+        found = self._dashboard.current()
+        return {"found": found, "steps": shown.steps(found), "rows": shown.rows(found)}

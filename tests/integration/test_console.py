@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from threading import Event as Flag
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
@@ -104,10 +104,10 @@ def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode
 def test_a_part_that_is_down_is_named_and_the_others_are_shown(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    def fails(found: object) -> dict[str, Any]:
+    def fails() -> NoReturn:
         raise fault
 
-    monkeypatch.setattr(dashboard, "the_log", fails)
+    monkeypatch.setattr(dashboard, "log_state", fails)
     text = page(root())
     assert f"The log does not answer.</strong> {type(fault).__name__}: It is" in text
     assert "<b>0</b> waiting" in text
