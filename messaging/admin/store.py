@@ -20,8 +20,8 @@ from messaging.admin.readonly_admin import (
     newest,
     page_of,
 )
-from messaging.console import trace
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
+from messaging.monitoring import trace
 
 POSITION = re.compile("[0-9]{1,18}", re.ASCII)  # 64 bits
 EVENTS_SHOWN = 100  # on the page of their stream

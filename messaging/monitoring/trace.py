@@ -1,10 +1,11 @@
-"""From a command to the rows that it changed."""
+"""From a command to the rows that it changed: for the console, and for `manage.py trace`."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.contrib.auth import get_permission_codename
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.projections.models import DeadLetter
@@ -23,15 +24,42 @@ def rights() -> list[str]:
     return [f"{m._meta.app_label}.{get_permission_codename('view', m._meta)}" for m in shown]
 
 
+class Table(NamedTuple):
+    """The rows of one read model that belong to a stream."""
+
+    model: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
 class Step(NamedTuple):
     """What one projection made of one event's stream."""
 
     projection: str
     state: str
-    tables: list[tuple[str, list[str], list[list[Any]]]]  # model, columns, rows
+    tables: list[Table]
 
 
-def trace_of(event: Event) -> dict[str, Any]:
+class Trace(NamedTuple):
+    event: Event  # where it began
+    receipt: Receipt | None
+    events: list[tuple[Event, bool]]  # of the same correlation, and whether each still waits
+    streams: list[tuple[Event, list[Step]]]  # the last event of each stream
+
+
+def find_event(some_id: UUID) -> Event | None:
+    """The event of this id, or the first one of the command of this id. Reads the whole table: an
+    index would make every append more expensive, for a question that is seldom asked."""
+    found = Event.objects.filter(Q(event_id=some_id) | Q(command_id=some_id))
+    return found.order_by("position").first()
+
+
+def receipts_of(command_id: UUID) -> list[Receipt]:
+    """One for each actor who sent a command with this id. All there is of a refused one."""
+    return list(Receipt.objects.filter(command_id=command_id).order_by("id"))
+
+
+def trace_of(event: Event) -> Trace:
     """The command, its events, and what the projections made of them."""
     near = Event.objects.filter(
         position__gt=event.position - NEAR, position__lt=event.position + NEAR
@@ -43,12 +71,12 @@ def trace_of(event: Event) -> dict[str, Any]:
         )
     )
     receipt = Receipt.objects.filter(actor=event.actor, command_id=event.command_id).first()
-    return {
-        "event": event,
-        "receipt": receipt,
-        "events": [(one, one.position in waiting) for one in events],
-        "streams": [(one, list(_steps(one))) for one in _last_of_each_stream(events)],
-    }
+    return Trace(
+        event=event,
+        receipt=receipt,
+        events=[(one, one.position in waiting) for one in events],
+        streams=[(one, list(_steps(one))) for one in _last_of_each_stream(events)],
+    )
 
 
 def _last_of_each_stream(events: list[Event]) -> list[Event]:
@@ -75,12 +103,10 @@ def _state(projection: Projection, event: Event) -> str:
     return f"on its way; the stream is at version {0 if root is None else root.version}"
 
 
-def _table(
-    projection: Projection, model: Any, event: Event
-) -> tuple[str, list[str], list[list[Any]]]:
+def _table(projection: Projection, model: Any, event: Event) -> Table:
     fields = [field for field in model._meta.concrete_fields if field.name not in HIDDEN]
     rows: list[Model] = list(
         live(projection, model).filter(stream_id=event.stream_id).order_by("-id")[:MAX_ROWS]
     )
     values = [[getattr(row, field.attname) for field in fields] for row in rows]
-    return model._meta.verbose_name, [field.name for field in fields], values
+    return Table(model._meta.verbose_name, [field.name for field in fields], values)
