@@ -11,6 +11,7 @@ from messaging.dialect import sessions
 from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import StallWatch
+from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding.rebuilder import Rebuilder
@@ -23,29 +24,41 @@ from messaging.workers.threads import Work, run_until_stopped
 class Command(DatabaseCommand):
     help = (
         "Feed the read models from the log, and stand by as relay. Several may run: they share "
-        "the partitions. SIGTERM and Ctrl-C finish the batch and exit 0."
+        "the partitions. SIGTERM and Ctrl-C finish the batch and exit 0, with --once 1 if it was "
+        "not level by then."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--no-relay", action="store_true", help="Leave relaying to `manage.py runrelay`."
         )
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="Publish what waits in the outbox, apply what the log holds then, and exit.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         consumers = [Consumer(projection, current_bus()) for projection in PROJECTIONS.values()]
         parts: dict[str, Work] = {f"projection {one.name}": one.run for one in consumers}
-        parts["stalls"] = StallWatch().run
-        parts["rebuilds"] = Rebuilder(current_bus()).run
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_at_work
         errors = {"consumer": lambda: last_errors(consumers)}
         parts["heartbeat"] = Heart(roles, errors).run
-        parts["cleaning"] = cleaning.run
-        parts["hazards"] = HazardWatch(current_bus()).run
+        level = UntilLevel(current_bus(), after_the_outbox=not options["no_relay"])
+        if options["once"]:
+            parts["until level"] = level.run
+        else:
+            parts["stalls"] = StallWatch().run
+            parts["rebuilds"] = Rebuilder(current_bus()).run
+            parts["cleaning"] = cleaning.run
+            parts["hazards"] = HazardWatch(current_bus()).run
         try:
             sessions.require_that_they_last()
-            run_until_stopped(parts)
+            run_until_stopped(parts, code_if_cut_short=1 if options["once"] else 0)
         except (Pooled, WorkerFailed) as error:
             raise CommandError(str(error)) from error
+        if options["once"] and not level.is_level:
+            raise CommandError("Stopped before the read models were level with the log.")

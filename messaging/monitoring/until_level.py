@@ -1,0 +1,75 @@
+"""`runconsumer --once`: waits until the read models show all that the log holds."""
+
+import time
+from threading import Event as Flag
+
+from messaging.bus.base import Bus
+from messaging.eventstore.models import Outbox
+from messaging.exceptions import WorkerFailed
+from messaging.monitoring.status import projection_status
+from messaging.projections.registry import PROJECTIONS
+from messaging.transient import drop_connections, is_away
+
+LOOK_EVERY_S = 0.2
+# A consumer that has just started tries a halted partition again.
+HALTED_FOR_S = 30.0
+
+
+class UntilLevel:
+    """One part of a worker, beside those that publish and consume: when it ends, they stop.
+
+    It reads checkpoints, which tell what other consumers of the group have applied, too.
+    """
+
+    def __init__(self, bus: Bus, *, after_the_outbox: bool) -> None:
+        self._bus = bus
+        self._after_the_outbox = after_the_outbox
+        self._held: int | None = None  # the last position that the outbox held at the start
+        self._ends: dict[int, int] | None = None  # of the log, once that is published
+        self._halted_since: float | None = None
+        self.is_level = False
+
+    def run(self, stop: Flag) -> None:
+        """Return when everything is applied, or `stop` is set. Waits for what is away.
+
+        Raises `WorkerFailed` when nothing but halted partitions is left.
+        """
+        while not stop.is_set():
+            try:
+                self.is_level = self.look()
+            except Exception as error:  # the parts that work log it
+                if not is_away(error):
+                    raise
+                drop_connections()
+            if self.is_level:
+                return
+            stop.wait(LOOK_EVERY_S)
+
+    def look(self) -> bool:
+        if self._ends is None and self._after_the_outbox and self._outbox_waits():
+            return False
+        if self._ends is None:
+            self._bus.ensure_topic()
+            self._ends = self._bus.end_offsets()
+        identity = self._bus.identity()
+        found = [projection_status(name, self._ends, identity) for name in PROJECTIONS]
+        left = {(one.name, p) for one in found for p, lag in one.lag_by_partition.items() if lag}
+        halted = {(one.name, p): why for one in found for p, why in one.halted.items()}
+        if left and left <= halted.keys():
+            self._require_hope({at: halted[at] for at in left})
+        else:
+            self._halted_since = None
+        return not left
+
+    def _outbox_waits(self) -> bool:
+        if self._held is None:
+            newest = Outbox.objects.order_by("-position").values_list("position", flat=True)
+            self._held = newest.first() or 0
+        return Outbox.objects.filter(position__lte=self._held).exists()
+
+    def _require_hope(self, halted: dict[tuple[str, int], str]) -> None:
+        now = time.monotonic()
+        self._halted_since = self._halted_since or now
+        if now - self._halted_since > HALTED_FOR_S:
+            each = [f"{name}: partition {p} is halted: {why}" for (name, p), why in halted.items()]
+            raise WorkerFailed("; ".join(each))

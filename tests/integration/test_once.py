@@ -1,0 +1,124 @@
+"""`runconsumer --once`: publishes what waits, applies what the log holds then, and ends."""
+
+import pytest
+
+from commands_app.commands import NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.exceptions import WorkerFailed
+from messaging.message import Context
+from messaging.monitoring import until_level
+from messaging.monitoring.status import current_status
+from messaging.monitoring.until_level import UntilLevel
+from messaging.projections.consuming import checkpoints
+from messaging.projections.registry import PROJECTIONS
+from messaging.relay import outbox
+from messaging.workers import heartbeats
+from messaging.workers.leadership import leadership
+from queries_app.models import Post
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.processes import Worker, manage
+from tests.support.relaying import publish_all
+from tests.support.waiting import wait_until
+
+ALICE = Context(actor="alice")
+
+
+def posts(count: int) -> None:
+    for number in range(count):
+        mediator.send(NewPost(message=str(number)), ALICE)
+
+
+def test_it_publishes_and_applies_everything_and_exits_0(mode: Mode) -> None:
+    posts(30)
+    done = manage(mode.env, "runconsumer", "--once")
+    assert done.returncode == 0, done.stderr
+    found = current_status()
+    assert (found.events, found.outbox, found.lag, found.dead_letters) == (30, 0, 0, 0)
+    assert Post.objects.count() == 30
+    assert heartbeats.alive("consumer") == [], "it has signed off"
+
+
+def test_without_a_relay_it_applies_what_the_log_holds(sqlite: Mode) -> None:
+    posts(2)
+    publish_all()
+    posts(3)
+    done = manage(sqlite.env, "runconsumer", "--once", "--no-relay")
+    assert done.returncode == 0, done.stderr
+    assert (outbox.waiting(), Post.objects.count(), current_status().lag) == (3, 2, 0)
+
+
+def test_with_nothing_to_do_it_ends_at_once(sqlite: Mode) -> None:
+    assert manage(sqlite.env, "runconsumer", "--once").returncode == 0
+
+
+def test_who_is_stopped_before_it_is_level_does_not_say_that_it_is(sqlite: Mode) -> None:
+    posts(1)
+    relay = leadership("relay", "default")
+    assert relay.held()
+    with Worker(sqlite.env, "runconsumer", "--once") as worker:
+        wait_until(lambda: "relay: standing by" in worker.output(), "nobody publishes", 60)
+        assert worker.stop() == 1
+        assert "Stopped before the read models were level" in worker.output()
+    relay.release()
+
+
+def looks(*, after_the_outbox: bool = True) -> UntilLevel:
+    return UntilLevel(current_bus(), after_the_outbox=after_the_outbox)
+
+
+def apply_all() -> None:
+    for projection in PROJECTIONS.values():
+        consume_all(projection)
+
+
+def test_it_waits_for_the_outbox_then_for_each_projection(database: Mode) -> None:
+    posts(1)
+    level = looks()
+    assert not level.look(), "it waits in the outbox"
+    publish_all()
+    *first, last = PROJECTIONS.values()
+    for projection in first:
+        assert not level.look(), "others have applied it, this one has not"
+        consume_all(projection)
+    assert not level.look()
+    consume_all(last)
+    assert level.look()
+
+
+def test_what_comes_meanwhile_is_left_to_the_next(sqlite: Mode) -> None:
+    """Else it would never end while people write."""
+    posts(1)
+    level = looks()
+    assert not level.look()
+    posts(1)
+    publish_all()
+    apply_all()
+    assert level.look()
+    posts(1)
+    publish_all()
+    assert level.look(), "the log has grown since"
+
+
+def test_a_partition_that_stays_halted_ends_it_with_the_reason(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts(1)
+    publish_all()
+    apply_all()
+    posts(20)
+    publish_all()
+    ends = current_bus().end_offsets()
+    at = checkpoints.offsets("posts", 1, ends)
+    level = looks()
+    for partition, end in ends.items():
+        if at[partition] < end:
+            checkpoints.halt("posts", 1, partition, at[partition], "It forked.")
+    for projection in (one for name, one in PROJECTIONS.items() if name != "posts"):
+        assert not level.look(), "others move"
+        consume_all(projection)
+    assert not level.look(), "a consumer may try it again"
+    monkeypatch.setattr(until_level, "HALTED_FOR_S", 0)
+    with pytest.raises(WorkerFailed, match=r"posts: partition \d+ is halted: It forked\."):
+        level.look()
