@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from threading import Event as Flag
 from typing import Any
 
 from kafka import KafkaProducer
@@ -37,19 +38,19 @@ def results() -> Iterator[Result]:
 
 def relayed(clock: Callable[[], float] = time.perf_counter) -> float:
     from messaging.bus import current_bus
-    from messaging.relay import log_identity, outbox
+    from messaging.relay import outbox
     from messaging.relay.relay import Relay
 
     fill_outbox_again()
     count = outbox.waiting()
     relay = Relay(current_bus())
-    relay._log = log_identity.require_same_log(current_bus().identity())
-    relay._publisher = current_bus().publisher()
+    assert relay._leadership.held()
+    relay._lead(Flag())
     begun = clock()
-    while relay.publish_next(lambda: True):
+    while relay.run_once():
         pass
     found = count / (clock() - begun)
-    relay._publisher.close()
+    relay.close()
     return found
 
 

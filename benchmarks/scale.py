@@ -80,10 +80,9 @@ def relay_all() -> None:
     from messaging.relay.relay import Relay
 
     relay = Relay(current_bus())
-    relay._publisher = current_bus().publisher()
-    while relay.publish_next(lambda: True):
+    while relay.run_once():
         pass
-    relay._publisher.close()
+    relay.close()
 
 
 def consume_all() -> None:

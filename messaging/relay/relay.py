@@ -7,7 +7,6 @@ consumers drop repeats by version. One relay works, others stand by.
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from threading import Event as Flag
 from typing import NamedTuple, TypeVar
@@ -68,64 +67,80 @@ class Relay:
         return self._publisher is not None
 
     def run(self, stop: Flag) -> None:
-        """Publish until `stop` is set.
+        """Publish until `stop` is set, or stand by while another relay does.
 
-        Raises `HistoryMismatch` when publishing would harm the history; no retry can mend that.
+        Raises `HistoryMismatch` when publishing would harm the history; no retry can cure that.
         """
-        failures = 0
+        failures, pause = 0, MIN_POLL_S
         try:
             while not stop.is_set():
                 try:
-                    with suppress(Interrupted):
-                        self._lead(stop, while_held=self._leadership.held)
-                    failures = 0
-                    stop.wait(STANDBY_POLL_S)
+                    published = self.run_once(stop)
                 except Exception as error:
                     if not is_away(error):
                         raise
+                    self.close()
                     failures += 1
                     pause = pause_s(failures)
                     again = f"Trying again in {pause:.1f} s."
                     self._repeats.say(logging.WARNING, f"relay: {reason(error)}", again)
                     connections[DATABASE].close()
                     stop.wait(pause)
+                else:
+                    failures = 0
+                    pause = 0 if published else min(max(2 * pause, MIN_POLL_S), MAX_POLL_S)
+                    stop.wait(pause if self.is_at_work() else STANDBY_POLL_S)
+            if self.is_at_work():
+                self._finish()
+                log.info("relay: stopped")
         finally:
-            self._leadership.release()
+            self.close()
 
-    def _lead(self, stop: Flag, while_held: Callable[[], bool]) -> None:
-        """Publish for as long as the lock is held. Whatever fails, begin from the oldest row."""
-        if not while_held():
+    def run_once(self, stop: Flag | None = None) -> bool:
+        """Publish the oldest batch, or wait for the one on its way; False: there was none, or
+        another relay leads. The first call takes the lock and compares the log with the store.
+        Whatever it raises, call `close` before the next."""
+        if not self._leadership.held():
+            self._stand_by()
             self._wait.goes_on(self._leadership)
-            return
+            return False
+        try:
+            if self._publisher is None:
+                self._lead(stop or Flag())
+            if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
+                self._look()
+            return self._publish_next()
+        except Interrupted:
+            self._stand_by()
+            return False
+
+    def close(self) -> None:
+        """Publish no more, and release the lock."""
+        self._stand_by()
+        self._leadership.release()
+
+    def _lead(self, stop: Flag) -> None:
         self._wait.ends()
         # Else each attempt publishes a batch that it then cannot delete.
         require_writable(DATABASE)
         self._bus.ensure_topic()
         self._log = self._require_same_log()
-        self._go_on = lambda: _require_going_on(stop, while_held)
+        self._go_on = lambda: _require_going_on(stop, self._leadership.held)
         # It may take minutes, as after a restore, in which nobody publishes.
         log.info("relay: leading; comparing the log with the store before it publishes")
         compare = partial(log_identity.require_same_history, go_on=self._go_on)
         self._compared = self._comparing(compare)
         log.info("relay: at work")
         self._publisher = self._bus.publisher()
-        pause = MIN_POLL_S
-        try:
-            while not stop.is_set() and while_held():
-                if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
-                    self._look(while_held)
-                if self.publish_next(while_held):
-                    pause = MIN_POLL_S
-                else:
-                    stop.wait(pause)
-                    pause = min(2 * pause, MAX_POLL_S)
-            self._finish(while_held)
-        finally:
-            self._publisher.close()
-            self._publisher = self._on_the_way = None
-        log.info("relay: standing by" if not stop.is_set() else "relay: stopped")
 
-    def publish_next(self, while_held: Callable[[], bool]) -> bool:
+    def _stand_by(self) -> None:
+        """What is on its way stays in the outbox: the next leader begins with the oldest row."""
+        publisher, self._publisher, self._on_the_way = self._publisher, None, None
+        if publisher is not None:
+            publisher.close()
+            log.info("relay: standing by")
+
+    def _publish_next(self) -> bool:
         """Send the oldest events, then wait for those sent before; whether there were any.
 
         While the broker works on one batch, the next is read and sent behind it.
@@ -134,15 +149,15 @@ class Relay:
         before = self._on_the_way.pending if self._on_the_way else ()
         pending = outbox.oldest(BATCH, without=[one.position for one in before])
         # Between reading and sending this process may have been frozen for a long time.
-        if pending and while_held():
+        if pending and self._leadership.held():
             sent = Sent(pending, self._publisher.send([one.message for one in pending]))
         else:
             sent = None
-        self._finish(while_held)
+        self._finish()
         self._on_the_way = sent
         return bool(before) or sent is not None
 
-    def _finish(self, while_held: Callable[[], bool]) -> None:
+    def _finish(self) -> None:
         """Wait for the acknowledgements, and only then delete the rows, if the lock is still
         held: otherwise they are the next relay's, which publishes them once more."""
         if self._on_the_way is not None:
@@ -150,15 +165,15 @@ class Relay:
             self._require_behind(pending, places)
             assert self._log is not None
             # While it was frozen since that look, an operator may have accepted another log.
-            if while_held() and not outbox.remove(pending, places, self._log):
+            if self._leadership.held() and not outbox.remove(pending, places, self._log):
                 log.warning("relay: another log was accepted meanwhile: beginning anew with it")
                 raise Interrupted
             self._on_the_way = None
             self._look_between(places)
 
-    def _look(self, while_held: Callable[[], bool]) -> None:
+    def _look(self) -> None:
         """From time to time: is it still the same log, and has anybody else written to it?"""
-        self._finish(while_held)  # else its own records would have to be looked up
+        self._finish()  # else its own records would have to be looked up
         self._require_same_log()
         # The ends first: of a log that is put back meanwhile, the higher ones.
         ends = self._bus.end_offsets()

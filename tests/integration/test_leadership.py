@@ -33,7 +33,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "postlog")
+    caplog.set_level(logging.DEBUG, "postlog")  # what repeats is told once a minute, else
     return caplog
 
 

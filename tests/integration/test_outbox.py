@@ -19,7 +19,7 @@ from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.message import Context
 from messaging.recovery import republish
 from messaging.relay import outbox
-from messaging.relay.relay import Interrupted, Relay
+from messaging.relay.relay import Interrupted
 from tests.support.modes import Mode
 from tests.support.relaying import a_relay, known_log
 from tests.support.waiting import wait_until
@@ -65,16 +65,15 @@ def test_what_is_on_its_way_is_not_read_again(database: Mode) -> None:
     assert outbox.waiting() == 4
 
 
-def test_a_relay_that_lost_its_lock_deletes_nothing(database: Mode) -> None:
-    bus = current_bus()
-    bus.ensure_topic()
-    mediator.send(NewPost(message="Hi"), ALICE)
-    relay = Relay(bus)
-    relay._log, relay._publisher = known_log(bus), bus.publisher()
-    assert relay.publish_next(lambda: True)
-    relay.publish_next(lambda: False)
-    relay._publisher.close()
-    assert sum(bus.end_offsets().values()) == 1, "it is acknowledged"
+def test_a_relay_that_lost_its_lock_deletes_nothing(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_relay() as relay:
+        mediator.send(NewPost(message="Hi"), ALICE)
+        assert relay.run_once()
+        monkeypatch.setattr(relay._leadership, "held", lambda: False)
+        relay._finish()
+    assert sum(current_bus().end_offsets().values()) == 1, "it is acknowledged"
     assert outbox.waiting() == 1, "but the next relay's to delete"
 
 
@@ -88,7 +87,7 @@ def made_anew() -> None:
 
 @pytest.mark.parametrize("becomes_another", [put_back, made_anew])
 def test_a_relay_that_wakes_when_a_log_was_accepted_begins_anew(
-    database: Mode, becomes_another: Callable[[], None]
+    database: Mode, becomes_another: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the other log acknowledged waits for this one: it is neither deleted nor proven."""
 
@@ -100,9 +99,10 @@ def test_a_relay_that_wakes_when_a_log_was_accepted_begins_anew(
 
     with a_relay() as relay:
         mediator.send(NewPost(message="Hi"), ALICE)
-        assert relay.publish_next(lambda: True)
+        assert relay.run_once()
+        monkeypatch.setattr(relay._leadership, "held", frozen_meanwhile)
         with pytest.raises(Interrupted):
-            relay.publish_next(frozen_meanwhile)
+            relay._finish()
     assert outbox.waiting() == 1
     assert not Acknowledged.objects.exists()
 

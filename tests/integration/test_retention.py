@@ -87,7 +87,7 @@ def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
 
 
 def looks(relay: Relay) -> None:
-    relay._look(lambda: True)
+    relay._look()
 
 
 def looks_between(relay: Relay) -> None:

@@ -1,26 +1,28 @@
-"""The relay's work, step by step, in this process."""
+"""The relay in this process, step by step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
 from messaging.eventstore.models import LogIdentity
-from messaging.relay import log_identity, outbox
 from messaging.relay.relay import Relay
+from tests.support.waiting import wait_until
+
+
+class HasCompared(Relay):
+    """As one that leads since before whatever a test has done to the log."""
+
+    def _comparing(self, compare: Callable[[Bus], Any]) -> Any:
+        return {}
 
 
 def publish_all() -> None:
-    """As a relay does, which compares nothing."""
-    bus = current_bus()
-    bus.ensure_topic()
-    publisher, log = bus.publisher(), known_log(bus)
-    try:
-        while pending := outbox.oldest(1_000):
-            places = publisher.send([one.message for one in pending])()
-            assert outbox.remove(pending, places, log)
-    finally:
-        publisher.close()
+    """Until all that was stored is in the log."""
+    with a_relay(HasCompared) as relay:
+        published(relay)
 
 
 def known_log(bus: Bus) -> LogIdentity:
@@ -31,21 +33,22 @@ def known_log(bus: Bus) -> LogIdentity:
 
 
 @contextmanager
-def a_relay() -> Iterator[Relay]:
-    """It has compared the log with the store, and then publishes where it is asked to."""
-    bus = current_bus()
-    bus.ensure_topic()
-    relay = Relay(bus)
-    relay._log = known_log(bus)
-    relay._compared = log_identity.require_same_history(bus)
-    relay._publisher = bus.publisher()
+def a_relay(kind: type[Relay] = Relay) -> Iterator[Relay]:
+    """A relay that leads: it has compared the log with the store, and published a batch."""
+    relay = kind(current_bus())
     try:
+        wait_until(partial(_leads, relay), "no other relay leads")
         yield relay
     finally:
-        relay._publisher.close()
+        relay.close()
+
+
+def _leads(relay: Relay) -> bool:
+    relay.run_once()
+    return relay.is_at_work()
 
 
 def published(relay: Relay) -> None:
     """All that waits, and its acknowledgements."""
-    while relay.publish_next(lambda: True):
+    while relay.run_once():
         pass
