@@ -46,6 +46,7 @@ from messaging.bus.hazards import (
     Topic,
     hazards_of,
 )
+from messaging.bus.refusals import NOT_AUTHORIZED, explained, refusal
 from messaging.bus.signing import HEADER
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError, Loss, OffsetOutOfRange
@@ -85,6 +86,7 @@ class KafkaBus(Bus):
         self.topic = settings.topic
         self.publish_timeout_s = publish_timeout_s
         self.partitions = settings.partitions
+        self.user = settings.security.get("sasl_plain_username", "")
         self._replication = settings.replication
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
@@ -96,7 +98,7 @@ class KafkaBus(Bus):
 
     def ensure_topic(self) -> None:
         def create(admin: Any) -> None:
-            if admin.describe_topics([self.topic])[0]["error_code"] == 0:
+            if self._described(admin)["error_code"] == 0:
                 return
             brokers = len(admin.describe_cluster()["brokers"])
             replicas = self._replication or min(brokers, SAFE_REPLICAS)
@@ -115,7 +117,7 @@ class KafkaBus(Bus):
 
     def identity(self) -> Identity:
         def describe(admin: Any) -> tuple[Any, str]:
-            return admin.describe_topics([self.topic])[0], admin.describe_cluster()["cluster_id"]
+            return self._described(admin), admin.describe_cluster()["cluster_id"]
 
         topic, cluster = self._ask(describe)
         if topic["error_code"] != 0:
@@ -138,6 +140,14 @@ class KafkaBus(Bus):
             self._require_empty(range(self.partitions, count))
         # The configured count, by which keys go: added partitions make no other log of it.
         return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=self.partitions)
+
+    def _described(self, admin: Any) -> Any:
+        """The topic, or why there is none. Raises `BusError` if it may not be seen: it may well be
+        there."""
+        topic = admin.describe_topics([self.topic])[0]
+        if topic["error_code"] == NOT_AUTHORIZED:
+            raise BusError(f"Kafka: {refusal('', self.topic, self.user)}")
+        return topic
 
     def _require_empty(self, added: range) -> None:
         """Raise `Loss` if partitions beyond the configured count hold records: then it is more
@@ -304,7 +314,8 @@ class KafkaPublisher(Publisher):
             if not future.is_done:
                 future.get(timeout=max(0.001, deadline - time.monotonic()))
             if not future.succeeded():
-                raise BusError(f"not acknowledged: {future.exception}")
+                why = explained(future.exception, self._topic, self._bus.user, writing=True)
+                raise BusError(f"not acknowledged: {why}")
         return [Place(future.value.partition, future.value.offset) for future in futures]
 
     @contextmanager
@@ -475,7 +486,7 @@ def bus_errors(bus: KafkaBus) -> Iterator[None]:
     except LogTruncationError as error:
         raise Loss(f"The log was cut off behind what was read: {error}") from error
     except (KafkaError, OSError) as error:
-        raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
+        raise BusError(f"Kafka: {explained(error, bus.topic, bus.user)}") from error
 
 
 def _sizes(found: Any) -> list[int]:
