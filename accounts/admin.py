@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
@@ -23,7 +23,17 @@ else:
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
-class Recorded:
+class Listed:
+    """400 for what the addresses and boxes of a list never say: the year 0, a word as an id."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        try:
+            return super().changelist_view(request, extra_context)  # type: ignore[misc]  # a mixin
+        except ValueError as error:
+            raise BadRequest from error
+
+
+class Recorded(Listed):
     """A line of the security log for each change of what somebody may do, and who made it."""
 
     RECORDED: tuple[str, ...] = ()  # names of fields
@@ -109,7 +119,7 @@ class TokenForm(AuthTokenCreateForm):  # type: ignore[misc]  # knox comes withou
 
 
 @admin.register(AuthToken)
-class TokenAdmin(AuthTokenAdmin):  # type: ignore[misc]  # knox comes without types
+class TokenAdmin(Listed, AuthTokenAdmin):  # type: ignore[misc]  # knox comes without types
     """A token acts as its person: others' are made by superusers alone, and by nobody given
     to somebody else. Revoking one takes the permission to delete it."""
 

@@ -9,6 +9,9 @@ application = get_wsgi_application()
 
 from config import settings  # noqa: E402  once Django is set up
 from messaging.dialect.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
+from web.request import Request  # noqa: E402
+
+application.request_class = Request
 
 if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
     # Each page names files by the manifest, so each would be an empty 500.

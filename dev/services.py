@@ -282,6 +282,8 @@ num.recovery.threads.per.data.dir=2
         # Where clients are sent: a proxy's, where one stands before.
         self.advertised_port = self.port
         self.cluster_id = cluster_id()
+        self.format_options: list[str] = []  # of its storage
+        self.client: dict[str, str] = {}  # what a client needs besides the address
         self.start_options: list[str] | None = None  # of the JVM; None: with the recorded classes
         self.voters: dict[int, int] = {}  # node -> port of its controller; none: it is alone
 
@@ -305,6 +307,7 @@ num.recovery.threads.per.data.dir=2
         if not (self.folder / "data").exists():
             alone = [] if self.voters else ["--standalone"]
             arguments = ["format", *alone, "--cluster-id", self.cluster_id, "--config", properties]
+            arguments += self.format_options
             subprocess.run(
                 [*self._java("kafka.tools.StorageTool"), *map(str, arguments)],
                 check=True,
@@ -336,7 +339,7 @@ num.recovery.threads.per.data.dir=2
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             admin = KafkaAdminClient(
-                bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=2_000
+                bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=2_000, **self.client
             )
         except (OSError, KafkaError):
             return False

@@ -169,7 +169,7 @@ def environ_of(scope: Message) -> Environ:
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": scope.get("root_path", ""),
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "PATH_INFO": path_of(scope["raw_path"]).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": server,
         "SERVER_PORT": str(port),
@@ -193,6 +193,12 @@ def environ_of(scope: Message) -> Environ:
             value = f"{environ[key]}{'; ' if name == 'COOKIE' else ','}{value}"
         environ[key] = value
     return environ
+
+
+def path_of(raw: bytes) -> bytes:
+    """In UTF-8, with U+FFFD for what is none. Django would escape each such byte by itself, copying
+    all that is left every time: a tenth of a second of CPU for 21,000 of them."""
+    return unquote_to_bytes(raw).decode(errors="replace").encode()
 
 
 def error_answer(status: int, code: str, detail: str) -> Answer:

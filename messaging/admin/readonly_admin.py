@@ -75,7 +75,8 @@ class RecordAdmin(Base):
         return False  # no filters by hand-made addresses
 
     def get_search_results(self, request: HttpRequest, queryset: Rows, term: str) -> Any:
-        return (self.search(queryset, term.strip()) if term.strip() else queryset), False
+        searched = term.strip() if self.search_fields else ""  # an address may ask all the same
+        return (self.search(queryset, searched) if searched else queryset), False
 
     def search(self, rows: Rows, term: str) -> Rows:
         """The rows that the term means. Only called where there are `search_fields`."""

@@ -61,4 +61,4 @@ class SchemaView(SpectacularAPIView):
 # from this server's files alone here too.
 @method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")
 class SwaggerView(SpectacularSwaggerSplitView):
-    pass
+    http_method_names = ["get", "head"]  # of OPTIONS it would make a page without what that needs

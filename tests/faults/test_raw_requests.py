@@ -26,6 +26,10 @@ def post(*headers: bytes, body: bytes = TWO) -> bytes:
     return b"POST /api/v1/commands/new-post/ HTTP/1.1\r\n%s\r\n%s" % (lines, body)
 
 
+def typed(content_type: bytes) -> bytes:
+    return post(b"Content-Length: 2\r\n").replace(JSON, b"Content-Type: %s\r\n" % content_type)
+
+
 LIVE = b"/health/live"
 SWITCH = b"Connection: Upgrade\r\nUpgrade: %s\r\n"
 REQUESTS: dict[str, tuple[bytes, int | None]] = {
@@ -72,6 +76,12 @@ REQUESTS: dict[str, tuple[bytes, int | None]] = {
     "no host": (b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n", 400),
     "two hosts": (get(b"/", b"Host: evil.example\r\n"), 400),
     "300 headers": (get(LIVE, *(b"X-%d: y\r\n" % i for i in range(300))), 431),
+    "a charset of bytes": (get(b"/?a=%80", b"Content-Type: text/plain; charset=base64\r\n"), 200),
+    "a charset that cannot be had": (get(b"/?a=%80", b"Content-Type: a/b; charset=idna\r\n"), 200),
+    "a charset of NUL": (get(LIVE, b"Content-Type: a/b; charset*=utf-8''%00\r\n"), 200),
+    "a parameter in no charset": (get(LIVE, b"Content-Type: a/b; x*=none''%80\r\n"), 200),
+    "a body in no charset": (typed(b"application/json; x*=none''%80"), 401),
+    "a body in a charset of bytes": (typed(b"application/json; charset=hex"), 401),
     "bytes in a header": (get(LIVE, b"X: \xff\xfe\r\n"), 200),
     "NUL in a header": (get(LIVE, b"X: \0\r\n"), 400),
     "a space before the colon": (get(LIVE, b"X : y\r\n"), 400),

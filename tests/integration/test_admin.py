@@ -6,10 +6,11 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.contrib.admin import site
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
 
 from accounts.models import User
 from commands_app.commands import AddComment, EditMessage, NewPost
@@ -168,8 +169,16 @@ def test_events_are_found_by_stream_position_actor_and_type(root: Client) -> Non
 def test_no_search_fails(root: Client) -> None:
     for term in ("%", "9" * 30, "²", "\ud800", "-1", "{", "x" * 5_000, "9" * 5_000, "٣"):
         quoted = term.encode("utf-8", "surrogatepass").hex("%")
-        for model in (Stream, Event, Receipt, DeadLetter):
+        for model in RECORD:  # those without a field to search as well
             assert root.get(f"{url(model)}?q=%{quoted}").status_code == 200, ascii(term)
+
+
+def test_a_list_is_asked_for_nothing_that_cannot_be(root: Client) -> None:
+    for model, field in ((User, "date_joined"), (AuthToken, "created")):
+        for year in ("0", "10000"):
+            assert root.get(f"{url(model)}?{field}__year={year}").status_code == 400
+    word = {"action": "delete_selected", "_selected_action": "x", "post": "yes"}
+    assert root.post(url(Group), word).status_code == 400
 
 
 def test_a_row_that_is_not_there_leads_back(root: Client) -> None:

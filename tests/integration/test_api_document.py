@@ -228,6 +228,17 @@ def test_elsewhere_an_unknown_address_is_a_page(sqlite: Mode) -> None:
     assert (answer.status_code, answer.headers["Content-Type"][:9]) == (404, "text/html")
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+@pytest.mark.parametrize("path", ["/api/v1/docs/", "/api/v1/schema/", "/api/v1/events/"])
+def test_a_method_that_a_document_has_not_is_no_fault_of_the_server(
+    sqlite: Mode, path: str, accept: str
+) -> None:
+    client = Client(raise_request_exception=False)
+    for method in ("OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"):
+        answer = client.generic(method, path, headers={"Accept": accept})
+        assert answer.status_code < 500, method
+
+
 def test_a_host_that_is_not_ours_is_400_in_the_error_form(sqlite: Mode) -> None:
     answer = Client().get("/api/v1/", headers={"Host": "evil.example"})
     assert (answer.status_code, errors(answer)) == (400, [("invalid_request", None)])

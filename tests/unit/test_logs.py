@@ -44,6 +44,22 @@ def test_a_form_of_too_many_fields_costs_one_line(log: io.StringIO) -> None:
     assert "django.security.TooManyFieldsSent: " in line
 
 
+@pytest.mark.parametrize("path", ["/" + "x" * 60_000, "/\n2026-11-27", "/\u00e9"])
+def test_an_address_that_is_none_costs_one_line(log: io.StringIO, path: str) -> None:
+    assert Client(raise_request_exception=False).get(path).status_code == 404
+    (line,) = log.getvalue().splitlines()
+    assert "django.request: Not Found: /" in line
+    assert len(line) < 400
+
+
+def test_a_body_that_cannot_be_read_costs_one_line(log: io.StringIO) -> None:
+    client = Client(raise_request_exception=False)
+    answer = client.post("/accounts/login/", b"--y", content_type="multipart/form-data; boundary=")
+    assert answer.status_code == 400
+    (line,) = log.getvalue().splitlines()
+    assert "django.request: Bad request (Unable to parse request body)" in line
+
+
 def test_an_error_of_the_server_keeps_its_traceback(log: io.StringIO) -> None:
     try:
         raise KeyError("broken")

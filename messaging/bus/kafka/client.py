@@ -33,6 +33,7 @@ from messaging.bus.hazards import (
 )
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.publisher import KafkaPublisher
+from messaging.bus.kafka.refusals import NOT_AUTHORIZED, refusal
 from messaging.bus.kafka.subscription import KafkaReader, KafkaSubscription
 from messaging.conf import PARTITIONS, KafkaSettings
 from messaging.exceptions import BusError, HistoryMismatch
@@ -60,6 +61,7 @@ class KafkaBus(Bus):
         self.topic = settings.topic
         self.publish_timeout_s = publish_timeout_s
         self.partitions = settings.partitions
+        self.user = settings.security.get("sasl_plain_username", "")
         self._replication = settings.replication
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
@@ -71,7 +73,7 @@ class KafkaBus(Bus):
 
     def ensure_topic(self) -> None:
         def create(admin: Any) -> None:
-            if admin.describe_topics([self.topic])[0]["error_code"] == 0:
+            if self._described(admin)["error_code"] == 0:
                 return
             brokers = len(admin.describe_cluster()["brokers"])
             replicas = self._replication or min(brokers, SAFE_REPLICAS)
@@ -90,7 +92,7 @@ class KafkaBus(Bus):
 
     def identity(self) -> Identity:
         def describe(admin: Any) -> tuple[Any, str]:
-            return admin.describe_topics([self.topic])[0], admin.describe_cluster()["cluster_id"]
+            return self._described(admin), admin.describe_cluster()["cluster_id"]
 
         topic, cluster = self._ask(describe)
         if topic["error_code"] != 0:
@@ -113,6 +115,14 @@ class KafkaBus(Bus):
             self._require_empty(range(self.partitions, count))
         # The configured count, by which keys go: added partitions make no other log of it.
         return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=self.partitions)
+
+    def _described(self, admin: Any) -> Any:
+        """The topic, or why there is none. Raises `BusError` if it may not be seen: it may well be
+        there."""
+        topic = admin.describe_topics([self.topic])[0]
+        if topic["error_code"] == NOT_AUTHORIZED:
+            raise BusError(f"Kafka: {refusal('', self.topic, self.user)}")
+        return topic
 
     def _require_empty(self, added: range) -> None:
         """Raise `HistoryMismatch` if partitions beyond the configured count hold records: then

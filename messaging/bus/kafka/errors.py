@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kafka.errors import (
     KafkaError,
@@ -9,14 +10,15 @@ from kafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from messaging.bus.base import (
-    Bus,
-)
+from messaging.bus.kafka.refusals import explained
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
+
+if TYPE_CHECKING:
+    from messaging.bus.kafka.client import KafkaBus
 
 
 @contextmanager
-def bus_errors(bus: Bus) -> Iterator[None]:
+def bus_errors(bus: "KafkaBus") -> Iterator[None]:
     """The client's errors as ours. That a topic is gone is for `identity` to say: a broker
     that has not heard of a new topic yet answers the same."""
     try:
@@ -28,4 +30,4 @@ def bus_errors(bus: Bus) -> Iterator[None]:
     except LogTruncationError as error:
         raise HistoryMismatch(f"The log was cut off behind what was read: {error}") from error
     except (KafkaError, OSError) as error:
-        raise BusError(f"Kafka: {type(error).__name__}: {error}") from error
+        raise BusError(f"Kafka: {explained(error, bus.topic, bus.user)}") from error

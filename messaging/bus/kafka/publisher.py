@@ -20,6 +20,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.kafka.errors import bus_errors
+from messaging.bus.kafka.refusals import explained
 from messaging.bus.signing import HEADER
 from messaging.exceptions import BusError, HistoryMismatch
 
@@ -96,7 +97,8 @@ class KafkaPublisher(Publisher):
             if not future.is_done:
                 future.get(timeout=max(0.001, deadline - time.monotonic()))
             if not future.succeeded():
-                raise BusError(f"not acknowledged: {future.exception}")
+                why = explained(future.exception, self._topic, self._bus.user, writing=True)
+                raise BusError(f"not acknowledged: {why}")
         return [Place(future.value.partition, future.value.offset) for future in futures]
 
     @contextmanager
