@@ -1,4 +1,4 @@
-"""The database's own guard: events are never changed, deleted or truncated."""
+"""Triggers by which the database itself refuses to change, delete or truncate events."""
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -41,7 +41,7 @@ def drop_triggers(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """The triggers that should be there and are not; none before the first migration."""
+    """List the triggers that the database lacks; none before the first migration."""
     if connection.vendor == "postgresql":
         sql = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"
     else:
