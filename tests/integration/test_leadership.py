@@ -86,6 +86,7 @@ def test_a_relay_that_cannot_ask_for_its_lock_says_why_and_tries_again(
 ) -> None:
     with locks_in(**changed):
         relay = Relay(current_bus())
+    told.set_level(logging.DEBUG, "postlog")  # else what repeats is said once a minute
     with at_work(relay):
         wait_until(lambda: told.text.count("Trying again") >= 2, "it tries again")
     (name, value), *_ = changed.items()
