@@ -1,7 +1,7 @@
 """What differs between psycopg 2 and psycopg 3, which Django prefers where it is installed.
 
 Both bind parameters on the client (Django's default), so several statements may go in one
-text. Locks always use psycopg 2 (sessions.py).
+text. Locks use the same one (sessions.py).
 """
 
 from io import StringIO

@@ -5,7 +5,6 @@ when it has heard nothing for 10 s: without it, a frozen holder keeps the lock f
 On SQLite a lock on a file beside the database.
 """
 
-import fcntl
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -226,6 +225,8 @@ class FileLeadership(Leadership):
     def held(self) -> bool:
         if self._file is not None:
             return True
+        import fcntl  # which Windows lacks: there PostgreSQL is needed
+
         file = self._path.open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
