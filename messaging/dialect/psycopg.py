@@ -18,3 +18,12 @@ def copy_text(connection: BaseDatabaseWrapper, sql: str, text: str) -> None:
         else:
             with native.copy(sql) as copy:
                 copy.write(text)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code of the error, if it has one."""
+    for one in (error, error.__cause__):
+        state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
+        if state is not None:
+            return str(state)
+    return None

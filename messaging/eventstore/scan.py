@@ -6,18 +6,17 @@ from datetime import UTC
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 
 from messaging import codec
 from messaging.bus.base import CountByBytes
+from messaging.dialect import dialect_of
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
 READ = 2_000  # rows at once, at most
 DATA = 4  # the index of that column
-# Between two fetches, in which the reader writes rows elsewhere. It holds no lock.
-MAX_PAUSE_S = 600
 BEGINNING = (UUID(int=0), 0)
 
 COLUMNS = (
@@ -57,21 +56,8 @@ def stored_events(
     """
     connection = connections[DATABASE]
     values = [stream_type, db_uuid(connection, after[0]), after[1]]
-    if connection.vendor == "postgresql":
-        with transaction.atomic(using=DATABASE), connection.chunked_cursor() as cursor:
-            # Plan for all rows, not for the first few.
-            with connection.cursor() as settings:
-                settings.execute(
-                    "SET LOCAL cursor_tuple_fraction = 1;"
-                    f"SET LOCAL idle_in_transaction_session_timeout = '{MAX_PAUSE_S}s'"
-                )
-            cursor.execute(SCAN, values)
-            yield _rows(stream_type, cursor)
-    else:
-        # No atomic() here: it is BEGIN IMMEDIATE and would keep writers out.
-        with connection.cursor() as cursor:
-            cursor.execute(SCAN, values)
-            yield _rows(stream_type, cursor)
+    with dialect_of(connection).snapshot(connection, SCAN, values) as cursor:
+        yield _rows(stream_type, cursor)
 
 
 def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:

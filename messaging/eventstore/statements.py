@@ -1,61 +1,26 @@
 """The SQL of the event store: few statements, the same on PostgreSQL and SQLite.
 
-On PostgreSQL, statements that follow each other are sent in one round trip (as Django uses them,
-psycopg 2 and 3 put the values into the text themselves), and each connection keeps the plans:
-planning would be half of the cost. SQLite takes one statement at a time, without a round trip.
+Statements that follow each other are sent in one round trip, by kept plans, where the database has
+both (messaging/dialect/).
 """
 
-import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import conf
-from messaging.dialect import sessions
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Call, Statement
 from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.wait_slots import WaitSlots
-from messaging.exceptions import ConcurrencyError, NoTransaction, Pooled
+from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
-from messaging.transient import sqlstate
 
 DATABASE = "default"
-
-
-class Statement(NamedTuple):
-    name: str
-    # With %s for each value, and {names} for what differs between the databases: DIALECTS.
-    sql: str
-
-
-# `lock` locks a row and `skip` passes over locked ones: SQLite, which has one writer, needs
-# neither. The clock is the database's, because those of the hosts differ; `in_seconds` takes
-# a number, or NULL for never.
-DIALECTS: dict[str, dict[str, str]] = {
-    "postgresql": {
-        "lock": "FOR UPDATE",
-        "skip": "FOR UPDATE SKIP LOCKED",
-        "greatest": "GREATEST",
-        "least": "LEAST",
-        "in_an_hour": "STATEMENT_TIMESTAMP() + INTERVAL '1 hour'",
-        "now": "STATEMENT_TIMESTAMP()",
-        "in_seconds": "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'",
-    },
-    "sqlite": {
-        "lock": "",
-        "skip": "",
-        "greatest": "MAX",
-        "least": "MIN",
-        "in_an_hour": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+1 hour')",
-        "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-        "in_seconds": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
-    },
-}
 
 
 # First the stream with its type and snapshot, then the events after that. The lock comes before
@@ -130,11 +95,6 @@ INSERT_RECEIPT = Statement(
     "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
 
-PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
-PLAN_IS_ANOTHERS = {"26000", "42P05"}  # the plan is not in this session, or was there before
-
-Call = tuple[Statement, list[Any]]
-
 _wait_slots = cache(WaitSlots)  # one for each number of slots
 
 
@@ -143,10 +103,6 @@ class Snapshot(NamedTuple):
 
     schema: str
     state: str
-
-
-# For each connection of the database driver: the statements that it has planned.
-_planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
 class Row(NamedTuple):
@@ -231,7 +187,7 @@ def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> 
 def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[Any]) -> list[Any]:
     """Execute a statement and return its rows."""
     with connection.cursor() as cursor:
-        _execute(connection, cursor, [(statement, values)])
+        dialect_of(connection).run(connection, cursor, [(statement, values)])
         rows: list[Any] = cursor.fetchall()
     return rows
 
@@ -239,50 +195,4 @@ def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[An
 def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
     """Execute the statements in order; on PostgreSQL in one round trip."""
     with connection.cursor() as cursor:
-        _execute(connection, cursor, calls)
-
-
-def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) -> None:
-    if connection.vendor == "postgresql":
-        try:
-            sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
-            cursor.execute(sql, [value for _, values in calls for value in values])
-        except DatabaseError as error:
-            if sqlstate(error) in PLAN_IS_OLD:
-                # The plans end with their connection; the command runs again.
-                connection.close()
-                raise ConcurrencyError from error
-            if sqlstate(error) in PLAN_IS_ANOTHERS:
-                raise Pooled(
-                    f"A pooler hands sessions on, with the plans kept in them: {error}"
-                    f"{sessions.WHAT_TO_SET}"
-                ) from error
-            raise
-    else:
-        for statement, values in calls:
-            cursor.execute(_text(statement, "sqlite"), values)
-
-
-@cache
-def _text(statement: Statement, vendor: str) -> str:
-    return statement.sql.format(**DIALECTS[vendor])
-
-
-def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str:
-    """Return the text that runs a statement by its kept plan; prepare the plan at first use.
-
-    Plans cannot be kept where a pooler hands the connection on after each transaction, which
-    Django's own setting for poolers tells.
-    """
-    sql = _text(statement, "postgresql")
-    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        return sql
-    planned = _planned.setdefault(connection.connection, set())
-    if statement.name not in planned:
-        numbers = count(1)
-        numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
-        with connection.cursor() as cursor:
-            cursor.execute(f"PREPARE {statement.name} AS {numbered}")
-        planned.add(statement.name)
-    marks = ", ".join(["%s"] * sql.count("%s"))
-    return f"EXECUTE {statement.name}({marks})"
+        dialect_of(connection).run(connection, cursor, calls)

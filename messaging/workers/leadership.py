@@ -19,7 +19,7 @@ from typing import IO, Any
 from django.db import connections
 
 from messaging import conf
-from messaging.dialect import sessions
+from messaging.dialect import dialect_of, sessions
 from messaging.exceptions import Pooled, PostlogError, Unreachable
 
 BEAT_EVERY_S = 2.0
@@ -114,7 +114,7 @@ def kept(held: Callable[[], bool]) -> Iterator[None]:
 def leadership(work: str, database: str) -> Leadership:
     """Of this piece of work, such as "relay", on one of the databases."""
     connection = connections[database]
-    if connection.vendor == "postgresql":
+    if dialect_of(connection).is_server:
         return PostgresLeadership(work, database)
     return FileLeadership(Path(f"{connection.settings_dict['NAME']}.{work}-lock"))
 
