@@ -1,7 +1,6 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from django.db import DatabaseError, connections, router
 
 from messaging import conf, mediator
 from messaging.bus import current_bus
-from messaging.dialect import sessions
+from messaging.dialect import dialect_of, sessions
 from messaging.eventstore.statements import DATABASE as WRITE
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
@@ -230,7 +229,7 @@ def _built_by() -> dict[str, int]:
     if READ not in settings.DATABASES:
         return {}
     connection = connections[READ]
-    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+    if not dialect_of(connection).exists(connection):
         return {}
     try:
         return checkpoints.code_versions()

@@ -1,19 +1,22 @@
-"""Every error that Postlog raises on purpose.
+"""The errors that parts of Postlog share; an error of one module alone stands in that module.
 
-`DomainError` is an answer to whoever asked and carries a code; all others tell a
-developer or an operator what to mend.
+A `DomainError` answers the sender of a command or query, and carries a code. The others tell a
+developer or an operator what is wrong and what to do.
 """
 
 
 class PostlogError(Exception):
-    """Base of all errors below."""
+    """The base of all errors of Postlog."""
 
 
 # --- answers to the sender of a command or query -----------------------------------------
 
 
 class DomainError(PostlogError):
-    """The domain says no. `code` is part of the API; `status` is the HTTP status it maps to."""
+    """The domain refuses. `code` is part of the API, `status` the HTTP status of the answer.
+
+    A receipt stores the refusal: a new class here has its code in eventstore/receipts.py.
+    """
 
     status = 409
 
@@ -21,7 +24,7 @@ class DomainError(PostlogError):
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.attr = attr  # the field of the command that is at fault, if it is one
+        self.attr = attr  # the field of the command that is wrong, if one is
 
 
 class Invalid(DomainError):
@@ -43,19 +46,19 @@ class NotFound(DomainError):
 
 
 class PreconditionFailed(DomainError):
-    """The sender wanted it done only to a version that the thing is no longer at."""
+    """What the sender set as a condition, such as the version, is no longer so."""
 
     status = 412
 
 
 class TooLarge(DomainError):
-    """The event would be larger than any bus takes."""
+    """The event would be larger than any bus accepts."""
 
     status = 413
 
 
 class IdempotencyKeyReused(DomainError):
-    """Something else was sent under this command id before."""
+    """Another command was sent under this command id before."""
 
     status = 422
 
@@ -67,14 +70,14 @@ class IdempotencyKeyReused(DomainError):
 
 
 class ConcurrentChange(DomainError):
-    """Others changed the same stream faster than retries could settle. Send it again."""
+    """Others kept changing the same stream while the command was retried. Send it again."""
 
     def __init__(self) -> None:
         super().__init__("concurrent_change", "Others changed this at the same time. Try again.")
 
 
 class TooManyRequests(DomainError):
-    """A person or an address asks too often. Nothing was done."""
+    """A person or an address sends too many requests. Nothing was done."""
 
     status = 429
 
@@ -84,32 +87,37 @@ class TooManyRequests(DomainError):
 
 
 class ReadSideBehind(PostlogError):
-    """A query's token was not reached in time: answer 503 and try again later."""
+    """The read side did not reach a query's token in time: answer 503, to try again later."""
 
 
 class NeedsNewerCode(PostlogError):
-    """A stream has an event of a type or version that this process does not know: during a
-    deployment, a newer one appended it. Answer 503 and try again later."""
+    """A stream has an event of a type or version that this process does not know.
+
+    During a deployment, a newer process appended it: answer 503, to try again later.
+    """
 
 
 # --- programming errors, found at import or by `manage.py check` --------------------------
 
 
 class RegistrationError(PostlogError):
-    """A message or handler is registered twice, or is not what a message has to be."""
+    """A message or handler is registered twice, or a message is not such a dataclass as it must
+    be."""
 
 
 class UnknownMessage(PostlogError):
-    """Nothing is registered for this command, query or event type. Import the module that does."""
+    """Nothing is registered for a command, query or event type. Import the module that does it."""
 
 
 class WrongPayload(PostlogError):
-    """An event's fields are not of the types that its class declares. Convert them in the
-    decision that makes the event."""
+    """An event's fields do not have the types that its class declares.
+
+    Convert them in the decision that makes the event.
+    """
 
 
 class NoTransaction(PostlogError):
-    """The event store was used outside the mediator's transaction."""
+    """The event store was used outside a unit of work. Send a command through the mediator."""
 
 
 # --- the write side ------------------------------------------------------------------------
@@ -120,18 +128,18 @@ class ConcurrencyError(PostlogError):
 
 
 class StreamBusy(PostlogError):
-    """Too many commands wait for one stream: answer 503 and try again later."""
+    """Too many commands wait for one stream: answer 503, to try again later."""
 
 
 # --- the databases -------------------------------------------------------------------------
 
 
 class ReadOnlyDatabase(PostlogError):
-    """The database takes no writes now: a replica, or a primary that is being replaced."""
+    """The database accepts no writes: it is a replica, or a primary that is being replaced."""
 
 
 class Unreachable(PostlogError):
-    """A lock cannot be asked for: no connection to its database. Retrying later is right."""
+    """The database that has a lock cannot be reached. Retry later."""
 
 
 class Pooled(PostlogError):
@@ -149,11 +157,14 @@ class WorkerFailed(PostlogError):
 
 
 class BusError(PostlogError):
-    """The bus cannot be reached or refuses. Retrying later is right."""
+    """The bus cannot be reached, or refuses. Retry later."""
 
 
 class HistoryMismatch(PostlogError):
-    """History is missing, doubled or another than the one known. Stops loudly; never retried."""
+    """History is missing, doubled, or not the history known here.
+
+    A worker stops with this error and never retries it: its message says what to run.
+    """
 
 
 class OffsetOutOfRange(HistoryMismatch):
@@ -170,8 +181,10 @@ class OffsetOutOfRange(HistoryMismatch):
 
 
 class LostTail(HistoryMismatch):
-    """The log holds another record, or none, where one was read or acknowledged: it was put
-    back to an earlier state, and maybe filled again since."""
+    """The log has another record, or none, where one was read or acknowledged.
+
+    It was put back to an earlier state, and maybe filled again since.
+    """
 
     def __init__(
         self,
@@ -199,14 +212,19 @@ class NoKeys(HistoryMismatch):
 
 
 class DecodeError(PostlogError):
-    """A record cannot be decoded: no JSON, no envelope, an unknown type or broken data."""
+    """A record cannot be decoded: it is no JSON, has no envelope, or its data are broken."""
 
 
 class FencedOff(PostlogError):
-    """A checkpoint is not where this consumer left it, or is gone: another consumer has advanced
-    it, or a rebuild has switched. The batch must not take effect; read the checkpoints again."""
+    """A checkpoint is gone, or not where this consumer left it.
+
+    Another consumer has advanced it, or a rebuild has switched. Roll the batch back, and read the
+    checkpoints again.
+    """
 
 
 class TooManyFailures(PostlogError):
-    """Most events fail to apply, or the tables are of newer code. Parking the events would hide
-    that the code is at fault."""
+    """Most events fail to apply, or the tables belong to newer code.
+
+    The code is at fault, which parking the events would hide: the worker stops.
+    """

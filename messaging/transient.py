@@ -6,6 +6,8 @@ read-only, and when it has ended a session that was idle in a transaction.
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
+from messaging.dialect import dialect_of
+from messaging.dialect.psycopg import sqlstate
 from messaging.exceptions import BusError, ReadOnlyDatabase, StreamBusy, Unreachable
 
 AWAY = (BusError, ReadOnlyDatabase, StreamBusy, Unreachable, OperationalError, InterfaceError)
@@ -47,15 +49,6 @@ def is_beyond_limits(error: BaseException) -> bool:
     return (sqlstate(error) or "").startswith(LIMIT_CLASS)
 
 
-def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's code of the error, if it has one; psycopg 2 and psycopg 3."""
-    for one in (error, error.__cause__):
-        state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
-        if state is not None:
-            return str(state)
-    return None
-
-
 def reason(error: BaseException) -> str:
     """The error in one line, without a full stop, and what to do about it where that is known."""
     if sqlstate(error) == READ_ONLY:
@@ -77,31 +70,20 @@ def drop_connections() -> None:
             connection.close()
 
 
-def is_read_only(alias: str) -> bool:
-    connection = connections[alias]
-    if connection.vendor != "postgresql":
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW transaction_read_only")
-        return bool(cursor.fetchone()[0] == "on")
-
-
 def write_fault(alias: str, *, replica_will_do: bool) -> str:
     """Why the database takes no writes now, in a word; empty if it does. A session that is
     read-only is dropped: the next look is at whichever server is the primary then."""
-    if not is_read_only(alias) or (replica_will_do and _is_replica(alias)):
+    connection = connections[alias]
+    dialect = dialect_of(connection)
+    if not dialect.is_read_only(connection):
         return ""
-    connections[alias].close()
+    if replica_will_do and dialect.is_replica(connection):
+        return ""
+    connection.close()
     return "read-only"
-
-
-def _is_replica(alias: str) -> bool:
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT pg_is_in_recovery()")
-        return bool(cursor.fetchone()[0])
 
 
 def require_writable(alias: str) -> None:
     """Raise `ReadOnlyDatabase` unless the database takes writes now."""
-    if is_read_only(alias):
+    if dialect_of(connections[alias]).is_read_only(connections[alias]):
         raise ReadOnlyDatabase(ASK_ON_THE_PRIMARY)

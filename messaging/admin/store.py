@@ -155,4 +155,4 @@ class ReceiptAdmin(RecordAdmin):
 
     @admin.display(description="answer")
     def what_became_of_it(self, receipt: Receipt) -> str:
-        return document(receipt.answer)
+        return document(receipt.outcome)

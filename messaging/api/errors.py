@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from messaging.api.parsers import TooLarge
+from messaging.dialect.psycopg import sqlstate
 from messaging.exceptions import (
     DomainError,
     NeedsNewerCode,
@@ -28,7 +29,7 @@ from messaging.exceptions import (
     StreamBusy,
     TooManyRequests,
 )
-from messaging.transient import CANCELLED, READ_ONLY, drop_connections, is_away, reason, sqlstate
+from messaging.transient import CANCELLED, READ_ONLY, drop_connections, is_away, reason
 
 KINDS_OF_BODIES = "Send application/json, or application/x-www-form-urlencoded, as Content-Type."
 

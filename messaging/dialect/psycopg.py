@@ -1,7 +1,7 @@
 """What differs between psycopg 2 and psycopg 3, which Django prefers where it is installed.
 
 Both bind parameters on the client (Django's default), so several statements may go in one
-text. Locks always use psycopg 2 (sessions.py).
+text. Locks use the same one (sessions.py).
 """
 
 from io import StringIO
@@ -18,3 +18,12 @@ def copy_text(connection: BaseDatabaseWrapper, sql: str, text: str) -> None:
         else:
             with native.copy(sql) as copy:
                 copy.write(text)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code of the error, if it has one."""
+    for one in (error, error.__cause__):
+        state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
+        if state is not None:
+            return str(state)
+    return None

@@ -6,9 +6,9 @@ each transaction gives them to others.
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
 from typing import Any
 
-import psycopg2
 from django.db import connections
 
 from messaging import conf
@@ -25,7 +25,7 @@ LIBPQ_NAMES = {
     "HOST": "host",
     "PORT": "port",
 }
-# What Django takes out of OPTIONS for itself or hands to psycopg 3 alone; and `options`, the
+# What Django takes out of OPTIONS for itself or as arguments of psycopg 3; and `options`, the
 # settings of a session, which poolers refuse.
 NOT_FOR_LIBPQ = frozenset(
     {"assume_role", "context", "cursor_factory", "isolation_level", "options", "pool"}
@@ -40,7 +40,7 @@ WHAT_TO_SET = (
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     """What libpq takes, from Django's settings of a PostgreSQL database.
 
-    Not Django's get_connection_params(): that is for psycopg 3 where it is installed.
+    Not Django's get_connection_params(), which brings a session that is set up for the ORM.
     """
     options = {k: v for k, v in settings.get("OPTIONS", {}).items() if k not in NOT_FOR_LIBPQ}
     named = {libpq: settings.get(name) for name, libpq in LIBPQ_NAMES.items()}
@@ -62,19 +62,21 @@ def limit_reads(seconds: float) -> None:
 
 def _set_at_start(alias: str, name: str, seconds: float) -> None:
     """The same name in the URL wins: of two settings the last one counts. A pooler refuses
-    settings of a session, so behind one there are no options to add to."""
-    options = connections.settings[alias]["OPTIONS"]
-    if "options" in options:
-        options["options"] = f"-c {name}={round(seconds * 1000)}ms {options['options']}"
+    settings of a session."""
+    config = connections.settings[alias]
+    if connections[alias].vendor == "postgresql" and not config.get("DISABLE_SERVER_SIDE_CURSORS"):
+        given = config["OPTIONS"].get("options", "")
+        config["OPTIONS"]["options"] = f"-c {name}={round(seconds * 1000)}ms {given}".rstrip()
 
 
 @contextmanager
 def reaching(params: dict[str, Any]) -> Iterator[None]:
     """Raise `Unreachable`, with the place, when the server cannot be reached or lets nobody in.
     All other errors are the code's."""
+    client = _client()
     try:
         yield
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except (client.OperationalError, client.InterfaceError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         place = " ".join(
             f"{name}={params[name]}"
@@ -87,7 +89,10 @@ def reaching(params: dict[str, Any]) -> Iterator[None]:
 def connect(params: dict[str, Any]) -> Any:
     """A connection in autocommit. Raises `Unreachable`."""
     with reaching(params):
-        connection = psycopg2.connect(**params)
+        # psycopg 3 would keep plans in the session by itself.
+        client = _client()
+        own = {"prepare_threshold": None} if hasattr(client, "AsyncConnection") else {}
+        connection = client.connect(**params, **own)
         connection.autocommit = True
         return connection
 
@@ -151,6 +156,12 @@ def require_that_they_last() -> None:
         return  # whoever needs the database waits for it, and says so
     if found:
         raise Pooled(" ".join([*found, WHAT_TO_SET]))
+
+
+def _client() -> Any:
+    """Django's client of PostgreSQL: psycopg 3 where it is installed, else psycopg 2. Imported
+    here, so that neither is needed on SQLite."""
+    return import_module("django.db.backends.postgresql.base").Database
 
 
 def _lasts(params: dict[str, Any]) -> bool:

@@ -7,6 +7,8 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import FloatField, Func
 
+from messaging.dialect import dialect_of
+
 
 def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:
     """As UUIDField does."""
@@ -20,9 +22,7 @@ def db_time(connection: BaseDatabaseWrapper, value: datetime) -> Any:
 
 def sql_now(connection: BaseDatabaseWrapper) -> str:
     """The database's clock, as SQL for a statement with parameters; as Django's `Now()`."""
-    if connection.vendor == "postgresql":
-        return "STATEMENT_TIMESTAMP()"
-    return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+    return dialect_of(connection).words["now"]
 
 
 def database_now(connection: BaseDatabaseWrapper) -> datetime:

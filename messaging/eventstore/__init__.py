@@ -1,1 +1,1 @@
-"""Streams, events, snapshots, receipts: what is appended, in one transaction. Knows no bus."""
+"""Streams, events, snapshots and receipts, appended in one transaction. Knows no bus."""

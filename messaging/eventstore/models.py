@@ -1,4 +1,4 @@
-"""The tables of the event store. Written through `statements.py`; read by the admin."""
+"""The tables of the event store: written by `statements.py`, read by the admin."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from messaging.bus.rejected import Rejection
 
 
 class Stream(models.Model):
-    """The history of one thing. Its row is what writers lock."""
+    """The history of one thing, such as a post. Writers lock its row."""
 
     stream_id = models.UUIDField(primary_key=True)
     stream_type = models.CharField(max_length=100)
@@ -18,7 +18,7 @@ class Stream(models.Model):
 
 
 class Event(models.Model):
-    """A fact. Append-only: database triggers refuse every change (migration 0002)."""
+    """A fact. Append-only: database triggers refuse every change (triggers.py)."""
 
     position = models.BigAutoField(
         primary_key=True, help_text="Order of allocation. Later ones may be committed earlier."
@@ -46,7 +46,10 @@ class Event(models.Model):
 
 
 class Outbox(models.Model):
-    """An event that the log has not acknowledged yet. No foreign key: rows come and go fast."""
+    """An event that the log has not acknowledged yet.
+
+    Without a foreign key, because rows come and go fast.
+    """
 
     position = models.BigIntegerField(primary_key=True)
 
@@ -58,11 +61,11 @@ class Outbox(models.Model):
 
 
 class Receipt(models.Model):
-    """What became of a command whose sender chose its id."""
+    """What became of a command whose sender chose the command's id."""
 
     actor = models.CharField(max_length=150)
     command_id = models.UUIDField()
-    answer = models.TextField(help_text="The result, or the refusal, as JSON.")
+    outcome = models.TextField(help_text="The result, or the refusal, as JSON.")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, help_text="When it is forgotten. None: never.")
 
@@ -83,7 +86,7 @@ class Receipt(models.Model):
 
 
 class Snapshot(models.Model):
-    """The state of a long stream at one of its versions. Can be deleted at any time."""
+    """The state of a long stream at one version. May be deleted at any time."""
 
     stream_id = models.UUIDField(primary_key=True)
     schema = models.CharField(max_length=50)
@@ -107,7 +110,7 @@ class Acknowledged(models.Model):
 
 
 class RejectedRecord(Rejection):
-    """Passed over by the relay's comparison, `verify` and `restore-events`."""
+    """A record that the relay's comparison, `verify` and `restore-events` skip."""
 
 
 class LogIdentity(models.Model):
@@ -115,7 +118,7 @@ class LogIdentity(models.Model):
 
     id = models.IntegerField(primary_key=True, default=1)
     identity = models.TextField()
-    # Also the same one once more: a log that was put back keeps its identity.
+    # Counts, because a log that was put back to an earlier copy keeps its identity.
     accepted = models.IntegerField(
         default=0, db_default=0, help_text="How often an operator has accepted another log."
     )

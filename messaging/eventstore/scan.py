@@ -1,4 +1,4 @@
-"""All stored events, stream by stream: what a rebuild folds and `verify` compares."""
+"""Read all stored events, stream by stream: for rebuilds from the store, and `verify`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,18 +6,17 @@ from datetime import UTC
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 
 from messaging import codec
 from messaging.bus.base import CountByBytes
+from messaging.dialect import dialect_of
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
 READ = 2_000  # rows at once, at most
-DATA = 4  # the column's place
-# Of whoever reads, between two fetches: rows are written meanwhile. It holds no lock.
-MAX_PAUSE_S = 600
+DATA = 4  # the index of that column
 BEGINNING = (UUID(int=0), 0)
 
 COLUMNS = (
@@ -42,7 +41,7 @@ class Stored(NamedTuple):
     data: str
 
     def document(self) -> bytes:
-        """As it stands in the log."""
+        """Return the record's value, as the log has it."""
         return codec.encode_record(self.envelope, self.data)
 
 
@@ -50,32 +49,19 @@ class Stored(NamedTuple):
 def stored_events(
     stream_type: str, after: tuple[UUID, int] = BEGINNING
 ) -> Iterator[Iterator[Stored]]:
-    """The events of all streams of a type behind (stream, version), by stream and version.
+    """Read the events of all streams of a type after (stream, version), in that order.
 
-    One snapshot of the store, taken on entering, whatever is appended meanwhile; memory
-    does not grow with it. On PostgreSQL a transaction stays open until the end.
+    They are one snapshot of the store, taken on entering, whatever is appended meanwhile. Memory
+    does not grow with their number. On PostgreSQL a transaction stays open until the end.
     """
     connection = connections[DATABASE]
     values = [stream_type, db_uuid(connection, after[0]), after[1]]
-    if connection.vendor == "postgresql":
-        with transaction.atomic(using=DATABASE), connection.chunked_cursor() as cursor:
-            # Sorting or walking the index: either way all rows are wanted, not the first few.
-            with connection.cursor() as settings:
-                settings.execute(
-                    "SET LOCAL cursor_tuple_fraction = 1;"
-                    f"SET LOCAL idle_in_transaction_session_timeout = '{MAX_PAUSE_S}s'"
-                )
-            cursor.execute(SCAN, values)
-            yield _rows(stream_type, cursor)
-    else:
-        # No atomic() here: it is BEGIN IMMEDIATE and would keep writers out.
-        with connection.cursor() as cursor:
-            cursor.execute(SCAN, values)
-            yield _rows(stream_type, cursor)
+    with dialect_of(connection).snapshot(connection, SCAN, values) as cursor:
+        yield _rows(stream_type, cursor)
 
 
 def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
-    """The events of these streams, by stream and version, as they are now."""
+    """Read the events of these streams as they are now, by stream and version."""
     if not stream_ids:
         return
     connection = connections[DATABASE]
@@ -88,7 +74,7 @@ def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
 
 
 def _rows(stream_type: str, cursor: Any) -> Iterator[Stored]:
-    # At once: it is what takes the snapshot on SQLite. Few, because nobody knows how large.
+    # Fetch at once: that takes the snapshot on SQLite. Few rows, as their size is unknown.
     rows = cursor.fetchmany(CountByBytes().count(READ))
     return _all(stream_type, cursor, rows)
 

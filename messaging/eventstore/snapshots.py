@@ -1,7 +1,7 @@
 """Snapshots: the state of a long stream as JSON, so that not all of its events are read.
 
-They are never needed: one that is missing, of another schema or unreadable costs a full
-load, and the next append of that stream writes it anew.
+No snapshot is ever needed: if one is missing, unreadable or of another schema, the stream is
+loaded from its events, and its next append writes a new snapshot.
 """
 
 import gc
@@ -14,14 +14,14 @@ from messaging.exceptions import DecodeError
 
 S = TypeVar("S")
 
-EVERY = 100  # events after which a stream gets its next one
+EVERY = 100  # events between two snapshots of a stream
 
 
 class SnapshotCodec(Generic[S]):
-    """The states of one type as text and back.
+    """Encodes states of one type as text, and decodes them.
 
-    `schema` says what a text means: a number of the owner's, and a digest of the fields,
-    so that a state with other fields never meets an old text.
+    `schema` says what a text means: the repository's number and a digest of the fields, so that
+    a state whose fields have changed is never decoded from an old text.
     """
 
     def __init__(self, state_type: type[S], number: int) -> None:
@@ -34,9 +34,9 @@ class SnapshotCodec(Generic[S]):
         return self._encoder.encode(state).decode()
 
     def decode(self, text: str) -> S:
-        """Raises `DecodeError`."""
-        # Nothing of what is made here is garbage, but thousands of new objects would have the
-        # collector look through all there are, which took twice as long as the decoding.
+        """Decode a state. Raises `DecodeError`."""
+        # Nothing made here is garbage, but thousands of new objects would make the collector
+        # look through all objects there are, which took twice as long as the decoding.
         collects = gc.isenabled()
         gc.disable()
         try:

@@ -1,61 +1,26 @@
 """The SQL of the event store: few statements, the same on PostgreSQL and SQLite.
 
-On PostgreSQL what follows each other is sent in one round trip (psycopg 2 and 3 put the
-values into the text themselves, as Django has it), and each connection keeps the plans:
-planning would be half of the cost. SQLite takes one statement at a time, without a round trip.
+Statements that follow each other are sent in one round trip, by kept plans, where the database has
+both (messaging/dialect/).
 """
 
-import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import conf
-from messaging.dialect import sessions
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Call, Statement
 from messaging.dialect.values import db_time, db_uuid
-from messaging.eventstore.crowd import Crowd
-from messaging.exceptions import ConcurrencyError, NoTransaction, Pooled
+from messaging.eventstore.wait_slots import WaitSlots
+from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
-from messaging.transient import sqlstate
 
 DATABASE = "default"
-
-
-class Statement(NamedTuple):
-    name: str
-    # With %s for each value, and {names} for what differs between the databases: DIALECTS.
-    sql: str
-
-
-# `lock` locks a row and `skip` passes over locked ones: SQLite, which has one writer, needs
-# neither. The clock is the database's, because those of the hosts differ; `in_seconds` takes
-# a number, or NULL for never.
-DIALECTS: dict[str, dict[str, str]] = {
-    "postgresql": {
-        "lock": "FOR UPDATE",
-        "skip": "FOR UPDATE SKIP LOCKED",
-        "greatest": "GREATEST",
-        "least": "LEAST",
-        "in_an_hour": "STATEMENT_TIMESTAMP() + INTERVAL '1 hour'",
-        "now": "STATEMENT_TIMESTAMP()",
-        "in_seconds": "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'",
-    },
-    "sqlite": {
-        "lock": "",
-        "skip": "",
-        "greatest": "MAX",
-        "least": "MIN",
-        "in_an_hour": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+1 hour')",
-        "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-        "in_seconds": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
-    },
-}
 
 
 # First the stream with its type and snapshot, then the events after that. The lock comes before
@@ -114,10 +79,10 @@ WRITE_SNAPSHOT = Statement(
 )
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
-    "SELECT answer FROM messaging_eventstore_receipt WHERE actor = %s AND command_id = %s "
+    "SELECT outcome FROM messaging_eventstore_receipt WHERE actor = %s AND command_id = %s "
     "AND (expires_at IS NULL OR expires_at > {now})",
 )
-# A few at a time, and never one that another transaction has to do with: PostgreSQL skips it.
+# A few at a time. SKIP LOCKED: leave rows that another transaction holds.
 FORGET_RECEIPTS = Statement(
     "postlog_forget_receipts",
     "DELETE FROM messaging_eventstore_receipt WHERE "
@@ -126,31 +91,22 @@ FORGET_RECEIPTS = Statement(
 )
 INSERT_RECEIPT = Statement(
     "postlog_receipt",
-    "INSERT INTO messaging_eventstore_receipt (actor, command_id, answer, created_at, expires_at) "
+    "INSERT INTO messaging_eventstore_receipt (actor, command_id, outcome, created_at, expires_at) "
     "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
 
-PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
-PLAN_IS_ANOTHERS = {"26000", "42P05"}  # it is not in this session, or was there before
-
-Call = tuple[Statement, list[Any]]
-
-_crowd = cache(Crowd)  # one for each number of places
+_wait_slots = cache(WaitSlots)  # one for each number of slots
 
 
 class Snapshot(NamedTuple):
-    """The state after the last event that goes with it."""
+    """The state of a stream after the last of the events that it is written with."""
 
     schema: str
     state: str
 
 
-# By connection of the client: the statements that it has planned.
-_planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-
-
 class Row(NamedTuple):
-    """A row of LOAD: of the stream, with `stream_version`, or of an event, without."""
+    """A row of LOAD: the stream's, with `stream_version`, or an event's, without."""
 
     stream_version: int | None
     version: int | None  # of the snapshot, or of the event
@@ -159,7 +115,7 @@ class Row(NamedTuple):
 
 
 def transaction_connection() -> BaseDatabaseWrapper:
-    """The write database's connection. Raises `NoTransaction` outside a transaction."""
+    """Return the write database's connection. Raises `NoTransaction` outside a transaction."""
     connection = connections[DATABASE]
     if not connection.in_atomic_block:
         raise NoTransaction("Use the event store from a command handler: mediator.send(...).")
@@ -167,10 +123,10 @@ def transaction_connection() -> BaseDatabaseWrapper:
 
 
 def load(stream_id: UUID, schema: str) -> list[Row]:
-    """Lock the stream, and read it with its snapshot and the events after that."""
+    """Lock the stream; read its version, its snapshot and the events after the snapshot."""
     connection = transaction_connection()
     key = db_uuid(connection, stream_id)
-    with _crowd(conf.wait_slots()).place(stream_id):
+    with _wait_slots(conf.wait_slots()).take(stream_id):
         return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
 
 
@@ -182,12 +138,12 @@ def append(
     *,
     publish: bool = True,
 ) -> None:
-    """Advance the stream from version `before`, insert its events and their outbox rows
-    (`publish=False`: the log has them already, so they are stored as they are).
+    """Advance the stream from version `before`; insert its events and their outbox rows.
 
-    The stream's row is written first: so the lock is held before a position is
-    allocated, and the positions of a stream are in the order of its versions. The relay
-    depends on it.
+    With `publish=False` the log has the events already: they are stored as they are, without
+    outbox rows. The stream's row is written first, so that its lock is held before a position is
+    allocated. That keeps the positions of a stream in the order of its versions, which the relay
+    depends on.
     """
     connection = transaction_connection()
     first, last = envelopes[0], envelopes[-1]
@@ -211,7 +167,7 @@ def append(
 
 
 def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> list[Any]:
-    """The values of RESTORE_EVENT, and the first of INSERT_EVENT."""
+    """Return the values of RESTORE_EVENT, which are also the first of INSERT_EVENT."""
     return [
         db_uuid(connection, e.stream_id),
         e.stream_type,
@@ -229,60 +185,14 @@ def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> 
 
 
 def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[Any]) -> list[Any]:
-    """The rows of a statement."""
+    """Execute a statement and return its rows."""
     with connection.cursor() as cursor:
-        _execute(connection, cursor, [(statement, values)])
+        dialect_of(connection).run(connection, cursor, [(statement, values)])
         rows: list[Any] = cursor.fetchall()
     return rows
 
 
 def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
-    """Execute the statements in their order: in one round trip where that is one."""
+    """Execute the statements in order; on PostgreSQL in one round trip."""
     with connection.cursor() as cursor:
-        _execute(connection, cursor, calls)
-
-
-def _execute(connection: BaseDatabaseWrapper, cursor: Any, calls: list[Call]) -> None:
-    if connection.vendor == "postgresql":
-        try:
-            sql = ";".join(_on_postgresql(connection, statement) for statement, _ in calls)
-            cursor.execute(sql, [value for _, values in calls for value in values])
-        except DatabaseError as error:
-            if sqlstate(error) in PLAN_IS_OLD:
-                # The plans end with their connection; the command runs again.
-                connection.close()
-                raise ConcurrencyError from error
-            if sqlstate(error) in PLAN_IS_ANOTHERS:
-                raise Pooled(
-                    f"A pooler hands sessions on, and kept plans with them: {error}"
-                    f"{sessions.WHAT_TO_SET}"
-                ) from error
-            raise
-    else:
-        for statement, values in calls:
-            cursor.execute(_text(statement, "sqlite"), values)
-
-
-@cache
-def _text(statement: Statement, vendor: str) -> str:
-    return statement.sql.format(**DIALECTS[vendor])
-
-
-def _on_postgresql(connection: BaseDatabaseWrapper, statement: Statement) -> str:
-    """The text that runs the statement by its kept plan, which is made at the first time.
-
-    Where a pooler hands the connection on after each transaction, plans cannot be kept:
-    Django's own switch for that tells.
-    """
-    sql = _text(statement, "postgresql")
-    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        return sql
-    planned = _planned.setdefault(connection.connection, set())
-    if statement.name not in planned:
-        numbers = count(1)
-        numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
-        with connection.cursor() as cursor:
-            cursor.execute(f"PREPARE {statement.name} AS {numbered}")
-        planned.add(statement.name)
-    marks = ", ".join(["%s"] * sql.count("%s"))
-    return f"EXECUTE {statement.name}({marks})"
+        dialect_of(connection).run(connection, cursor, calls)

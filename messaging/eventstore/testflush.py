@@ -1,6 +1,6 @@
-"""Lets the clean-up of a test run empty the event store, and nothing else.
+"""Let the clean-up of a test run empty the event store, and nothing else.
 
-Django empties all tables after each TransactionTestCase, by `flush`; the triggers refuse that,
+After each TransactionTestCase, Django empties all tables by `flush`. The triggers refuse that,
 as they refuse `manage.py flush` on a database that is in use.
 """
 
@@ -13,7 +13,7 @@ from messaging.eventstore.triggers import TABLE, create_triggers, drop_triggers
 
 
 def lift_triggers_for_tests(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """A receiver of `connection_created`: wrap the connection's flush, once."""
+    """Wrap the flush of a new connection, once (a receiver of `connection_created`)."""
     operations: Any = connection.ops
     if "execute_sql_flush" not in vars(operations):
         operations.execute_sql_flush = _Flush(connection)
@@ -28,7 +28,7 @@ class _Flush:
         if not any(TABLE in sql for sql in sql_list) or not _is_test_run():
             self._flush(sql_list)
             return
-        # In one transaction: if the flush fails, or the process dies, the triggers are there.
+        # In one transaction: if the flush fails, or the process dies, the triggers stay.
         with transaction.atomic(using=self._connection.alias):
             drop_triggers(self._connection)
             self._flush(sql_list)
@@ -36,7 +36,7 @@ class _Flush:
 
 
 def _is_test_run() -> bool:
-    """Whether a test runner has prepared this process: Django's, or pytest-django's."""
+    """Tell whether a test runner, Django's or pytest-django's, has prepared this process."""
     from django.test.utils import _TestState
 
     return hasattr(_TestState, "saved_data")

@@ -1,58 +1,36 @@
-"""The database's own guard: events are never changed, deleted or truncated."""
+"""Triggers by which the database itself refuses to change, delete or truncate events."""
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Guards
 
 MESSAGE = "events are append-only"
 TABLE = "messaging_eventstore_event"
 
-SQLITE = {
-    f"events_refuse_{action.lower()}": (
-        f"CREATE TRIGGER events_refuse_{action.lower()} BEFORE {action} ON {TABLE} "
-        f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
-    )
-    for action in ("UPDATE", "DELETE")
-}
-POSTGRESQL_FUNCTION = (
-    "CREATE OR REPLACE FUNCTION messaging_eventstore_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN RAISE EXCEPTION '{MESSAGE}'; END $$"
-)
-POSTGRESQL = {
-    f"events_refuse_{action.lower()}": (
-        f"CREATE TRIGGER events_refuse_{action.lower()} BEFORE {action} ON {TABLE} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION messaging_eventstore_refuse()"
-    )
-    for action in ("UPDATE", "DELETE", "TRUNCATE")
-}
-
 
 def create_triggers(connection: BaseDatabaseWrapper) -> None:
+    guards = _guards(connection)
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(POSTGRESQL_FUNCTION)
-        for sql in _wanted(connection).values():
+        for sql in (*guards.preparation, *guards.triggers.values()):
             cursor.execute(sql)
 
 
 def drop_triggers(connection: BaseDatabaseWrapper) -> None:
-    on_table = f" ON {TABLE}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        for name in _wanted(connection):
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")
+        for name in _guards(connection).triggers:
+            cursor.execute(dialect_of(connection).drop_trigger(name, TABLE))
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """The triggers that should be there and are not; none before the first migration."""
-    if connection.vendor == "postgresql":
-        sql = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"
-    else:
-        sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s"
+    """List the triggers that the database lacks; none before the first migration."""
     if TABLE not in connection.introspection.table_names():
         return []
     with connection.cursor() as cursor:
-        cursor.execute(sql, [TABLE])
+        cursor.execute(dialect_of(connection).triggers_of, [TABLE])
         present = {name for (name,) in cursor.fetchall()}
-    return [name for name in _wanted(connection) if name not in present]
+    return [name for name in _guards(connection).triggers if name not in present]
 
 
-def _wanted(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
+def _guards(connection: BaseDatabaseWrapper) -> Guards:
+    return dialect_of(connection).guards(TABLE, MESSAGE)

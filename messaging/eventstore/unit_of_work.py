@@ -10,10 +10,10 @@ from uuid_utils.compat import uuid7
 
 from messaging import codec, plausible
 from messaging.bus.base import MAX_RECORD_BYTES
+from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, statements
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Result, utc_now
-from messaging.transient import sqlstate
 
 SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock

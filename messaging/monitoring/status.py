@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from messaging.bus import current_bus
 from messaging.bus.base import Identity
+from messaging.dialect import dialect_of
 from messaging.eventstore.models import Event
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
@@ -169,14 +170,7 @@ def _state(halted: object, stalled_now: object, rebuild: object) -> str:
 
 
 def oldest_snapshot_s() -> float | None:
-    """The age in seconds of the oldest snapshot that a PostgreSQL session holds open: while
-    it is, the outbox's dead rows stay and make the relay slow. None on SQLite."""
+    """The age in seconds of the oldest snapshot that a PostgreSQL session holds open: while it
+    is, the outbox's dead rows stay and make the relay slow. None on SQLite."""
     connection = connections["default"]
-    if connection.vendor != "postgresql":
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - xact_start)), 0) FROM pg_stat_activity "
-            "WHERE backend_xmin IS NOT NULL AND datname = current_database()"
-        )
-        return round(float(cursor.fetchone()[0]), 3)
+    return dialect_of(connection).oldest_snapshot_s(connection)

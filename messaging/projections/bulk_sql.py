@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Dialect, marks
 from messaging.dialect.psycopg import copy_text
 from messaging.projections.read_models import ReadModel
 
 DATABASE = "read"
-ROWS_AT_ONCE = 1_000  # in an INSERT
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
 
 Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
@@ -22,12 +23,12 @@ Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
 
 def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[Key, ReadModel]:
     """The rows with these keys. Those that are not there are left out."""
-    columns = _columns(model, connections[DATABASE].vendor)
+    columns = _columns(model, dialect_of(connections[DATABASE]))
     found: dict[Key, ReadModel] = {}
     for chunk in _chunks(list(keys)):
-        marks = ", ".join([_marks(len(columns.key))] * len(chunk))
+        all_marks = ", ".join([marks(len(columns.key))] * len(chunk))
         sql = (
-            f"SELECT t.* FROM (VALUES {marks}) AS k JOIN {columns.table} t "
+            f"SELECT t.* FROM (VALUES {all_marks}) AS k JOIN {columns.table} t "
             f"ON t.generation = %s AND {columns.on_key}"
         )
         params = [value for key in chunk for value in columns.key_values(key)]
@@ -45,24 +46,18 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     if not rows:
         return
     connection = connections[DATABASE]
-    columns = _columns(model, connection.vendor)
-    marks = _marks(len(columns.names))
+    dialect = dialect_of(connection)
+    columns = _columns(model, dialect)
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                some = [columns.row_values(row) for row in rows[start : start + ROWS_AT_ONCE]]
-                sql = columns.upsert.format(", ".join([marks] * len(some)))
-                cursor.execute(sql, [value for row in some for value in row])
-        else:
-            values = [columns.row_values(row) for row in rows]
-            cursor.executemany(columns.upsert.format(marks), values)
+        dialect.insert(cursor, columns.upsert, [columns.row_values(row) for row in rows])
 
 
 def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
-    """Write rows that are not there yet: by COPY where there is one, at a third of the cost."""
+    """Write rows that are not there yet: by COPY where all values are native (on SQLite the ids
+    are not), at a third of the cost."""
     connection = connections[DATABASE]
-    columns = _columns(model, connection.vendor)
-    if connection.vendor != "postgresql" or not columns.all_native:
+    columns = _columns(model, dialect_of(connection))
+    if not columns.all_native:
         upsert(model, rows)
         return
     text = "".join(["\t".join(map(_copied, columns.row_values(row))) + "\n" for row in rows])
@@ -74,7 +69,7 @@ def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None
     if not keys:
         return
     connection = connections[DATABASE]
-    columns = _columns(model, connection.vendor)
+    columns = _columns(model, dialect_of(connection))
     names = ["generation", *columns.key[: len(keys[0])]]
     where = " AND ".join(f"{name} = %s" for name in names)
     with connection.cursor() as cursor:
@@ -87,18 +82,19 @@ def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None
 class _Columns:
     """What the statements need to know of a model, worked out once."""
 
-    def __init__(self, model: type[ReadModel], vendor: str) -> None:
-        connection = connections[DATABASE]
+    def __init__(self, model: type[ReadModel], dialect: Dialect) -> None:
+        connection, native = connections[DATABASE], dialect.native_fields
         fields = [f for f in model._meta.concrete_fields if not f.primary_key]
         self.table = connection.ops.quote_name(model._meta.db_table)
         self.names = [connection.ops.quote_name(str(f.column)) for f in fields]
         self.attnames = [f.attname for f in fields]
         self.key = ("stream_id", *model.key)
         self.on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
-        self._adapters = [(n, a) for n, f in enumerate(fields) if (a := _adapter(f, connection))]
+        adapters = [_adapter(field, connection, native) for field in fields]
+        self._adapters = [(n, adapt) for n, adapt in enumerate(adapters) if adapt]
         self.all_native = not self._adapters
         self._key_adapters = [
-            _adapter(model._meta.get_field(name), connection) for name in self.key
+            _adapter(model._meta.get_field(name), connection, native) for name in self.key
         ]
         key_columns = ("generation", *self.key)
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
@@ -124,18 +120,13 @@ class _Columns:
 
 
 @cache
-def _columns(model: type[ReadModel], vendor: str) -> _Columns:
-    return _Columns(model, vendor)
+def _columns(model: type[ReadModel], dialect: Dialect) -> _Columns:
+    return _Columns(model, dialect)
 
 
-# Both clients take these as they are; asking each field for each value would cost more than
-# the write itself.
-_NATIVE = (models.IntegerField, models.CharField, models.TextField, models.BooleanField)
-_NATIVE_ON_POSTGRESQL = (*_NATIVE, models.UUIDField, models.DateTimeField)
-
-
-def _adapter(field: Any, connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
-    native = _NATIVE_ON_POSTGRESQL if connection.vendor == "postgresql" else _NATIVE
+def _adapter(
+    field: Any, connection: BaseDatabaseWrapper, native: tuple[type, ...]
+) -> Callable[[Any], Any] | None:
     if isinstance(field, native):
         return None
     return lambda value: field.get_db_prep_save(value, connection=connection)
@@ -151,10 +142,6 @@ def _copied(value: Any) -> str:
     if isinstance(value, str):
         return value.translate(_ESCAPES)
     return str(value)  # numbers, true and false, UUIDs, times with their zone
-
-
-def _marks(count: int) -> str:
-    return "(" + ", ".join(["%s"] * count) + ")"
 
 
 def _chunks(keys: list[Key]) -> Iterable[list[Key]]:

@@ -11,13 +11,14 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, OperationalError
 
 from messaging.codec import Recorded
+from messaging.dialect.psycopg import sqlstate
 from messaging.exceptions import PostlogError, TooManyFailures
 from messaging.message import Envelope
 from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
 from messaging.projections.read_models import ReadModel, RootModel
 from messaging.projections.registry import Applier, Projection
-from messaging.transient import is_away, is_beyond_limits, sqlstate
+from messaging.transient import is_away, is_beyond_limits
 
 R = TypeVar("R", bound=ReadModel)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from messaging.codec import Recorded
+from messaging.dialect import dialect_of
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import Stored
 from messaging.projections.bulk_sql import DATABASE, Key, key_of
@@ -46,9 +47,7 @@ class ReadModelsAgainstStore:
         ids = [stream.stream_id for stream in self._streams]
         self._rows = {}
         with transaction.atomic(using=DATABASE):
-            if connections[DATABASE].vendor == "postgresql":
-                with connections[DATABASE].cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            dialect_of(connections[DATABASE]).read_at_one_moment(connections[DATABASE])
             self._generation = checkpoints.live_generation(self._name)
             for model in self._projection.models:
                 mine = {"generation": self._generation, "stream_id__in": ids}

@@ -13,6 +13,7 @@ from messaging.bus.base import Bus, Identity, Record
 from messaging.bus.rejected import without
 from messaging.bus.retention import undisturbed
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
+from messaging.dialect import dialect_of
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
 from messaging.eventstore.repository import STREAM_TYPES
@@ -152,7 +153,7 @@ def _stored(envelopes: Sequence[Envelope]) -> dict[tuple[UUID, int], UUID]:
     if not envelopes:
         return {}
     connection = connections[DATABASE]
-    mark = "(%s::uuid, %s)" if connection.features.has_native_uuid_field else "(%s, %s)"
+    mark = f"({dialect_of(connection).uuid_mark}, %s)"
     sql = STORED.format(marks=", ".join([mark] * len(envelopes)))
     values = [(db_uuid(connection, one.stream_id), one.version) for one in envelopes]
     with connection.cursor() as cursor:

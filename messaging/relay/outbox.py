@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging import codec
 from messaging.bus.base import BATCH_BYTES, Message, Place
 from messaging.bus.signing import KeyRing, key_ring
+from messaging.dialect import dialect_of
 from messaging.eventstore.models import LogIdentity, Outbox
 from messaging.eventstore.statements import DATABASE
 
@@ -18,7 +19,7 @@ from messaging.eventstore.statements import DATABASE
 # in the outbox, so nothing is skipped.
 # The positions first, by themselves: the statistics of a table that is empty most of the
 # time would lead to plans that read all of it when many events wait.
-# Up to {size} bytes, with the event that reaches them. PostgreSQL measures without reading.
+# Up to {size} bytes, with the event that reaches them.
 READ = """
 SELECT position, data, event_id, stream_id, stream_type, version, type, recorded_at, actor,
   command_id, correlation_id, causation_id, traceparent
@@ -68,12 +69,12 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     They are signed, where records are. `without` are positions that are on their way already.
     """
     connection = connections[DATABASE]
-    native = connection.features.has_native_uuid_field
+    dialect = dialect_of(connection)
     # Text from the database: making UUIDs of them would cost more than all the rest.
-    ids = {name: f"e.{name}::text" if native else _dashed(f"e.{name}") for name in IDS}
-    wanted, values = _not_in(connection, without)
+    ids = {name: dialect.uuid_text(f"e.{name}") for name in IDS}
+    wanted, values = dialect.not_in("o.position", without) if without else ("1 = 1", [])
+    length = dialect.octets("e.data")
     with connection.cursor() as cursor:
-        length = "octet_length(e.data)" if native else "LENGTH(CAST(e.data AS BLOB))"
         sql = READ.format(wanted=wanted, limit=limit, length=length, size=BATCH_BYTES, **ids)
         cursor.execute(sql, values)
         rows = cursor.fetchall()
@@ -97,7 +98,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
     positions = [one.position for one in pending]
     same_log: list[Any] = [log.identity, log.accepted]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if dialect_of(connection).can_write_in_ctes:
             acknowledge, values = _acknowledging(connection, last, "EXISTS (SELECT FROM same_log)")
             sql = REMOVE.format(acknowledge=acknowledge)
             cursor.execute(sql, [*same_log, positions, *values])
@@ -140,25 +141,9 @@ def _acknowledging(
 ) -> tuple[str, list[Any]]:
     if not last:
         return "SELECT 1", []
-    native = connection.features.has_native_uuid_field
-    mark = "(%s, %s, %s::uuid)" if native else "(%s, %s, %s)"
+    mark = f"(%s, %s, {dialect_of(connection).uuid_mark})"
     values: list[Any] = []
     for partition, (offset, event_id) in last.items():
-        values += [partition, offset, event_id if native else event_id.replace("-", "")]
+        values += [partition, offset, event_id.replace("-", "")]
     marks = ", ".join([mark] * len(last))
     return ACKNOWLEDGE.format(marks=marks, condition=condition), values
-
-
-def _not_in(connection: BaseDatabaseWrapper, positions: Collection[int]) -> tuple[str, list[Any]]:
-    if not positions:
-        return "1 = 1", []
-    if connection.vendor == "postgresql":
-        # A sub-select, because that is hashed; ALL(array) would be compared one by one.
-        return "o.position NOT IN (SELECT unnest(%s))", [list(positions)]
-    return f"o.position NOT IN ({', '.join(['%s'] * len(positions))})", list(positions)
-
-
-def _dashed(column: str) -> str:
-    """The canonical form of a UUID that is stored as 32 digits."""
-    cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    return " || '-' || ".join(f"substr({column}, {at}, {length})" for at, length in cuts)

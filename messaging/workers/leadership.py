@@ -5,7 +5,6 @@ when it has heard nothing for 10 s: without it, a frozen holder keeps the lock f
 On SQLite a lock on a file beside the database.
 """
 
-import fcntl
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from typing import IO, Any
 from django.db import connections
 
 from messaging import conf
-from messaging.dialect import sessions
+from messaging.dialect import dialect_of, sessions
 from messaging.exceptions import Pooled, PostlogError, Unreachable
 
 BEAT_EVERY_S = 2.0
@@ -115,7 +114,7 @@ def kept(held: Callable[[], bool]) -> Iterator[None]:
 def leadership(work: str, database: str) -> Leadership:
     """Of this piece of work, such as "relay", on one of the databases."""
     connection = connections[database]
-    if connection.vendor == "postgresql":
+    if dialect_of(connection).is_server:
         return PostgresLeadership(work, database)
     return FileLeadership(Path(f"{connection.settings_dict['NAME']}.{work}-lock"))
 
@@ -226,6 +225,8 @@ class FileLeadership(Leadership):
     def held(self) -> bool:
         if self._file is not None:
             return True
+        import fcntl  # which Windows lacks: there PostgreSQL is needed
+
         file = self._path.open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

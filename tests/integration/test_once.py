@@ -1,5 +1,7 @@
 """`runconsumer --once`: publishes what waits, applies what the log holds then, and ends."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from commands_app.commands import NewPost
@@ -55,13 +57,14 @@ def test_with_nothing_to_do_it_ends_at_once(sqlite: Mode) -> None:
 
 def test_who_is_stopped_before_it_is_level_does_not_say_that_it_is(sqlite: Mode) -> None:
     posts(1)
-    relay = leadership("relay", "default")
-    assert relay.held()
-    with Worker(sqlite.env, "runconsumer", "--once") as worker:
+    with ExitStack() as stack:
+        relay = leadership("relay", "default")
+        stack.callback(relay.release)
+        assert relay.held()
+        worker = stack.enter_context(Worker(sqlite.env, "runconsumer", "--once"))
         wait_until(lambda: "relay: standing by" in worker.output(), "nobody publishes", 60)
         assert worker.stop() == 1
         assert "Stopped before the read models were level" in worker.output()
-    relay.release()
 
 
 def looks(*, after_the_outbox: bool = True) -> UntilLevel:

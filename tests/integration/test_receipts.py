@@ -140,7 +140,7 @@ def test_a_stored_refusal_is_named_by_a_code_that_outlives_the_class(database: M
     for name, (kind, status) in stored.items():
         context = Context(actor="bob", command_id=uuid4())
         text = f'{{"refusal":"{name}","code":"a_code","detail":"Why.","attr":"post_id"}}'
-        Receipt.objects.create(actor="bob", command_id=context.command_id, answer=text)
+        Receipt.objects.create(actor="bob", command_id=context.command_id, outcome=text)
         error = refusal(LikePost(post_id=uuid4()), context)
         assert (error[0].__name__, *error[1:]) == (kind, "a_code", "Why.", "post_id", status)
 
@@ -158,7 +158,7 @@ def test_a_refusal_of_the_projects_own_class_is_remembered_as_what_it_derives_fr
     context = Context(actor="bob", command_id=uuid4())
     assert refusal(LikePost(post_id=post_id), context)[0] is SoldOut
     assert refusal(LikePost(post_id=post_id), context)[:2] == (NotFound, "sold_out")
-    assert "SoldOut" not in Receipt.objects.get().answer
+    assert "SoldOut" not in Receipt.objects.get().outcome
 
 
 def test_a_refusal_gives_way_to_a_receipt_that_was_stored_meanwhile(

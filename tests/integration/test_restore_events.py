@@ -61,7 +61,7 @@ def dump() -> dict[str, Any]:
     return {
         "events": list(Event.objects.order_by("stream_id", "version").values_list(*COLUMNS)),
         "streams": list(Stream.objects.order_by("pk").values_list()),
-        "receipts": sorted(Receipt.objects.values_list("actor", "command_id", "answer")),
+        "receipts": sorted(Receipt.objects.values_list("actor", "command_id", "outcome")),
         "people": sorted(get_user_model().objects.values_list("username", flat=True)),
     }
 

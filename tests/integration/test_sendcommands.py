@@ -154,10 +154,10 @@ def test_a_file_that_broke_off_is_sent_to_its_end_by_sending_it_again(
     part.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:3]))
     send(str(part))
     assert len(history()) == 2
-    receipts = set(Receipt.objects.values_list("actor", "command_id", "answer"))
+    receipts = set(Receipt.objects.values_list("actor", "command_id", "outcome"))
     send(str(file))
     assert len(history()) == 3
-    assert set(Receipt.objects.values_list("actor", "command_id", "answer")) > receipts
+    assert set(Receipt.objects.values_list("actor", "command_id", "outcome")) > receipts
 
 
 def test_other_line_ends_are_the_same_commands(sqlite: Mode, file: Path) -> None:

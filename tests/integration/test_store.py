@@ -324,7 +324,7 @@ def test_commands_work_on_when_a_migration_changes_a_column_under_a_kept_plan(
             "ALTER TABLE messaging_eventstore_snapshot ALTER COLUMN state TYPE varchar(99999)"
         )
         cursor.execute(
-            "ALTER TABLE messaging_eventstore_receipt ALTER COLUMN answer TYPE varchar(99999)"
+            "ALTER TABLE messaging_eventstore_receipt ALTER COLUMN outcome TYPE varchar(99999)"
         )
         cursor.execute("ALTER TABLE messaging_eventstore_stream ALTER COLUMN version TYPE bigint")
     other.close()

@@ -19,6 +19,17 @@ def test_nothing_need_be_set_beside_apps_databases_and_router(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
 
 
+NOT_ON_SQLITE = ("psycopg2", "psycopg", "kafka", "fcntl", "rest_framework", "redis")
+
+
+@pytest.mark.parametrize("command", ["check", "runconsumer --help", "rebuild --help"])
+def test_on_sqlite_no_client_of_postgresql_and_no_lock_of_unix_is_imported(
+    tmp_path: Path, command: str
+) -> None:
+    done = run(tmp_path, *command.split(), without=NOT_ON_SQLITE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("app", conf.APPS)
 def test_an_app_that_is_not_installed_is_named_at_the_start(
     monkeypatch: pytest.MonkeyPatch, app: str

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.db.utils import ConnectionHandler
 
 from messaging.dialect.sessions import limit_waits_for_locks
 from messaging.workers.threads import LONG_STEP_S, Part, Stop, take_time
@@ -99,16 +100,22 @@ def test_a_step_that_was_announced_may_take_longer_until_the_next_look(hanging: 
 def test_a_wait_for_a_lock_is_limited_unless_the_url_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    databases = {
-        "postgresql": {"OPTIONS": {"options": "-c lock_timeout=7s"}},
-        "sqlite": {"OPTIONS": {}},
+    postgresql: dict[str, Any] = {"ENGINE": "django.db.backends.postgresql"}
+    databases: dict[str, dict[str, Any]] = {
+        "default": {**postgresql, "OPTIONS": {"options": "-c lock_timeout=7s"}},
+        "without options": {**postgresql},
+        "pooled": {**postgresql, "DISABLE_SERVER_SIDE_CURSORS": True},
+        "sqlite": {"ENGINE": "django.db.backends.sqlite3"},
     }
-    monkeypatch.setattr(connections, "settings", databases)
+    handler = ConnectionHandler(databases)
+    monkeypatch.setattr("messaging.dialect.sessions.connections", handler)
     limit_waits_for_locks(7.5)
-    assert databases["postgresql"]["OPTIONS"] == {
-        "options": "-c lock_timeout=7500ms -c lock_timeout=7s"  # the last one counts
+    assert {alias: config["OPTIONS"] for alias, config in handler.settings.items()} == {
+        "default": {"options": "-c lock_timeout=7500ms -c lock_timeout=7s"},  # the last one counts
+        "without options": {"options": "-c lock_timeout=7500ms"},
+        "pooled": {},
+        "sqlite": {},
     }
-    assert databases["sqlite"]["OPTIONS"] == {}
 
 
 @pytest.mark.parametrize(

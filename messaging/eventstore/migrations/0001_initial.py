@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('actor', models.CharField(max_length=150)),
                 ('command_id', models.UUIDField()),
-                ('answer', models.TextField(help_text='The result, or the refusal, as JSON.')),
+                ('outcome', models.TextField(help_text='The result, or the refusal, as JSON.')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('expires_at', models.DateTimeField(help_text='When it is forgotten. None: never.', null=True)),
             ],

@@ -7,6 +7,8 @@ from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
+from messaging.dialect import dialect_of
+
 # What the apps of messaging were called before 0.2.
 FORMER_APPS = ("bus", "eventstore", "projections")
 
@@ -25,7 +27,8 @@ class Command(Migrate):
         for alias in self._aliases(options):
             if options["verbosity"] > 0:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"Database {alias}:"))
-            self._take_time(alias)
+            # A data migration may compute for long between two statements.
+            dialect_of(connections[alias]).allow_idle_transactions(connections[alias])
             super().handle(*args, **{**options, "database": alias})
 
     def _refuse_former(self, alias: str) -> None:
@@ -39,13 +42,6 @@ class Command(Migrate):
                 "is needed, delete it and run this again (`make run` has its files in var/; `make "
                 "stack-clean` deletes those of `make stack`)."
             )
-
-    def _take_time(self, alias: str) -> None:
-        """A data migration may compute for long between two statements."""
-        pooled = connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-        if connections[alias].vendor == "postgresql" and not pooled:
-            with connections[alias].cursor() as cursor:
-                cursor.execute("SET idle_in_transaction_session_timeout = 0")
 
     def _aliases(self, options: dict[str, Any]) -> list[str]:
         return [options["database"]] if options["database"] else list(connections)

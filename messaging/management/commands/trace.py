@@ -53,7 +53,7 @@ class Command(DatabaseCommand):
             self._show_receipt(receipt)
 
     def _show_receipt(self, receipt: Receipt) -> None:
-        self.stdout.write(f"  {receipt.created_at:%Y-%m-%d %H:%M:%S} answered {receipt.answer}")
+        self.stdout.write(f"  {receipt.created_at:%Y-%m-%d %H:%M:%S} answered {receipt.outcome}")
 
     def _show_event(self, event: Event, waiting: bool) -> None:
         self.stdout.write(

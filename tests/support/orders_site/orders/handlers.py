@@ -1,7 +1,6 @@
 from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit_of_work import UnitOfWork
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.mediator import handles
-from messaging.message import Result
 
 from .messages import OrderPlaced, PlaceOrder
 
@@ -13,8 +12,8 @@ def evolve(state: str | None, event: OrderPlaced) -> str:
 orders = Repository("order", evolve, str, schema=1)
 
 
-@handles(PlaceOrder)
-def place_order(command: PlaceOrder, unit: UnitOfWork) -> Result:
-    order = orders.new(unit.new_id())
-    events = [OrderPlaced(order_id=order.stream_id, item=command.item)]
-    return orders.save(unit, order, events, ids={"order_id": order.stream_id}, created=True)
+@handles(PlaceOrder, creates=True)
+def place_order(command: PlaceOrder, uow: UnitOfWork) -> Appended:
+    order = orders.new(uow)
+    event = OrderPlaced(order_id=order.stream_id, item=command.item)
+    return orders.save(uow, order, [event])

@@ -1,0 +1,159 @@
+"""PostgreSQL: sessions, round trips, kept plans."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError, models, transaction
+
+from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
+from messaging.dialect.psycopg import sqlstate
+from messaging.dialect.sessions import WHAT_TO_SET
+from messaging.exceptions import ConcurrencyError, Pooled
+
+ROWS_AT_ONCE = 1_000  # in an INSERT
+# Between two fetches, in which the reader writes rows elsewhere. It holds no lock.
+MAX_PAUSE_S = 600
+PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
+PLAN_IS_ANOTHERS = {"26000", "42P05"}  # the plan is not in this session, or was there before
+
+# For each connection of the database driver: the statements that it has planned.
+_planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+class PostgreSQL(Dialect):
+    words = {
+        "lock": "FOR UPDATE",
+        "skip": "FOR UPDATE SKIP LOCKED",
+        "greatest": "GREATEST",
+        "least": "LEAST",
+        "in_an_hour": "STATEMENT_TIMESTAMP() + INTERVAL '1 hour'",
+        "now": "STATEMENT_TIMESTAMP()",
+        "in_seconds": (
+            "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'"
+        ),
+    }
+    native_fields = (*Dialect.native_fields, models.UUIDField, models.DateTimeField)
+    is_server = True
+    can_write_in_ctes = True
+    uuid_mark = "%s::uuid"
+    triggers_of = (
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"
+    )
+
+    def run(self, connection: Connection, cursor: Any, calls: Sequence[Call]) -> None:
+        """psycopg 2 and 3 put the values into the text themselves, as Django has it."""
+        try:
+            sql = ";".join([self._planned(connection, statement) for statement, _ in calls])
+            cursor.execute(sql, [value for _, values in calls for value in values])
+        except DatabaseError as error:
+            if sqlstate(error) in PLAN_IS_OLD:
+                # The plans end with their connection; the command runs again.
+                connection.close()
+                raise ConcurrencyError from error
+            if sqlstate(error) in PLAN_IS_ANOTHERS:
+                raise Pooled(
+                    f"A pooler hands sessions on, with the plans kept in them: {error}{WHAT_TO_SET}"
+                ) from error
+            raise
+
+    def _planned(self, connection: Connection, statement: Statement) -> str:
+        """Return the text that runs a statement by its kept plan; prepare the plan at first use.
+
+        Planning would be half of the cost. Plans cannot be kept where a pooler hands the connection
+        on after each transaction, which Django's own setting for poolers tells.
+        """
+        sql = self.text(statement)
+        if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            return sql
+        planned = _planned.setdefault(connection.connection, set())
+        if statement.name not in planned:
+            numbers = count(1)
+            numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
+            with connection.cursor() as cursor:
+                cursor.execute(f"PREPARE {statement.name} AS {numbered}")
+            planned.add(statement.name)
+        values = sql.count("%s")
+        return f"EXECUTE {statement.name}{marks(values)}"
+
+    def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        mark = marks(len(rows[0]))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            cursor.execute(
+                sql.format(", ".join([mark] * len(some))), [value for row in some for value in row]
+            )
+
+    @contextmanager
+    def snapshot(self, connection: Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        """A transaction stays open until the end."""
+        with transaction.atomic(using=connection.alias), connection.chunked_cursor() as cursor:
+            # Plan for all rows, not for the first few.
+            with connection.cursor() as settings:
+                settings.execute(
+                    "SET LOCAL cursor_tuple_fraction = 1;"
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{MAX_PAUSE_S}s'"
+                )
+            cursor.execute(sql, values)
+            yield cursor
+
+    def read_at_one_moment(self, connection: Connection) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+    def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
+        """By a sub-select, because that is hashed; ALL(array) would be compared one by one."""
+        return f"{column} NOT IN (SELECT unnest(%s))", [list(values)]
+
+    def uuid_text(self, column: str) -> str:
+        return f"{column}::text"
+
+    def octets(self, column: str) -> str:
+        return f"octet_length({column})"  # which measures without reading
+
+    def guards(self, table: str, message: str) -> Guards:
+        function = "messaging_eventstore_refuse()"
+        return Guards(
+            [
+                f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{message}'; END $$"
+            ],
+            {
+                name: f"CREATE TRIGGER {name} BEFORE {action} ON {table} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}"
+                for action in ("UPDATE", "DELETE", "TRUNCATE")
+                for name in [f"events_refuse_{action.lower()}"]
+            },
+        )
+
+    def drop_trigger(self, name: str, table: str) -> str:
+        return f"DROP TRIGGER IF EXISTS {name} ON {table}"
+
+    def is_read_only(self, connection: Connection) -> bool:
+        return bool(_first(connection, "SHOW transaction_read_only") == "on")
+
+    def is_replica(self, connection: Connection) -> bool:
+        return bool(_first(connection, "SELECT pg_is_in_recovery()"))
+
+    def oldest_snapshot_s(self, connection: Connection) -> float | None:
+        age = _first(
+            connection,
+            "SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - xact_start)), 0) FROM pg_stat_activity "
+            "WHERE backend_xmin IS NOT NULL AND datname = current_database()",
+        )
+        return round(float(age), 3)
+
+    def allow_idle_transactions(self, connection: Connection) -> None:
+        """Not behind a pooler: the session is another's next."""
+        if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            with connection.cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = 0")
+
+
+def _first(connection: Connection, sql: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
