@@ -28,11 +28,16 @@ def record_of(stream_id: UUID, version: int, event: Any, **changes: Any) -> Mess
     return Message(str(stream_id), codec.encode_record(envelope, data))
 
 
+BATCH = 1_000
+
+
 def publish(*messages: Message) -> None:
+    """In batches, as a relay does: a transaction of all could be idle for too long."""
     bus = current_bus()
     bus.ensure_topic()
     publisher = bus.publisher()
     try:
-        publisher.publish(messages)
+        for start in range(0, len(messages), BATCH):
+            publisher.publish(messages[start : start + BATCH])
     finally:
         publisher.close()
