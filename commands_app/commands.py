@@ -1,7 +1,7 @@
-"""What people may ask of a post. Each is an endpoint, a form and a line of `sendcommands`.
+"""The commands on a post. Each is an endpoint, a form and a line of `sendcommands`.
 
 A command holds only what its sender may send; who sends it travels in the context.
-The rules of the texts are in post.py.
+The rules for texts are in post.py.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from commands_app.post import MAX_TEXT
 from messaging.message import command
 
 TEXTAREA = {"serializer_kwargs": {"style": {"base_template": "textarea.html", "rows": 4}}}
-# For the OpenAPI document. post.py decides, and has more to say about what can be seen.
+# For the OpenAPI document. The rule itself is in post.py, and knows more about what can be seen.
 SEEN = {
     "schema": {
         "minLength": 1,

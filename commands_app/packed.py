@@ -1,4 +1,4 @@
-"""A mapping of which most is never looked at: it is stored, and loaded, as one string.
+"""A mapping that is stored and loaded as one string, as most of its entries are never read.
 
 A post may have 10,000 comments, and a command asks about one of them. Decoding all of them took
 longer than everything else that a command does. See "Packed" in
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
-READABLE = " +@:"  # what may stand as it is, beside letters, digits and _.-~
+READABLE = " +@:"  # not quoted, beside letters, digits and _.-~
 
 
 @dataclass(slots=True, eq=False)
 class Packed:
-    """Strings to strings. What is stored has been packed; what has changed since has not."""
+    """Maps strings to strings: those in `text` are packed, those changed since are not."""
 
     text: str = ""  # <key>value<key>value, quoted as in URLs
     size: int = 0
-    changed: dict[str, str | None] = field(default_factory=dict)  # None: it is gone
+    changed: dict[str, str | None] = field(default_factory=dict)  # None: removed
 
     def get(self, key: str) -> str | None:
         if key in self.changed:
@@ -27,7 +27,7 @@ class Packed:
         return None if found is None else unquote(self.text[found[1] : found[2]])
 
     def add(self, key: str, value: str = "") -> None:
-        """Add a key that is not there: it is not looked for."""
+        """Add a key that is not there yet; that is not checked."""
         self.changed[key] = value
         self.size += 1
 
@@ -41,7 +41,7 @@ class Packed:
         self.size -= 1
 
     def pack(self) -> None:
-        """Put what has changed into the text, so that little is left to encode and decode."""
+        """Move what has changed into `text`, so that little is left to encode and decode."""
         old = (self._find(key) for key in self.changed) if self.text else ()
         kept, at = [], 0
         for start, _, end in sorted(found for found in old if found is not None):
@@ -74,7 +74,7 @@ class Packed:
         return isinstance(other, Packed) and dict(self.items()) == dict(other.items())
 
     def _find(self, key: str) -> tuple[int, int, int] | None:
-        """Where in the text the entry begins, where its value does, and where it ends."""
+        """Find where in `text` an entry begins, where its value begins, and where it ends."""
         name = f"<{_quoted(key)}>"
         start = self.text.find(name)
         if start < 0:

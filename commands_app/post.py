@@ -1,7 +1,7 @@
 """The post: its state, its rules and its decisions. Pure: no Django, no clock, no new ids.
 
-`evolve` says what an event means. A decision takes the state and says which events a
-command leads to (none: nothing changes), or refuses. These rules stand nowhere else.
+`evolve` says what an event means. A decision takes the state and returns the events that a
+command leads to (none if nothing changes), or refuses. These rules stand nowhere else.
 """
 
 import unicodedata
@@ -26,14 +26,17 @@ from contracts.posts import (
 from messaging.exceptions import DomainError, Forbidden, Invalid, NotFound, PreconditionFailed
 
 MAX_TEXT = 10_000  # code points, after line ends became \n
-# Each command on a post loads all of them. Events beyond that are stored already still count.
+# Each command on a post loads all of them. A post that has more already keeps them.
 MAX_COMMENTS = 10_000  # removed ones included: their ids are kept
 MAX_LIKES = 10_000
 
 
 class Comment(NamedTuple):
-    """Of its text only whether an edit changes it is asked: a post with thousands of comments
-    is loaded and kept as a snapshot."""
+    """A comment without its text: a fingerprint is enough to tell whether an edit changes it.
+
+    Posts with thousands of comments are loaded and kept as snapshots.
+    docs/decisions/0007-comments-as-fingerprints-in-the-write-model.md
+    """
 
     author: str
     fingerprint: int  # of the text
@@ -44,7 +47,7 @@ class Comment(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Post:
-    """What the decisions need to know of a post."""
+    """What the decisions need to know about a post."""
 
     post_id: UUID
     author: str
@@ -62,13 +65,13 @@ class Post:
         return Comment(author, int.from_bytes(urlsafe_b64decode(f"{number}=")))
 
     def pack(self) -> None:
-        """Make ready for a snapshot."""
+        """Prepare for a snapshot."""
         for part in (self.likers, self.comments, self.removed_comments):
             part.pack()
 
 
 def evolve(post: Post | None, event: PostEvent) -> Post:
-    """The post after the event. Changes `post` in place: its caller hands it over."""
+    """Return the post after an event. Takes `post` over, and changes it in place."""
     if isinstance(event, PostCreated):
         return Post(post_id=event.post_id, author=event.author, message=event.message)
     assert post is not None, "the first event of a post is PostCreated"
@@ -217,7 +220,7 @@ def unchanged(now: int, known: int | None) -> None:
 
 
 def valid_text(text: str, attr: str) -> str:
-    """The text as it is stored: as sent, with line ends as \\n. Raises `Invalid`."""
+    """Return the text to store: as sent, with line ends as \\n. Raises `Invalid`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         raise Invalid("null_characters_not_allowed", "Null characters are not allowed.", attr)
@@ -237,6 +240,6 @@ def valid_text(text: str, attr: str) -> str:
 
 
 def is_invisible(char: str) -> bool:
-    """White space, control and format characters (Unicode Z*, Cc and Cf)."""
+    """Tell white space, control and format characters (Unicode Z*, Cc and Cf)."""
     category = unicodedata.category(char)
     return category[0] == "Z" or category in ("Cc", "Cf")

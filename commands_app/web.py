@@ -1,4 +1,4 @@
-"""What people send from the browser: forms become commands, and refusals stay beside the field."""
+"""The forms of the browser: each sends a command, and shows a refusal beside its field."""
 
 from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -123,9 +123,11 @@ def remove_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> Htt
 
 
 def send(request: HttpRequest, command: object, *, once: bool = False) -> Result:
-    """Send it as who is signed in. With `once`, the same form with the same text counts once:
-    a double click, or a page that is sent again, within the hours that an Idempotency-Key is
-    remembered."""
+    """Send a command as the user who is signed in.
+
+    With `once`, the same form with the same text counts once, after a double click or a reload,
+    for as long as an Idempotency-Key is remembered.
+    """
     actor = request.user.get_username()
     command_id = None
     if once:
@@ -142,8 +144,11 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
 
 
 def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    """412 without a page: the read side shows the form again, beside the text that was saved
-    meanwhile, for which it waits (config/pages.py)."""
+    """Answer 412 without a page.
+
+    The read side shows the form again, beside the text that was saved meanwhile, for which it
+    waits (config/pages.py).
+    """
     version = Stream.objects.values_list("version", flat=True).get(pk=post_id)
     remember(request, Position(post_id, version))
     return HttpResponse(status=PreconditionFailed.status)
@@ -160,7 +165,7 @@ def write_comment(post_id: UUID) -> TextForm:
 
 
 def after_like(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    """Back to where the button was, or for htmx to the post alone."""
+    """Redirect to where the button was, or for htmx to the post alone."""
     if is_fragment(request):
         return redirect("card", post_id)
     back = request.POST.get("next", "")

@@ -26,7 +26,7 @@ C = TypeVar("C")
 Q_co = TypeVar("Q_co", covariant=True)
 A = TypeVar("A")
 
-ATTEMPTS = 8  # of a command that loses races, some 10 ms apart
+ATTEMPTS = 8  # at a command that loses races, some 10 ms apart
 
 CommandHandler = Callable[[Any, UnitOfWork], Appended]
 QueryHandler = Callable[..., Any]
@@ -39,7 +39,7 @@ _personal_queries: set[type] = set()
 
 
 class Reader(Protocol):
-    """Who asks a query, as Django's users are, and its AnonymousUser."""
+    """Who asks a query: a user of Django's, or its AnonymousUser."""
 
     @property
     def is_staff(self) -> bool: ...

@@ -27,30 +27,30 @@ _NAMING: dict[type, "Naming"] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """Which fields of an event repeat what its envelope says, or name people."""
+    """The fields of an event that repeat what its envelope says, or name people."""
 
-    stream: str  # the field that holds the id of the event's own stream; empty: none
-    people: tuple[str, ...]  # the fields that hold usernames
+    stream: str  # holds the id of the event's own stream; empty: no field does
+    people: tuple[str, ...]  # hold usernames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What goes with a command but is never a field of it."""
+    """What travels with a command without being a field of it."""
 
-    actor: str  # the username of who sends it
+    actor: str  # the username of the sender
     command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
-    fingerprint: str = ""  # of what was sent under that id; something else under it is refused
-    remember_for: timedelta | None = None  # what became of it; None: for ever
-    if_version: frozenset[int] | None = None  # carry it out only if its stream is at one of these
-    if_text: int | None = None  # an edit: only if the text that it replaces has this fingerprint
-    correlation_id: UUID | None = None  # of the conversation; a new one when None
+    fingerprint: str = ""  # of what was sent; under the same id, anything else is refused
+    remember_for: timedelta | None = None  # how long to keep the receipt; None: for ever
+    if_version: frozenset[int] | None = None  # refuse it unless the stream is at one of these
+    if_text: int | None = None  # refuse an edit unless the text it replaces has this fingerprint
+    correlation_id: UUID | None = None  # of the conversation; None: a new one
     causation_id: UUID | None = None  # the id of the message that led to this command
     traceparent: str = ""  # W3C Trace Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What is known of an event beside its payload. Made once, at append."""
+    """What is known about an event beside its payload. Made once, when it is appended."""
 
     event_id: UUID  # UUIDv7, random: the same version with another id is a fork
     stream_id: UUID
@@ -67,12 +67,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The answer to a command: the ids it names, and the stream's version after it."""
+    """What the sender of a command gets."""
 
     stream_id: UUID
-    version: int
-    ids: dict[str, UUID]  # for the sender, such as {"post_id": ...}
-    created: bool  # something new has come into being
+    version: int  # of the stream, after the command
+    ids: dict[str, UUID]  # by the command's field, such as {"post_id": ...}
+    created: bool  # whether something new has come into being
 
 
 class Query(Generic[A_co]):
@@ -83,7 +83,7 @@ class Query(Generic[A_co]):
 
 
 def command(cls: M) -> M:
-    """Register a command: imperative, such as EditMessage."""
+    """Register a command, named in the imperative, such as EditMessage."""
     return _register(cls, COMMANDS, cls.__name__)
 
 
@@ -95,14 +95,14 @@ def query(cls: Q) -> Q:
 def event(wire_name: str, *, stream: str = "", people: tuple[str, ...] = ()) -> Callable[[M], M]:
     """Register an event under its versioned wire name, such as `posts.post_liked.v1`.
 
-    The name is stored with every event: never change it, add the next version and an
-    upcaster (messaging/codec/upcasting.py). `stream` is the field that holds the stream's id,
-    `people` are those that hold usernames: consumers refuse what cannot be in them
-    (messaging/plausible.py).
+    The name is stored with every event. Never change it: add the next version and an upcaster
+    (messaging/codec/upcasting.py). `stream` names the field that holds the stream's id, `people`
+    the fields that hold usernames: an event with impossible values there is neither stored nor
+    consumed (messaging/plausible.py).
     """
     _, _, version = wire_name.rpartition(".v")
     if not (version.isascii() and version.isdigit()):
-        raise RegistrationError(f"{wire_name!r}: an event's wire name ends in .v1, .v2, ...")
+        raise RegistrationError(f"{wire_name!r}: an event's wire name must end in .v1, .v2, ...")
 
     def register(cls: M) -> M:
         if cls in _WIRE_NAMES:

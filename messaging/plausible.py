@@ -1,6 +1,7 @@
-"""What cannot be: records that no handler of this project can have led to, signed or not.
+"""Recognize impossible events: those that no handler can have led to, signed or not.
 
-Nobody stores such an event (eventstore/unit.py), and no consumer believes one (decoding.py).
+The event store refuses to store one (eventstore/unit_of_work.py), and a consumer parks it
+(projections/consuming/decoding.py).
 """
 
 import re
@@ -24,12 +25,12 @@ FUTURE = timedelta(days=1)
 
 @lru_cache(maxsize=10_000)
 def is_username(name: str) -> bool:
-    """Whether an account can have this name."""
+    """Tell whether an account can have this name."""
     return USERNAME.fullmatch(name) is not None
 
 
 def fault_of(envelope: Envelope, event: Any) -> str:
-    """Why this cannot be; empty: it can. `event` is None where nobody reads the payload."""
+    """Say why an event is impossible, or nothing. `event` is None where the payload is not read."""
     if not is_username(envelope.actor):
         return f"no account can have the name of its actor, {ascii(envelope.actor)[:60]}"
     if event is None:
@@ -46,7 +47,7 @@ def fault_of(envelope: Envelope, event: Any) -> str:
 
 
 def fault_of_document(envelope: Envelope, data: codec.Payload) -> str:
-    """The same of a payload that nobody has read yet."""
+    """Say the same about a payload that is not decoded yet."""
     try:
         event = codec.decode_event(envelope.type, data)
     except (DecodeError, UnknownMessage):
@@ -55,5 +56,5 @@ def fault_of_document(envelope: Envelope, data: codec.Payload) -> str:
 
 
 def latest(connection: BaseDatabaseWrapper) -> datetime:
-    """What is later than this is from the future, whichever of the two clocks is wrong."""
+    """Return the latest plausible time, whichever of the two clocks is wrong."""
     return max(utc_now(), database_now(connection)) + FUTURE

@@ -118,8 +118,6 @@ def store_refusal(context: Context, refusal: DomainError) -> None:
     )
     try:
         with transaction.atomic(using=DATABASE, durable=True):
-            if find(context) is not None:
-                raise ConcurrencyError
             _insert(context, outcome)
     except IntegrityError as error:
         raise ConcurrencyError from error
