@@ -70,7 +70,7 @@ class RebuildSerializer(serializers.ModelSerializer[Rebuild]):
 
 
 class RebuildsSerializer(serializers.Serializer[Any]):
-    requests = RebuildSerializer(many=True)
+    rebuilds = RebuildSerializer(many=True)
 
 
 class RestoreReadDbView(CommandPage):

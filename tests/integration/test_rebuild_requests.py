@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import connections, migrations
 from django.db.migrations.state import ProjectState
+from drf_spectacular.generators import SchemaGenerator
 
 from messaging.bus import current_bus
 from messaging.models import OperatorAction
@@ -173,3 +174,11 @@ def _identity():  # type: ignore[no-untyped-def]
     bus = current_bus()
     bus.ensure_topic()
     return bus.identity()
+
+
+def test_the_answer_is_the_one_that_the_document_promises(staff: Api) -> None:
+    """A rename of a variable once renamed the field in the document, not in the answer."""
+    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    answer = send(staff, {}).json()
+    assert list(answer) == list(schemas["Rebuilds"]["properties"])
+    assert list(answer["rebuilds"][0]) == list(schemas["Rebuild"]["properties"])
