@@ -49,13 +49,13 @@ class StallWatch:
                 found.add((name, partition))
                 if (name, partition) not in self._known:
                     records = now.lag_by_partition[partition]
-                    log.error("%s: %s", name, told(partition, records, seconds))
+                    log.error("%s: %s", name, describe(partition, records, seconds))
         for name, partition in sorted(self._known - found):
             log.info("%s: partition %d is stalled no longer", name, partition)
         self._known = found
 
 
-def told(partition: int, records: int, seconds: int | None) -> str:
+def describe(partition: int, records: int, seconds: int | None) -> str:
     """One stall in one line, with what to do. `seconds`: None if no consumer has ever begun."""
     if seconds is None:
         return (

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
-from messaging.monitoring.stall_watch import told
+from messaging.monitoring.stall_watch import describe
 from messaging.monitoring.status import ProjectionStatus, Status, current_status
 from messaging.workers.heartbeats import missing
 
@@ -51,7 +51,9 @@ class Command(DatabaseCommand):
                 error = f"  it cannot work now, and tries again: {worker.error}"
                 self.stdout.write(self.style.ERROR(error))
         for command in missing():
-            self.stdout.write(self.style.WARNING(f"Nobody is at it: start `{command}`."))
+            self.stdout.write(
+                self.style.WARNING(f"Nothing reaches readers now: start `{command}`.")
+            )
 
     def _show_projection(self, one: ProjectionStatus) -> None:
         self.stdout.write(
@@ -71,7 +73,7 @@ class Command(DatabaseCommand):
         for partition, why in one.halted.items():
             self.stdout.write(self.style.ERROR(f"  partition {partition} is halted: {why}"))
         for partition, seconds in one.stalled.items():
-            stall = told(partition, one.lag_by_partition[partition], seconds)
+            stall = describe(partition, one.lag_by_partition[partition], seconds)
             self.stdout.write(self.style.ERROR(f"  {stall}"))
 
 
