@@ -1,7 +1,7 @@
 """What PostgreSQL and SQLite, and psycopg 2 and 3, do differently.
 
-Nobody else asks which database a connection is of: `dialect_of(connection)` knows how it does
-what both can do. The guides to a difference are the methods of `base.Dialect`.
+No other module asks which database a connection belongs to: `dialect_of(connection)` does what
+both can do, each in its own way. Add what differs to `base.Dialect`, with both implementations.
 """
 
 from django.core.exceptions import ImproperlyConfigured

@@ -6,8 +6,9 @@ takes. docs/operations.md, "Who may write to the topic", has the lines that gran
 
 NOT_AUTHORIZED = 29  # TOPIC_AUTHORIZATION_FAILED, where an answer carries a code
 CANNOT_ENTER = (
-    " (if they can be reached: is KAFKA_SECURITY_PROTOCOL theirs, is their certificate signed with "
-    "KAFKA_SSL_CAFILE, and does the password belong to the user? The client cannot tell)"
+    ' (if they can be reached: in POSTLOG["KAFKA"]["security"], is security_protocol theirs, is '
+    "their certificate signed with ssl_cafile, and does the password belong to the user? The "
+    "client cannot tell)"
 )
 
 
