@@ -37,7 +37,7 @@ def test_a_project_of_another_domain_works_on_the_defaults(tmp_path: Path) -> No
     ran(tmp_path, "migrate", "-v0")
     assert ran(tmp_path, "makemigrations", "--check", "--dry-run").startswith("No changes")
     ran(tmp_path, "shell", "-v0", "-c", SEND)
-    assert "Nobody" in ran(tmp_path, "status")
+    assert "start `manage.py runconsumer`" in ran(tmp_path, "status")
     with Worker(ENV, "runconsumer", program=program(), folder=tmp_path) as worker:
         wait_until(lambda: shown(tmp_path) == orders, "all orders are shown", 60)
         worker.process.terminate()
