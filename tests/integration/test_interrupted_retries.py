@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 
 from contracts.posts import MessageUpdated
+from messaging.message import Context
 from messaging.projections.consuming import retry, transaction
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter, Discarded
@@ -20,11 +21,12 @@ from tests.integration.test_dead_letters import created, edited, letters, poison
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
 from tests.support.processes import here
-from tests.support.rebuilding import rebuild
+from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish
 from tests.support.waiting import wait_until
 
 ALL = range(12)
+ALICE = Context(actor="alice")
 
 
 @contextmanager
@@ -121,6 +123,24 @@ def test_a_rebuild_applies_what_an_interrupted_builder_had_released(
     assert interrupted == [[(3, "gap"), (4, "behind")]]
     assert (done.state, done.error) == ("done", "")
     assert (version_of(post_id), letters()) == (4, [])
+
+
+def test_what_the_switch_itself_unblocks_is_applied_before_it(database: Mode) -> None:
+    """The live consumer has applied it already, so without it readers would go back."""
+    post_id = uuid4()
+    publish(created(post_id))
+    publish(edited(post_id, 3))
+    consume_all()
+
+    def heal() -> None:
+        publish(edited(post_id, 2))
+        consume_all()
+        assert Post.objects.get(generation=1).version == 3
+
+    with at_step("caught up", heal) as step:
+        done = rebuild(posts, "log")
+    assert (step.reached, done.state, done.error) == (True, "done", "")
+    assert (version_of(post_id), letters()) == (3, [])
 
 
 def test_giving_up_that_was_interrupted_is_ended(
