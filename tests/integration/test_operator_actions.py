@@ -31,7 +31,8 @@ Act = Callable[[], object]
 
 # The commands that change how things stand, and those that look, send or work.
 OPERATING = {"rebuild", "republish", "deadletters", "restore-events", "reject-record"}
-NOT_OPERATING = {"status", "verify", "runconsumer", "runrelay", "sendcommands", "demo", "migrate"}
+NOT_OPERATING = {"status", "verify", "runconsumer", "runrelay", "sendcommands", "demo", "migrate",
+                 "trace"}  # fmt: skip
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def button(name: str, on: Callable[[], int] | None = None) -> Act:
     def press() -> None:
         api = Api()
         api.client.force_login(person("root"))
-        address = reverse(f"admin:projections_{name}", args=[on()] if on else [])
+        address = reverse(f"admin:messaging_projections_{name}", args=[on()] if on else [])
         assert api.client.post(address, {"projection": "posts"}).status_code == 302
 
     return press
