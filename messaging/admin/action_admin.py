@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 
-from messaging.admin.readonly_admin import RecordAdmin
+from messaging.admin.readonly_admin import ReadOnlyAdmin
 from messaging.exceptions import PostlogError
 from messaging.monitoring.audit import record
 from messaging.transient import is_away, reason
@@ -23,7 +23,7 @@ class Button(NamedTuple):
     help: str
 
 
-class OperatedAdmin(RecordAdmin):
+class ActionAdmin(ReadOnlyAdmin):
     """`do_<name>(request, row)` does it and says how it went, or raises `PostlogError`.
 
     The views stand outside the admin's own, which are atomic. Who does what is recorded

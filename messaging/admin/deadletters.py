@@ -6,14 +6,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging.admin.action_admin import Button, OperatedAdmin
+from messaging.admin.action_admin import ActionAdmin, Button
 from messaging.admin.readonly_admin import MAX_SEARCHED, Rows, as_uuid, document, newest
 from messaging.projections.consuming import retry
 from messaging.projections.models import DeadLetter
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(OperatedAdmin):
+class DeadLetterAdmin(ActionAdmin):
     list_display = ("parked_at", "projection", "generation", "stream_id", "version", "code")
     ordering = ("-id",)
     fields = (

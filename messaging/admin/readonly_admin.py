@@ -46,7 +46,7 @@ class IndexedList(ChangeList):
         return list(self.model_admin.get_ordering(request))
 
 
-class RecordAdmin(Base):
+class ReadOnlyAdmin(Base):
     """To be read by who has the permission to view, and written by nobody."""
 
     actions = None

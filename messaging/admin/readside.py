@@ -2,37 +2,37 @@
 
 from django.contrib import admin
 
-from messaging.admin.readonly_admin import RecordAdmin, Rows
+from messaging.admin.readonly_admin import ReadOnlyAdmin, Rows
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections.models import Checkpoint, Discarded, ProjectionState
 
 
 @admin.register(ProjectionState)
-class ProjectionStateAdmin(RecordAdmin):
+class ProjectionStateAdmin(ReadOnlyAdmin):
     list_display = ("name", "live_generation", "code_version")
     ordering = ("name",)
 
 
 @admin.register(Checkpoint)
-class CheckpointAdmin(RecordAdmin):
+class CheckpointAdmin(ReadOnlyAdmin):
     list_display = ("projection", "generation", "partition", "offset", "halted")
     ordering = ("projection", "generation", "partition")
 
 
 @admin.register(Discarded)
-class DiscardedAdmin(RecordAdmin):
+class DiscardedAdmin(ReadOnlyAdmin):
     list_display = ("discarded_at", "projection", "stream_id", "version", "event_id")
     ordering = ("-id",)
 
 
 @admin.register(Heartbeat)
-class HeartbeatAdmin(RecordAdmin):
+class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("role", "process", "at_work", "since", "beat_at")
     ordering = ("role", "process")
 
 
 @admin.register(OperatorAction)
-class OperatorActionAdmin(RecordAdmin):
+class OperatorActionAdmin(ReadOnlyAdmin):
     list_display = ("at", "actor", "action", "detail")
     ordering = ("-id",)
     search_fields = ("actor",)

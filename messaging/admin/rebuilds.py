@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from messaging.admin.action_admin import Button, OperatedAdmin
+from messaging.admin.action_admin import ActionAdmin, Button
 from messaging.exceptions import PostlogError
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -20,7 +20,7 @@ class NoSuchProjection(PostlogError):
 
 
 @admin.register(Rebuild)
-class RebuildAdmin(OperatedAdmin):
+class RebuildAdmin(ActionAdmin):
     change_form_template = "admin/messaging/rebuild.html"
     change_list_template = "admin/messaging/rebuilds.html"
     list_display = (

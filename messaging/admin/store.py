@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 
 from messaging.admin.readonly_admin import (
     MAX_SEARCHED,
-    RecordAdmin,
+    ReadOnlyAdmin,
     Rows,
     as_uuid,
     document,
@@ -28,7 +28,7 @@ EVENTS_SHOWN = 100  # on the page of their stream
 
 
 @admin.register(Stream)
-class StreamAdmin(RecordAdmin):
+class StreamAdmin(ReadOnlyAdmin):
     list_display = ("stream_id", "stream_type", "version")
     ordering = ("-stream_id",)
     fields = ("stream_id", "stream_type", "version", "events")
@@ -67,7 +67,7 @@ class StreamAdmin(RecordAdmin):
 
 
 @admin.register(Event)
-class EventAdmin(RecordAdmin):
+class EventAdmin(ReadOnlyAdmin):
     list_display = ("position", "recorded_at", "type", "actor", "version", "stream")
     ordering = ("-position",)
     fields = (
@@ -130,7 +130,7 @@ class EventAdmin(RecordAdmin):
 
 
 @admin.register(Outbox)
-class OutboxAdmin(RecordAdmin):
+class OutboxAdmin(ReadOnlyAdmin):
     list_display = ("position", "event")
     ordering = ("position",)
     fields = ("position", "event")
@@ -142,7 +142,7 @@ class OutboxAdmin(RecordAdmin):
 
 
 @admin.register(Receipt)
-class ReceiptAdmin(RecordAdmin):
+class ReceiptAdmin(ReadOnlyAdmin):
     list_display = ("command_id", "actor", "created_at")
     ordering = ("-id",)
     fields = ("command_id", "actor", "created_at", "what_became_of_it")

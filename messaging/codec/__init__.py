@@ -1,13 +1,13 @@
 """Events as JSON: the payload for the store, and the CloudEvents document for the log."""
 
 from messaging.codec.document import decode_envelope, encode_document, encode_record
-from messaging.codec.payload import Payload, Recorded, decode_event, encode_event
+from messaging.codec.payload import Payload, RecordedEvent, decode_event, encode_event
 from messaging.codec.schemas import json_schemas
 from messaging.codec.upcasting import upcast_types, upcaster
 
 __all__ = [
     "Payload",
-    "Recorded",
+    "RecordedEvent",
     "decode_envelope",
     "decode_event",
     "encode_document",

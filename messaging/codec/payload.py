@@ -18,7 +18,7 @@ _encoder = msgspec.json.Encoder()
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class Recorded(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event with what is known of it."""
 
     envelope: Envelope

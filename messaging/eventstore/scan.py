@@ -34,7 +34,7 @@ ORDER BY stream_id, version
 """
 
 
-class Stored(NamedTuple):
+class StoredEvent(NamedTuple):
     """An event as it stands in the store."""
 
     envelope: Envelope
@@ -48,7 +48,7 @@ class Stored(NamedTuple):
 @contextmanager
 def stored_events(
     stream_type: str, after: tuple[UUID, int] = BEGINNING
-) -> Iterator[Iterator[Stored]]:
+) -> Iterator[Iterator[StoredEvent]]:
     """Read the events of all streams of a type after (stream, version), in that order.
 
     They are one snapshot of the store, taken on entering, whatever is appended meanwhile. Memory
@@ -60,7 +60,7 @@ def stored_events(
         yield _rows(stream_type, cursor)
 
 
-def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
+def events_of(stream_ids: Sequence[UUID]) -> Iterator[StoredEvent]:
     """Read the events of these streams as they are now, by stream and version."""
     if not stream_ids:
         return
@@ -73,13 +73,13 @@ def events_of(stream_ids: Sequence[UUID]) -> Iterator[Stored]:
         yield _stored(stream_type, row)
 
 
-def _rows(stream_type: str, cursor: Any) -> Iterator[Stored]:
+def _rows(stream_type: str, cursor: Any) -> Iterator[StoredEvent]:
     # Fetch at once: that takes the snapshot on SQLite. Few rows, as their size is unknown.
     rows = cursor.fetchmany(CountByBytes().count(READ))
     return _all(stream_type, cursor, rows)
 
 
-def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[Stored]:
+def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[StoredEvent]:
     count = CountByBytes()
     while rows:
         for row in rows:
@@ -88,7 +88,7 @@ def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[Stored]:
         rows = cursor.fetchmany(count.count(READ))
 
 
-def _stored(stream_type: str, row: Sequence[Any]) -> Stored:
+def _stored(stream_type: str, row: Sequence[Any]) -> StoredEvent:
     stream, version, event, wire_name, data, at, actor, command, correlation, cause, trace = row
     envelope = Envelope(
         event_id=_uuid(event),
@@ -103,7 +103,7 @@ def _stored(stream_type: str, row: Sequence[Any]) -> Stored:
         causation_id=None if cause is None else _uuid(cause),
         traceparent=trace,
     )
-    return Stored(envelope, data)
+    return StoredEvent(envelope, data)
 
 
 def _uuid(value: UUID | str) -> UUID:

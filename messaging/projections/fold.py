@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from messaging.codec import Recorded
+from messaging.codec import RecordedEvent
 from messaging.exceptions import PostlogError
 from messaging.projections.rows import RowBatch
 
@@ -12,7 +12,7 @@ class NotNext(PostlogError):
     """An event is not the next of its stream: its predecessor was parked, or is missing."""
 
 
-def fold(rows: RowBatch, events: Iterable[Recorded], discarded: Collection[UUID] = ()) -> None:
+def fold(rows: RowBatch, events: Iterable[RecordedEvent], discarded: Collection[UUID] = ()) -> None:
     """Apply events of whole streams, or of streams that `rows` has loaded, in order. The ids of
     events that operators gave up are `discarded`. Raises what the projection's functions raise."""
     for recorded in events:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DataError, IntegrityError, OperationalError
 
-from messaging.codec import Recorded
+from messaging.codec import RecordedEvent
 from messaging.dialect.psycopg import sqlstate
 from messaging.exceptions import PostlogError, TooManyFailures
 from messaging.message import Envelope
@@ -54,7 +54,7 @@ class RowBatch:
         self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
         self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
 
-    def load(self, events: Iterable[Recorded]) -> None:
+    def load(self, events: Iterable[RecordedEvent]) -> None:
         """Load what the events declare: their roots, and what `rows=` names.
 
         Raises `RefusedRows` if the database refuses a key, or `rows=` an event.
@@ -71,7 +71,7 @@ class RowBatch:
             with refusals(self._projection):
                 rows.update(bulk_sql.load(model, self._generation, missing))
 
-    def _declared(self, recorded: Recorded) -> Iterable[tuple[Any, ...]]:
+    def _declared(self, recorded: RecordedEvent) -> Iterable[tuple[Any, ...]]:
         applier = self._projection.appliers.get(type(recorded.event))
         if applier is None:
             return ()
@@ -86,7 +86,7 @@ class RowBatch:
         row: RootModel | None = self._rows[self._projection.root].get((stream_id,))
         return row
 
-    def apply(self, recorded: Recorded) -> None:
+    def apply(self, recorded: RecordedEvent) -> None:
         """Apply the event, and advance its stream. Raises what the projection's function raises."""
         root = self._root_of(recorded.envelope.stream_id)
         applier = self._projection.appliers.get(type(recorded.event))
@@ -179,7 +179,7 @@ def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str |
 class Rows:
     """What a projection's function may do beside changing its root row."""
 
-    def __init__(self, batch: RowBatch, recorded: Recorded, applier: Applier) -> None:
+    def __init__(self, batch: RowBatch, recorded: RecordedEvent, applier: Applier) -> None:
         self._batch = batch
         self._declared = {(model, *key) for model, *key in applier.rows(recorded.event)}
         self.envelope = recorded.envelope

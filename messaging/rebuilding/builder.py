@@ -44,7 +44,7 @@ from messaging.projections.rows import RefusedRows
 from messaging.proof import proofs_before
 from messaging.rebuilding import from_store, generations, requests
 from messaging.rebuilding.from_log import LogTail, log_tail
-from messaging.rebuilding.requests import State, TakenAway
+from messaging.rebuilding.requests import BuilderReplaced, State
 from messaging.workers.leadership import kept
 from messaging.workers.threads import take_time
 
@@ -91,7 +91,7 @@ class Builder:
                 step()
             except Stopped:
                 return
-            except (TakenAway, FencedOff) as error:
+            except (BuilderReplaced, FencedOff) as error:
                 # Checkpoints that are gone belong to a generation that somebody has cleaned up.
                 self._look()
                 if self._rebuild.builder not in (None, self._id):
@@ -261,7 +261,7 @@ class Builder:
         self._change(state=requests.ended_as(self._rebuild), ended_at=utc_now())
 
     def _require_mine(self) -> None:
-        """Raise `TakenAway`, unless until the transaction ends nobody else can take it."""
+        """Raise `BuilderReplaced`, unless until the transaction ends nobody else can take it."""
         self._change(state=self._rebuild.state)
 
     def _noted(self, count: int) -> None:

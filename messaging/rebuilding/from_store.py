@@ -10,7 +10,7 @@ from django.db.models import F
 from messaging import conf
 from messaging.bus.base import BATCH_BYTES, Record, partition_of
 from messaging.eventstore.models import Event
-from messaging.eventstore.scan import BEGINNING, Stored, stored_events
+from messaging.eventstore.scan import BEGINNING, StoredEvent, stored_events
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import dead_letters
 from messaging.projections.consuming.breaker import Breaker
@@ -74,7 +74,7 @@ def fill(
 
 
 def _fold(
-    projection: Projection, generation: int, chunk: Sequence[Stored], *, continues: bool
+    projection: Projection, generation: int, chunk: Sequence[StoredEvent], *, continues: bool
 ) -> None:
     """Bulk-insert the rows of these streams: they have none yet, unless the chunk continues one.
     Raises `BadChunk` if one of the events is bad."""
@@ -96,7 +96,7 @@ def _apply(
     generation: int,
     breaker: Breaker,
     change: Change,
-    chunk: Sequence[Stored],
+    chunk: Sequence[StoredEvent],
     *,
     refused: str = "",
 ) -> Outcome:
@@ -110,14 +110,14 @@ def _apply(
     return outcome
 
 
-def _decoded(projection: Projection, one: Stored) -> DecodedRecord:
+def _decoded(projection: Projection, one: StoredEvent) -> DecodedRecord:
     key = str(one.envelope.stream_id)
     partition = partition_of(key, conf.postlog().kafka.partitions)
     record = Record(partition, dead_letters.NOT_IN_LOG, key.encode(), one.document())
     return decode_stored(projection, record, one.envelope, one.data)
 
 
-def note_progress(change: Change, items: Sequence[Stored]) -> None:
+def note_progress(change: Change, items: Sequence[StoredEvent]) -> None:
     last = items[-1].envelope
     change(
         events_done=F("events_done") + len(items),
@@ -126,9 +126,9 @@ def note_progress(change: Change, items: Sequence[Stored]) -> None:
     )
 
 
-def chunks(events: Iterator[Stored]) -> Iterator[list[Stored]]:
+def chunks(events: Iterator[StoredEvent]) -> Iterator[list[StoredEvent]]:
     """Whole streams, unless one is very long or large."""
-    chunk: list[Stored] = []
+    chunk: list[StoredEvent] = []
     size = 0
     for one in events:
         ends = len(chunk) >= CHUNK or size >= BATCH_BYTES

@@ -26,7 +26,7 @@ class UnderWay(PostlogError):
         self.rebuild = rebuild
 
 
-class TakenAway(PostlogError):
+class BuilderReplaced(PostlogError):
     """The rebuild was cancelled, or another builder has taken it over: stop."""
 
 
@@ -75,11 +75,11 @@ def cancel(projection: str) -> Rebuild | None:
 
 
 def change(rebuild: Rebuild, builder: UUID, **values: object) -> None:
-    """Note progress, in the transaction that makes it. Raises `TakenAway` if this builder's
+    """Note progress, in the transaction that makes it. Raises `BuilderReplaced` if this builder's
     time is over, so that what it wrote in the transaction does not stay."""
     mine = Rebuild.objects.filter(id=rebuild.id, builder=builder, state=rebuild.state)
     if not mine.update(**values):
-        raise TakenAway(f"{rebuild.projection}: the rebuild was cancelled or taken over.")
+        raise BuilderReplaced(f"{rebuild.projection}: the rebuild was cancelled or taken over.")
 
 
 def ended_as(rebuild: Rebuild) -> State:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from messaging.eventstore.scan import events_of
-from messaging.recovery.log_index import LogCopy, digest_of
+from messaging.recovery.log_index import LogIndex, digest_of
 
 
-def unknown_keys(copy: LogCopy) -> Iterator[str]:
+def unknown_keys(copy: LogIndex) -> Iterator[str]:
     """What cannot be compared, because the key that it is signed with is not there."""
     for (partition, key_id), (count, first) in sorted(copy.unknown_keys.items()):
         yield (
@@ -17,7 +17,7 @@ def unknown_keys(copy: LogCopy) -> Iterator[str]:
         )
 
 
-def forgeries(copy: LogCopy) -> Iterator[str]:
+def forgeries(copy: LogIndex) -> Iterator[str]:
     """Those that say what the store does not. The others are of before records were signed, or
     somebody has copied them: nobody applies them, and they contradict nothing."""
     for stream_id, group in groupby(copy.forgeries(), key=lambda one: one.stream_id):

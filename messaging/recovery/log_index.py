@@ -71,7 +71,7 @@ class Forgery(NamedTuple):
     offset: int
 
 
-class LogCopy:
+class LogIndex:
     """Use it as a context manager: the file is gone at the end."""
 
     def __init__(
@@ -102,7 +102,7 @@ class LogCopy:
         self.last: dict[int, tuple[int, UUID]] = {}  # each partition's last event, and its offset
         self.read = 0
 
-    def __enter__(self) -> "LogCopy":
+    def __enter__(self) -> "LogIndex":
         return self
 
     def __exit__(

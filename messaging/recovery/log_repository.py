@@ -11,7 +11,7 @@ from uuid import UUID
 from messaging import codec, plausible
 from messaging.bus.base import Bus, Record, partition_of
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, key_ring
-from messaging.codec import Recorded
+from messaging.codec import RecordedEvent
 from messaging.exceptions import DecodeError, HistoryMismatch
 from messaging.message import Envelope
 
@@ -34,7 +34,7 @@ class LogRepository(Generic[S]):
             state = self._evolve(state, recorded.event)
         return state
 
-    def history(self, stream_id: UUID) -> list[Recorded]:
+    def history(self, stream_id: UUID) -> list[RecordedEvent]:
         """The stream's events by version, each once.
 
         Raises `HistoryMismatch` if one is missing or two tell different histories, `DecodeError`
@@ -55,7 +55,7 @@ class LogRepository(Generic[S]):
                     f"`manage.py republish {stream_id}`."
                 )
         return [
-            Recorded(envelope, codec.decode_event(envelope.type, data))
+            RecordedEvent(envelope, codec.decode_event(envelope.type, data))
             for _, (envelope, data) in sorted(found.items())
         ]
 

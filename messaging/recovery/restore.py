@@ -16,7 +16,7 @@ from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Result
-from messaging.recovery.log_index import LogCopy, Logged, digest_of
+from messaging.recovery.log_index import Logged, LogIndex, digest_of
 
 ResultBuilder = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,7 +58,7 @@ class Lacking:
     payloads: list[str]
 
 
-def conflicts(copy: LogCopy) -> Iterator[str]:
+def conflicts(copy: LogIndex) -> Iterator[str]:
     """Why the store cannot be completed from this log; nothing if it can."""
     for stream_id in copy.streams():
         logged = copy.of(stream_id)
@@ -129,7 +129,7 @@ def _of_another_type(
                 )
 
 
-def restore(copy: LogCopy, go_on: Callable[[Restored], None], *, dry: bool = False) -> Restored:
+def restore(copy: LogIndex, go_on: Callable[[Restored], None], *, dry: bool = False) -> Restored:
     """Append what the store lacks, whole streams at a time; nothing goes into the outbox, as
     the log has it. Call `conflicts` first. Killed, it goes on where it was.
 
@@ -160,7 +160,7 @@ def _stored(stream_id: UUID) -> tuple[str | None, Mapping[int, tuple[UUID, bytes
     }
 
 
-def _lacking(copy: LogCopy) -> Iterator[Lacking]:
+def _lacking(copy: LogIndex) -> Iterator[Lacking]:
     for stream_id in copy.streams():
         stream = Stream.objects.filter(pk=stream_id).first()
         before = 0 if stream is None else stream.version

@@ -7,12 +7,12 @@ from uuid import UUID
 from messaging.bus.base import Bus
 from messaging.bus.signing import key_ring
 from messaging.eventstore.models import Event, LogIdentity, Outbox, Stream
-from messaging.eventstore.scan import Stored, events_of
-from messaging.recovery.log_index import LogCopy, digest_of
+from messaging.eventstore.scan import StoredEvent, events_of
+from messaging.recovery.log_index import LogIndex, digest_of
 
 STREAMS = 500  # that are looked at together
 
-Events = Mapping[UUID, Sequence[Stored]]  # of each stream, by version
+Events = Mapping[UUID, Sequence[StoredEvent]]  # of each stream, by version
 
 
 def require_same_identity(bus: Bus) -> Iterator[str]:
@@ -42,7 +42,7 @@ def events_by_stream(streams: Sequence[Stream]) -> Events:
 class StoreAgainstLog:
     """What is missing in the log at first may be on its way: it is looked at again."""
 
-    def __init__(self, copy: LogCopy) -> None:
+    def __init__(self, copy: LogIndex) -> None:
         self._copy = copy
         self.events = 0
         self._unseen: list[tuple[UUID, int]] = []
@@ -54,7 +54,7 @@ class StoreAgainstLog:
             self.events += len(stored)
             yield from self._stream(stream, stored)
 
-    def _stream(self, stream: Stream, stored: Sequence[Stored]) -> Iterator[str]:
+    def _stream(self, stream: Stream, stored: Sequence[StoredEvent]) -> Iterator[str]:
         stream_id = stream.stream_id
         versions = [one.envelope.version for one in stored]
         if versions != list(range(1, len(versions) + 1)) or len(versions) < stream.version:
@@ -96,7 +96,7 @@ class StoreAgainstLog:
         """What is neither in the log nor in the outbox. `ends`: to where the log was read."""
         self._unseen = [one for one in self._unseen if not _waits(*one)]
         # What has left the outbox by now was acknowledged, so it is before these ends.
-        with LogCopy(len(ends), ring=key_ring()) as rest:
+        with LogIndex(len(ends), ring=key_ring()) as rest:
             rest.add(bus, ends, bus.end_offsets())
             for stream_id, group in groupby(self._unseen, key=lambda one: one[0]):
                 lost = sorted({version for _, version in group} - rest.of(stream_id).keys())

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.db import connections, transaction
 
-from messaging.codec import Recorded
+from messaging.codec import RecordedEvent
 from messaging.dialect import dialect_of
 from messaging.eventstore.models import Stream
-from messaging.eventstore.scan import Stored
+from messaging.eventstore.scan import StoredEvent
 from messaging.projections.bulk_sql import DATABASE, Key, key_of
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import discarded
@@ -130,7 +130,7 @@ class ReadModelsAgainstStore:
                     del self._behind[stream_id]
         return len(self._behind) < before
 
-    def _recorded(self, events: Sequence[Stored]) -> Iterator[Recorded]:
+    def _recorded(self, events: Sequence[StoredEvent]) -> Iterator[RecordedEvent]:
         return (recorded_of(self._projection, one.envelope, one.data) for one in events)
 
     def _differences(self, expected: Rows) -> Iterator[str]:

@@ -27,7 +27,7 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 log = logging.getLogger("postlog.liveness")
 
 
-class Heart:
+class Heartbeats:
     """Beats for the roles of one process. `roles` says of each whether it is at work now, and
     `errors`, where it can tell, why it cannot work; empty if it can."""
 

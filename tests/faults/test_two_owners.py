@@ -75,11 +75,11 @@ def test_a_consumer_of_a_generation_that_is_gone_changes_nothing(database: Mode)
     assert Post.objects.count() == 0
 
 
-def recorded() -> codec.Recorded:
+def recorded() -> codec.RecordedEvent:
     envelope, data = codec.decode_envelope(next(iter(records().values()))[2].value or b"")
     event = codec.decode_event(envelope.type, data)
     assert isinstance(event, CommentAdded)
-    return codec.Recorded(envelope, event)
+    return codec.RecordedEvent(envelope, event)
 
 
 @pytest.fixture

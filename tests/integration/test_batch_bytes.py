@@ -19,7 +19,7 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.eventstore import scan
-from messaging.eventstore.scan import Stored
+from messaging.eventstore.scan import StoredEvent
 from messaging.message import Context, Envelope, utc_now
 from messaging.projections.models import Checkpoint
 from messaging.rebuilding import from_store
@@ -155,13 +155,13 @@ def test_a_partition_that_halts_early_in_a_large_poll_stays_there(database: Mode
     assert Checkpoint.objects.get(projection="posts", partition=5).offset == 1
 
 
-def stored(stream_id: UUID, version: int, size: int = 100_000) -> Stored:
+def stored(stream_id: UUID, version: int, size: int = 100_000) -> StoredEvent:
     envelope = Envelope(
         event_id=uuid4(), stream_id=stream_id, stream_type="post", version=version, type="x",
         recorded_at=utc_now(), actor="a", command_id=uuid4(), correlation_id=uuid4(),
         causation_id=None, traceparent="",
     )  # fmt: skip
-    return Stored(envelope, "x" * size)
+    return StoredEvent(envelope, "x" * size)
 
 
 def test_a_rebuild_from_the_store_takes_so_many_bytes_and_whole_streams() -> None:

@@ -17,7 +17,7 @@ from messaging.models import Heartbeat
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter
-from messaging.workers.heartbeats import Heart, alive
+from messaging.workers.heartbeats import Heartbeats, alive
 from tests.support.clock import clock_off_by
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -31,7 +31,7 @@ MINUTE, HOUR = 60, 3_600
 
 @pytest.mark.parametrize("off", [-MINUTE, MINUTE])
 def test_a_worker_whose_clock_is_wrong_is_alive_all_the_same(database: Mode, off: int) -> None:
-    heart = Heart({"relay": lambda: True})
+    heart = Heartbeats({"relay": lambda: True})
     with clock_off_by(off):
         heart._beat()
     assert [one.role for one in alive("relay")] == ["relay"]
@@ -39,13 +39,13 @@ def test_a_worker_whose_clock_is_wrong_is_alive_all_the_same(database: Mode, off
 
 @pytest.mark.parametrize("off", [-MINUTE, MINUTE])
 def test_a_web_server_whose_clock_is_wrong_sees_who_is_alive(database: Mode, off: int) -> None:
-    Heart({"relay": lambda: True})._beat()
+    Heartbeats({"relay": lambda: True})._beat()
     with clock_off_by(off):
         assert [one.role for one in alive("relay")] == ["relay"]
 
 
 def test_a_worker_that_has_not_beaten_for_long_is_dead(database: Mode) -> None:
-    Heart({"relay": lambda: True})._beat()
+    Heartbeats({"relay": lambda: True})._beat()
     beaten = Heartbeat.objects.get()
     Heartbeat.objects.update(beat_at=beaten.beat_at - timedelta(seconds=13))
     assert alive("relay") == []

@@ -21,7 +21,7 @@ from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving.live import live_root
 from messaging.transient import pause_s
-from messaging.workers.heartbeats import Heart
+from messaging.workers.heartbeats import Heartbeats
 from queries_app.projections import posts
 from tests.integration.test_admin import signed_in
 from tests.support.consuming import Running, shared
@@ -171,7 +171,7 @@ def test_status_and_console_say_why_a_consumer_cannot_work(
 ) -> None:
     monkeypatch.setattr(dashboard, "FRESH_S", 0)
     consumers = [Consumer(one, current_bus()) for one in PROJECTIONS.values()]
-    heart = Heart({"consumer": lambda: True}, {"consumer": lambda: last_errors(consumers)})
+    heart = Heartbeats({"consumer": lambda: True}, {"consumer": lambda: last_errors(consumers)})
     for one in consumers[:2]:
         one.last_error = "disk full"
     heart._beat()

@@ -9,7 +9,7 @@ from django.db import connections
 
 from messaging.models import Heartbeat
 from messaging.workers import heartbeats
-from messaging.workers.heartbeats import Heart
+from messaging.workers.heartbeats import Heartbeats
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as administer
 from tests.support.waiting import wait_until
@@ -26,7 +26,7 @@ def test_a_heart_beats_again_after_the_database_took_no_writes(
 
     def run() -> None:
         try:
-            Heart({"relay": lambda: True}).run(stop)
+            Heartbeats({"relay": lambda: True}).run(stop)
         finally:
             connections.close_all()
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from commands_app.commands import NewPost
 from messaging import mediator
-from messaging.admin.action_admin import OperatedAdmin
+from messaging.admin.action_admin import ActionAdmin
 from messaging.eventstore.models import Stream
 from messaging.message import Context
 from messaging.models import OperatorAction
@@ -145,7 +145,7 @@ def test_every_command_and_button_is_looked_at_here() -> None:
     buttons = {
         f"{one.opts.verbose_name}: {b.name}"
         for one in admin.site._registry.values()
-        if isinstance(one, OperatedAdmin)
+        if isinstance(one, ActionAdmin)
         for b in (*one.row_buttons, *one.list_buttons)
     }
     assert buttons <= {action for _, _, action, _ in ACTIONS}

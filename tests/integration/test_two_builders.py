@@ -17,7 +17,7 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
 from messaging.rebuilding import builder, from_log, from_store, requests
 from messaging.rebuilding.builder import Builder
-from messaging.rebuilding.requests import TakenAway
+from messaging.rebuilding.requests import BuilderReplaced
 from messaging.workers import leadership
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
@@ -142,5 +142,5 @@ def test_it_learns_so_too_before_it_passes_over_offsets_without_a_record(sqlite:
     asked = requests.ask("posts", "log", "test")
     Rebuild.objects.filter(id=asked.id).update(builder=uuid4())  # another has taken it over
     moved_by_another = from_log.LogTail(current_bus().reader({}), {3: 7}, "")
-    with pytest.raises(TakenAway):
+    with pytest.raises(BuilderReplaced):
         built_by(asked)._pass_over(moved_by_another, {3: 8})

@@ -17,7 +17,7 @@ from messaging.monitoring.audit import record_from_shell
 from messaging.monitoring.progress import Reports
 from messaging.recovery import restore
 from messaging.recovery.forgeries import unknown_keys
-from messaging.recovery.log_index import LogCopy
+from messaging.recovery.log_index import LogIndex
 from messaging.recovery.restore import Restored
 from messaging.relay import log_identity
 from messaging.workers.leadership import Leadership, acquired, leadership
@@ -66,7 +66,7 @@ class Command(DatabaseCommand):
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
         believed: dict[str, Any] = {"rejected": rejected, "latest": latest, "ring": key_ring()}
-        with LogCopy(len(ends), keep_documents=True, **believed) as copy:
+        with LogIndex(len(ends), keep_documents=True, **believed) as copy:
             copy.add(bus, bus.begin_offsets(), ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:
@@ -89,7 +89,7 @@ class Command(DatabaseCommand):
         if copy.forged:
             self.stdout.write(f"{copy.forged:,} records without a right signature were left out.")
 
-    def _refuse_unverified(self, copy: LogCopy) -> None:
+    def _refuse_unverified(self, copy: LogIndex) -> None:
         """What may be genuine, and cannot be verified, is not left out in silence."""
         hint = "; or say --ignore-unsigned to leave them out"
         self._refuse(list(unknown_keys(copy)), f"nothing was restored{hint}")

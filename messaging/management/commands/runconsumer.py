@@ -17,7 +17,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding.rebuilder import Rebuilder
 from messaging.relay.relay import Relay
 from messaging.workers import cleaning
-from messaging.workers.heartbeats import Heart
+from messaging.workers.heartbeats import Heartbeats
 from messaging.workers.threads import Work, run_until_stopped
 
 
@@ -46,7 +46,7 @@ class Command(DatabaseCommand):
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_at_work
         errors = {"consumer": lambda: last_errors(consumers)}
-        parts["heartbeat"] = Heart(roles, errors).run
+        parts["heartbeat"] = Heartbeats(roles, errors).run
         level = UntilLevel(current_bus(), after_the_outbox=not options["no_relay"])
         if options["once"]:
             parts["until level"] = level.run

@@ -10,7 +10,7 @@ from messaging.dialect import sessions
 from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.relay.relay import Relay
-from messaging.workers.heartbeats import Heart
+from messaging.workers.heartbeats import Heartbeats
 from messaging.workers.threads import run_until_stopped
 
 
@@ -24,7 +24,7 @@ class Command(DatabaseCommand):
         try:
             sessions.require_that_they_last()
             relay = Relay(current_bus())
-            heart = Heart({"relay": relay.is_at_work})
+            heart = Heartbeats({"relay": relay.is_at_work})
             parts = {
                 "relay": relay.run,
                 "heartbeat": heart.run,

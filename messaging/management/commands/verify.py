@@ -16,7 +16,7 @@ from messaging.management.base import DatabaseCommand
 from messaging.monitoring.progress import Reports
 from messaging.projections.registry import PROJECTIONS
 from messaging.recovery.forgeries import forgeries, unknown_keys
-from messaging.recovery.log_index import LogCopy
+from messaging.recovery.log_index import LogIndex
 from messaging.recovery.verify_log import (
     StoreAgainstLog,
     all_streams,
@@ -61,7 +61,7 @@ class Command(DatabaseCommand):
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
-        with LogCopy(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as copy:
+        with LogIndex(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as copy:
             copy.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{copy.read:,} records of the log are read.")
             yield from copy.odd

@@ -165,11 +165,15 @@ def decode_stored(
         return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE)
 
 
-def recorded_of(projection: Projection, envelope: Envelope, data: codec.Payload) -> codec.Recorded:
+def recorded_of(
+    projection: Projection, envelope: Envelope, data: codec.Payload
+) -> codec.RecordedEvent:
     """The event; None in its place where the projection has no use for it. Raises `DecodeError`
     and `UnknownMessage`."""
     unused = envelope.type in EVENTS and envelope.type not in wanted_types(projection)
-    return codec.Recorded(envelope, None if unused else codec.decode_event(envelope.type, data))
+    return codec.RecordedEvent(
+        envelope, None if unused else codec.decode_event(envelope.type, data)
+    )
 
 
 @cache

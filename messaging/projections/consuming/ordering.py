@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from messaging.codec import Recorded
+from messaging.codec import RecordedEvent
 from messaging.message import Envelope
 from messaging.projections.consuming.dead_letters import (
     ParkedEvent,
@@ -85,7 +85,7 @@ class _Run:
         self._waiting = waiting_behind(self._name, self._generation, streams, retried)
         self.rows.load(
             # Of what is refused no rows are needed: their keys may be what is refused.
-            Recorded(one.envelope, None if one.record_key in self._poison else one.event)
+            RecordedEvent(one.envelope, None if one.record_key in self._poison else one.event)
             for one in batch
             if one.envelope is not None
         )
@@ -125,7 +125,7 @@ class _Run:
             self._park(decoded, "poison", self._poison[key])
             return False
         try:
-            self.rows.apply(Recorded(envelope, decoded.event))
+            self.rows.apply(RecordedEvent(envelope, decoded.event))
         except Exception as error:
             if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault
