@@ -18,7 +18,7 @@ from contracts.posts import (
 from messaging import plausible
 from messaging.bus.base import Message, partition_of
 from messaging.exceptions import TooManyFailures
-from messaging.projections.consuming import gaps, retry
+from messaging.projections.consuming import consumer, gaps, retry
 from messaging.projections.models import DeadLetter
 from queries_app.models import Likes, Post
 from queries_app.projections.likes import likes
@@ -132,6 +132,16 @@ def test_a_parked_event_that_is_delivered_again_is_kept_once(database: Mode) -> 
     assert letters() == [(3, "gap")]
 
 
+def test_another_event_with_the_version_of_a_parked_one_halts_its_partition(
+    database: Mode,
+) -> None:
+    post_id = uuid4()
+    publish(created(post_id), edited(post_id, 3), edited(post_id, 3), edited(post_id, 2))
+    (reason,) = consume_all().values()
+    assert f"Fork: version 3 of stream {post_id}" in reason
+    assert (version_of(post_id), letters()) == (1, [(3, "gap")]), "and what follows is not read"
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -170,6 +180,19 @@ def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(databa
     with pytest.raises(TooManyFailures):
         consume_all()
     assert letters() == []
+
+
+def test_so_too_where_they_come_a_few_at_a_time(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH", 10)
+    streams = [uuid4() for _ in range(70)]
+    publish(*(created(s) for s in streams))
+    consume_all()
+    publish(*(poison(s, 2) for s in streams))
+    with pytest.raises(TooManyFailures):
+        consume_all()
+    assert 0 < len(letters()) < len(streams)
 
 
 def test_a_row_beyond_a_limit_of_the_database_is_parked_and_its_partition_goes_on(
