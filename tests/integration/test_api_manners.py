@@ -129,8 +129,8 @@ def test_an_expired_key_is_forgotten_and_others_are_cleared_away(database: Mode)
         send(alice, "new-post", key(name), message=name)
     kept = send(alice, "new-post", key("kept"), message="kept")
     past = utc_now() - timedelta(seconds=1)
-    Receipt.objects.exclude(answer__contains=kept.json()["post_id"].replace("-", "")).exclude(
-        answer__contains=kept.json()["post_id"]
+    Receipt.objects.exclude(outcome__contains=kept.json()["post_id"].replace("-", "")).exclude(
+        outcome__contains=kept.json()["post_id"]
     ).update(expires_at=past)
     assert send(alice, "new-post", key("a"), message="another").status_code == 201
     assert Receipt.objects.count() == 2
