@@ -52,7 +52,7 @@ def _may(request: Request, act: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReadDb:
-    """Build the read models anew from the log, beside the live ones. Left out, all of them."""
+    """Rebuild the read models from the log, beside the live ones. Without a name, all of them."""
 
     projection: str | None = field(default=None, metadata={"example": "posts"})
 

@@ -1,4 +1,4 @@
-"""What the commands share: a database that fails is told in one line, not by a traceback."""
+"""What the commands share: one line, not a traceback, for a database that fails."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ EVERY_S = 5.0
 
 
 class Reports:
-    """Writes a line every few seconds, however often it is told."""
+    """Writes a line every few seconds, however often it is called."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write

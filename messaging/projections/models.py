@@ -26,7 +26,7 @@ class Checkpoint(models.Model):
     partition = models.IntegerField()
     offset = models.BigIntegerField()
     identity = models.TextField(help_text="Of the log that the offset belongs to.")
-    halted = models.TextField(blank=True, help_text="Why the partition does not go on.")
+    halted = models.TextField(blank=True, help_text="Why the partition is halted.")
     checked_at = models.DateTimeField(
         db_default=Now(), help_text="When it moved last, or was found level with the log."
     )
@@ -49,7 +49,7 @@ class Checkpoint(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A record that did not take effect. Later events of its stream wait here behind it."""
+    """A record that could not be applied. Later events of its stream are parked behind it."""
 
     projection = models.CharField(max_length=100)
     generation = models.IntegerField()
@@ -132,7 +132,7 @@ class Rebuild(models.Model):
     state = models.CharField(max_length=20, choices=State.choices, default=State.ASKED)
     asked_by = models.CharField(max_length=150)
     asked_at = models.DateTimeField(auto_now_add=True)
-    switched_at = models.DateTimeField(null=True, help_text="When readers were led over.")
+    switched_at = models.DateTimeField(null=True, help_text="When readers were switched to it.")
     ended_at = models.DateTimeField(null=True)
     builder = models.UUIDField(null=True, help_text="Who is at it. Others must not write.")
     at_stream = models.UUIDField(null=True, help_text="From the store: the last one built.")

@@ -24,7 +24,7 @@ class ReadModel(models.Model):
 class RootModel(ReadModel):
     """The row of the stream itself, kept when the thing is gone. All its fields have defaults.
 
-    `version` is the stream's progress: the last event that took effect.
+    `version` is the stream's progress: the last event that was applied.
     """
 
     version = models.IntegerField(default=0)

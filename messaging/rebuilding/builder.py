@@ -1,6 +1,6 @@
-"""The builder: fills a new generation while the live one serves, then leads readers over.
+"""The builder: builds a new generation beside the live one, then switches readers to it.
 
-Killed at any point, the next builder goes on: every step is one transaction that also
+If a builder is killed, the next one resumes: every step is one transaction that also
 notes how far the rebuild has come, and only if the builder's time is not over.
 """
 
@@ -54,7 +54,7 @@ MAX_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
 
 
 class Stopped(Exception):
-    """The process is to stop. The rebuild goes on later."""
+    """The process is to stop; the rebuild resumes later."""
 
 
 class Unblocked(Exception):
@@ -74,7 +74,7 @@ class Builder:
         self._stop = Flag()
 
     def run(self, stop: Flag) -> None:
-        """Build until it has ended, or `stop` is set. What no retry can mend ends it as
+        """Build until it has ended, or `stop` is set. What no retry can cure ends it as
         failed; `BusError` and the database's errors are raised."""
         self._stop = stop
         steps: dict[str, Callable[[], None]] = {

@@ -10,7 +10,7 @@ from messaging.message import utc_now
 
 class AskForRebuild(Operation):
     """Ask for a rebuild, once the tables are changed: the consumer's process does it while the
-    old rows go on serving. Put it last in a migration that changes what a projection writes.
+    old rows keep serving. Put it last in a migration that changes what a projection writes.
 
         operations = [AddField(...), AskForRebuild("posts")]
     """
@@ -37,7 +37,7 @@ class AskForRebuild(Operation):
         rebuild = to_state.apps.get_model("messaging_projections", "Rebuild").objects.using(alias)
         mine = rebuild.filter(projection=self.projection).order_by("-generation")
         if not state.filter(name=self.projection).exists():
-            return  # nothing was built yet: there is nothing to build anew
+            return  # nothing was built yet
         if mine.exclude(state__in=["done", "cancelled", "failed"]).exists():
             return  # one is under way
         last = mine.values_list("generation", flat=True).first() or 1

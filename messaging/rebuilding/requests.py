@@ -36,8 +36,8 @@ def active(projection: str) -> Rebuild | None:
 
 
 def ask(projection: str, source: str, by: str, *, accept_going_back: bool = False) -> Rebuild:
-    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: lead readers
-    over even if they have seen later versions, which are lost for good."""
+    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: switch
+    readers even if they have seen later versions, which are lost for good."""
     checkpoints.state_of(projection)
     attempts = 0
     while True:

@@ -131,7 +131,7 @@ def _of_another_type(
 
 def restore(copy: LogIndex, go_on: Callable[[Restored], None], *, dry: bool = False) -> Restored:
     """Append what the store lacks, whole streams at a time; nothing goes into the outbox, as
-    the log has it. Call `conflicts` first. Killed, it goes on where it was.
+    the log has it. Call `conflicts` first. If it is killed, run it again: it resumes.
 
     Raises `HistoryMismatch` if somebody appends meanwhile.
     """

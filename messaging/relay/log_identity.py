@@ -65,9 +65,9 @@ def _require_same(known: str, identity: Identity) -> None:
     if known != str(identity):
         raise HistoryMismatch(
             f"The log is not the one that this store has published to: that was {known}, "
-            f"this is {identity} (cluster, topic id, partitions). The topic was deleted and made "
-            "anew, or this is another cluster. Nothing is published. If the new log is right, run "
-            "`manage.py republish --all --accept-new-log` and then `manage.py rebuild --from "
+            f"this is {identity} (cluster, topic id, partitions). The topic was deleted and "
+            "recreated, or this is another cluster. Nothing is published. If the new log is right, "
+            "run `manage.py republish --all --accept-new-log` and then `manage.py rebuild --from "
             "store`."
         )
 

@@ -36,7 +36,7 @@ BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still
 
 
 class Interrupted(Exception):
-    """The relay is to stop, its lock is lost while it compares, or it is to begin anew with a log
+    """The relay is to stop, its lock is lost while it compares, or it is to begin again with a log
     that an operator has accepted."""
 
 
@@ -166,7 +166,7 @@ class Relay:
             assert self._log is not None
             # While it was frozen since that look, an operator may have accepted another log.
             if self._leadership.held() and not outbox.remove(pending, places, self._log):
-                log.warning("relay: another log was accepted meanwhile: beginning anew with it")
+                log.warning("relay: another log was accepted meanwhile: beginning again with it")
                 raise Interrupted
             self._on_the_way = None
             self._look_between(places)

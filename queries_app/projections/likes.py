@@ -1,7 +1,7 @@
 """Who likes which post, and which posts are liked most.
 
 A projection of its own: the index by likes changes with every like, which would make the
-rows of the posts dear to update (docs/decisions/0003-visible-flags-for-partial-indexes.md).
+rows of the posts expensive to update (docs/decisions/0003-visible-flags-for-partial-indexes.md).
 """
 
 from contracts.posts import (

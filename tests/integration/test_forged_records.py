@@ -222,7 +222,7 @@ def test_accepting_to_go_back_holds_for_a_rebuild_that_goes_on(database: Mode) -
     assert "under way already: generation 2, from the store" in refused.stderr
     back = here("rebuild", "posts", "--from", "store", "--accept-going-back")
     assert back.returncode == 0, back.stderr
-    assert "Going on with what was interrupted" in back.stdout
+    assert "Resuming what was interrupted" in back.stdout
     action = OperatorAction.objects.filter(action="rebuild").latest("id")
     assert action.detail == "posts from the store, accept going back"
     assert assert_read_models_equal_the_fold(2) == 1

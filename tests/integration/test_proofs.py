@@ -239,9 +239,9 @@ def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
     at_work._start()
     Log.objects.update(identity=uuid4())
     lose_tail(dict.fromkeys(EVERY, 0))
-    with pytest.raises(HistoryMismatch, match="made anew"):
+    with pytest.raises(HistoryMismatch, match="recreated"):
         at_work._require_same_log(EVERY)
-    with pytest.raises(HistoryMismatch, match="made anew"):
+    with pytest.raises(HistoryMismatch, match="recreated"):
         relay.Relay(bus)._comparing(log_identity.require_acknowledged)
 
 

@@ -1,4 +1,4 @@
-"""A new generation is built beside the live one, and readers are led over at once."""
+"""A new generation is built beside the live one, and readers are switched at once."""
 
 from threading import Event as Flag
 from threading import Thread

@@ -215,7 +215,7 @@ class KafkaBus(Bus):
         return {at.partition: answer.offset for at, answer in found.items()}
 
     def _ask(self, question: Callable[[Any], T]) -> T:
-        """Ask through the one admin client, which is made anew after an error."""
+        """Ask through the one admin client, which is recreated after an error."""
         with self._lock, bus_errors(self):
             try:
                 if self._admin is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("postlog.kafka")
 
 CLOSE_TIMEOUT_S = 5
-WAIT_S = 0.1  # the longest wait inside the client; a new assignment is told after it
+WAIT_S = 0.1  # the longest wait inside the client; a new assignment is reported after it
 GROUP = {
     "session_timeout_ms": 10_000,
     # A member hears that another came or left with the answer to its heartbeat.
@@ -167,7 +167,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # comes witho
             self._consumer.pause(at)
 
     def on_partitions_lost(self, lost: Any) -> None:
-        # The client would go on to claim what it owned before it was thrown out. Where two
+        # The client would still claim what it owned before it was thrown out. Where two
         # members claim one partition, the leader can leave it to neither.
         self._assignor.member_assignment = None
         self.on_partitions_revoked(lost)

@@ -18,7 +18,7 @@ MAX_LISTED = 100
 
 class Command(DatabaseCommand):
     help = (
-        "Look at the records that did not take effect, apply them again, or give them up. Later "
+        "List the events that could not be applied, retry them, or discard them. Later "
         "events of the same stream wait behind them; other streams are not held up."
     )
 

@@ -26,8 +26,8 @@ REPORT_EVERY_S = 5.0
 
 class Command(DatabaseCommand):
     help = (
-        "Build a projection's read models anew beside the live ones, which go on serving, and "
-        "lead readers over when they are level. One that was interrupted goes on."
+        "Build a new generation of a projection's read models beside the live one, which keeps "
+        "serving, and switch readers to it when it is level. An interrupted rebuild resumes."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -92,7 +92,7 @@ class Command(DatabaseCommand):
             raise requests.UnderWay(rebuild)
         if back:
             Rebuild.objects.filter(id=rebuild.id).update(accept_going_back=True)
-        self.stdout.write(f"Going on with what was interrupted: {requests.told(rebuild)}.")
+        self.stdout.write(f"Resuming what was interrupted: {requests.told(rebuild)}.")
         self._build(rebuild)
 
     def _build(self, rebuild: Rebuild) -> None:
@@ -141,7 +141,7 @@ class Command(DatabaseCommand):
             raise CommandError(f"{rebuild.projection}: the rebuild was cancelled.")
         if rebuild.ended_at is None:
             raise CommandError(
-                f"Stopped: {requests.told(rebuild)}. It goes on when you run this again, or by "
+                f"Stopped: {requests.told(rebuild)}. It resumes when you run this again, or by "
                 "itself in a running `manage.py runconsumer`."
             )
         seconds = (rebuild.ended_at - rebuild.asked_at).total_seconds()

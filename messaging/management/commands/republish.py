@@ -24,8 +24,8 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--accept-new-log",
             action="store_true",
-            help="With --all: the topic was made anew, or is on another cluster, and the relay "
-            "is to go on with it as it is now. It is made if it is not there.",
+            help="With --all: the topic was recreated, or is on another cluster, and the relay "
+            "is to continue with it as it is now. It is made if it is not there.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -37,14 +37,14 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--ignore-unreadable",
             action="store_true",
-            help="Go on although the log holds records that are no events.",
+            help="Continue although the log holds records that are no events.",
         )
 
         parser.add_argument(
             "--ignore-unsigned",
             action="store_true",
-            help="Go on although the log holds records that are older than signatures, or signed "
-            'with a key that POSTLOG["RECORD_KEYS"] lacks. They are not restored.',
+            help="Continue although the log holds records that are older than signatures, or "
+            'signed with a key that POSTLOG["RECORD_KEYS"] lacks. They are not restored.',
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

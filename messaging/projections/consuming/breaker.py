@@ -38,7 +38,7 @@ class Breaker:
         if tried >= EVENTS and len(set(all_failed)) >= STREAMS and 2 * len(all_failed) > tried:
             raise TooManyFailures(
                 f"{len(all_failed)} of the last {tried} events, of {len(set(all_failed))} streams, "
-                "failed: the code is at fault, not the events. This batch was not applied. Mend "
+                "failed: the code is at fault, not the events. This batch was not applied. Correct "
                 "the code and start again; `manage.py deadletters retry --all` applies what was "
                 f"parked before. The last error:\n{failed[-1].reason}"
             )

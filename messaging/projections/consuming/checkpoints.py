@@ -1,7 +1,7 @@
 """Checkpoints: how far a generation of a projection has read each partition.
 
 They stand in the read database and are advanced in the transaction that writes the
-rows, so each event takes effect once, whatever the bus delivers again.
+rows, so each event is applied once, whatever the bus delivers again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,7 +66,7 @@ def begin(projection: str, identity: Identity) -> int:
     generation. Raises `HistoryMismatch` if those that are there belong to another log."""
     state_of(projection)
     with transaction.atomic(using=DATABASE):
-        # Locked, so that no rebuild leads readers over to another generation meanwhile.
+        # Locked, so that no rebuild switches readers to another generation meanwhile.
         state = ProjectionState.objects.select_for_update().get(name=projection)
         generation = state.live_generation
         begin_at(projection, generation, identity, dict.fromkeys(range(identity.partitions), 0))
@@ -120,7 +120,7 @@ def _require_same(projection: str, known: set[str], identity: Identity) -> None:
         raise HistoryMismatch(
             f"The log is not the one that projection {projection!r} has read: its checkpoints "
             f"belong to {' and '.join(sorted(known))}, the broker has {identity} (cluster, topic "
-            "id, partitions). The topic was deleted and made anew, or this is another cluster. "
+            "id, partitions). The topic was deleted and recreated, or this is another cluster. "
             "Nothing was applied. If the new log is right, run `manage.py republish --all "
             "--accept-new-log` and then `manage.py rebuild --from store`."
         )

@@ -1,7 +1,7 @@
 """The order of a batch: which events are applied, which are repeats, which are parked.
 
 An event is applied if its version is the next of its stream. One that cannot be applied is
-parked, later events of its stream join it, and other streams go on.
+parked, later events of its stream join it, and other streams continue.
 """
 
 import traceback

@@ -50,7 +50,7 @@ def retry(letter: DeadLetter) -> Retried:
 
 
 def discard(letter: DeadLetter) -> Retried | None:
-    """Give the event up: the stream goes on behind it, here and in every later generation.
+    """Give the event up: the stream continues behind it, here and in every later generation.
 
     Raises `NotDiscarded` if it is not the one that its stream waits for. A record that
     names no stream is only deleted; a rebuild from the log would park it again.
