@@ -1,16 +1,12 @@
 """What harms the history stops the part that would spread it, and says why."""
 
-import shutil
 from pathlib import Path
 from uuid import UUID, uuid4
-
-from django.db import connections, transaction
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
-from messaging.bus.models import Log, LogPartition, LogRecord
 from messaging.eventstore.models import Event, LogIdentity
 from messaging.message import Context, Envelope, utc_now
 from messaging.monitoring.status import current_status
@@ -19,7 +15,8 @@ from messaging.projections.serving.live import live
 from messaging.relay import outbox
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.support.modes import Mode, postgresql
+from tests.support.losing import copy_of_write_database, put_back, recreate_topic
+from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
 
@@ -29,33 +26,6 @@ ALICE = Context(actor="alice")
 def drained() -> bool:
     found = current_status()
     return found.outbox == 0 and found.lag == 0
-
-
-def copy_of_write_database(mode: Mode, folder: Path) -> Path | str:
-    connections.close_all()
-    if mode.vendor == "sqlite":
-        copy = folder / "earlier.sqlite3"
-        source = Path(connections["default"].settings_dict["NAME"])
-        with connections["default"].cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connections.close_all()
-        shutil.copy(source, copy)
-        return copy
-    name = connections["default"].settings_dict["NAME"]
-    postgresql(f'CREATE DATABASE "{name}_earlier" TEMPLATE "{name}"')
-    return f"{name}_earlier"
-
-
-def put_back(mode: Mode, copy: Path | str) -> None:
-    connections.close_all()
-    name = str(connections["default"].settings_dict["NAME"])
-    if mode.vendor == "sqlite":
-        for ending in ("", "-wal", "-shm"):
-            Path(name + ending).unlink(missing_ok=True)
-        shutil.copy(copy, name)
-    else:
-        postgresql(f'DROP DATABASE "{name}" WITH (FORCE)')
-        postgresql(f'ALTER DATABASE "{copy}" RENAME TO "{name}"')
 
 
 def test_a_store_put_back_to_an_earlier_copy_publishes_nothing(
@@ -131,7 +101,7 @@ def test_a_topic_made_anew_halts_running_and_restarted_workers(mode: Mode) -> No
         Worker(mode.env, "runconsumer", "--no-relay") as consumer,
     ):
         wait_until(drained, "it is applied")
-        make_topic_anew(mode)
+        recreate_topic(mode)
         assert consumer.wait(30) == 1, "the running consumer halts"
         assert "The log is not the one" in consumer.output()
         assert relay.wait(30) == 1, "the running relay halts"
@@ -143,37 +113,6 @@ def test_a_topic_made_anew_halts_running_and_restarted_workers(mode: Mode) -> No
             assert "The log is not the one" in worker.output()
     assert version_of(post_id) == 1
     assert outbox.waiting() == 1, "nothing was skipped"
-
-
-def make_topic_anew(mode: Mode) -> None:
-    bus = current_bus()
-    if mode.bus == "kafka":
-        from kafka import KafkaAdminClient
-
-        admin = KafkaAdminClient(bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"])
-        before = bus.identity()
-        admin.delete_topics([mode.env["KAFKA_TOPIC"]])
-        admin.close()
-
-        def made() -> bool:
-            bus.ensure_topic()
-            return bus.identity() != before
-
-        wait_until(lambda: quietly(made), "the topic is there again")
-    else:
-        with transaction.atomic():
-            for model in (Log, LogPartition, LogRecord):
-                model.objects.all().delete()
-            bus.ensure_topic()
-
-
-def quietly(condition):
-    from messaging.exceptions import PostlogError
-
-    try:
-        return condition()
-    except PostlogError:
-        return False
 
 
 def version_of(post_id: UUID) -> int:

@@ -24,10 +24,15 @@ from messaging.projections.serving.live import live
 from messaging.relay import outbox
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.freezing import freeze_between_writes
-from tests.support.losing import a_post_in_each_partition, drained, lose_tail
+from tests.support.losing import (
+    a_post_in_each_partition,
+    copy_of_write_database,
+    drained,
+    lose_tail,
+    put_back,
+)
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.relaying import publish_all

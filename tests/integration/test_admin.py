@@ -27,6 +27,7 @@ from messaging.projections.models import (
     Rebuild,
 )
 from tests.support.api import person
+from tests.support.console import NEW, PASSWORD, PROFILE, signed_in, url
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
@@ -35,15 +36,6 @@ RECORD = [
     Stream, Event, Outbox, Receipt, OperatorAction, Heartbeat,
     ProjectionState, Checkpoint, DeadLetter, Discarded, Rebuild,
 ]  # fmt: skip
-PASSWORD = "correct horse battery"
-
-
-def signed_in(username: str = "root", **rights: bool) -> Client:
-    user = person(username)
-    User.objects.filter(pk=user.pk).update(is_staff=True, **rights)
-    client = Client(raise_request_exception=False)
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -64,11 +56,6 @@ def root(database: Mode) -> Client:
         role="relay", process="here 1", at_work=True, since=utc_now(), beat_at=utc_now()
     )
     return signed_in(is_superuser=True)
-
-
-def url(model: Any, *rest: object) -> str:
-    parts = [model._meta.app_label, model._meta.model_name, *rest]
-    return "/admin/" + "".join(f"{part}/" for part in parts)
 
 
 def change_page(model: Any) -> str:
@@ -244,10 +231,6 @@ def test_a_page_of_the_record_offers_nothing_to_press(root: Client) -> None:
 
 
 # --- people ----------------------------------------------------------------------------------
-
-NEW = {"username": "dora", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
-PROFILE = {"first_name": "D", "last_name": "", "email": "d@example.org", "is_active": "on",
-           "date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}  # fmt: skip
 
 
 def test_a_person_is_added_with_a_password(root: Client) -> None:

@@ -19,6 +19,7 @@ from messaging.bus.base import Bus, Message, Record, Subscription, partition_of
 from messaging.bus.models import Log, LogPartition, LogRecord
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from tests.support.freezing import freeze_between_writes
+from tests.support.losing import lose_records_before
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker
 from tests.support.settings import postlog
@@ -117,19 +118,6 @@ def everything(bus: Bus) -> list[Record]:
         for records in bus.read(partition, 0, end)
         for record in records
     ]
-
-
-def lose_records_before(mode: Mode, partition: int, offset: int) -> None:
-    """As retention would."""
-    topic = mode.env["KAFKA_TOPIC"]
-    if mode.bus == "kafka":
-        from kafka import KafkaAdminClient, TopicPartition
-
-        admin = KafkaAdminClient(bootstrap_servers=mode.env["KAFKA_BOOTSTRAP_SERVERS"])
-        admin.delete_records({TopicPartition(topic, partition): offset})
-        admin.close()
-    else:
-        LogRecord.objects.filter(topic=topic, partition=partition, offset__lt=offset).delete()
 
 
 def delete_topic(mode: Mode) -> None:

@@ -22,9 +22,9 @@ from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
-from tests.integration.test_returning import hidden
 from tests.support.api import person
 from tests.support.consuming import consume_all
+from tests.support.forms import hidden
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
 

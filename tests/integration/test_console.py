@@ -25,8 +25,8 @@ from messaging.rebuilding import requests
 from messaging.rebuilding.rebuilder import Rebuilder
 from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
 from queries_app.projections import posts
-from tests.integration.test_admin import signed_in, url
 from tests.support.api import person
+from tests.support.console import signed_in, url
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.rebuilding import some_posts

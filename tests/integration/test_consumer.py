@@ -23,7 +23,7 @@ from messaging.projections.serving.live import live_root
 from messaging.transient import pause_s
 from messaging.workers.heartbeats import Heartbeats
 from queries_app.projections import posts
-from tests.integration.test_admin import signed_in
+from tests.support.console import signed_in
 from tests.support.consuming import Running, shared
 from tests.support.modes import Mode
 from tests.support.processes import here

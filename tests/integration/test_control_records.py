@@ -25,9 +25,9 @@ from messaging.projections.serving.live import live_root
 from messaging.rebuilding import from_log
 from messaging.rebuilding.from_log import LogTail
 from queries_app.projections import posts
-from tests.integration.test_restore_events import wipe_store
 from tests.support.consuming import Running, consume_all, take
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.losing import wipe_store
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import rebuild, some_posts

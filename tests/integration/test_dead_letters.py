@@ -11,7 +11,6 @@ from django.db.models import F
 from contracts.posts import (
     CommentUpdated,
     MessageUpdated,
-    PostCreated,
     PostLiked,
     PostUnliked,
 )
@@ -24,30 +23,9 @@ from queries_app.models import Likes, Post
 from queries_app.projections.likes import likes
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.parked import created, edited, letters, poison, version_of
 from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
-
-
-def created(post_id: UUID) -> Message:
-    return record_of(post_id, 1, PostCreated(post_id=post_id, author="alice", message="first"))
-
-
-def edited(post_id: UUID, version: int) -> Message:
-    return record_of(post_id, version, MessageUpdated(post_id=post_id, message=f"v{version}"))
-
-
-def poison(post_id: UUID, version: int) -> Message:
-    """An edit of a comment that never was: the projection's function raises."""
-    event = CommentUpdated(post_id=post_id, comment_id=uuid4(), text="?")
-    return record_of(post_id, version, event)
-
-
-def version_of(post_id: UUID) -> int:
-    return Post.objects.get(stream_id=post_id).version
-
-
-def letters() -> list[tuple[int | None, str]]:
-    return list(DeadLetter.objects.order_by("version").values_list("version", "code"))
 
 
 def test_a_poison_event_is_parked_with_its_stream_and_others_go_on(database: Mode) -> None:

@@ -24,9 +24,9 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.relay import log_identity, outbox, relay
 from queries_app.projections import posts
-from tests.integration.test_restore_events import wipe_store
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.losing import wipe_store
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
@@ -264,13 +264,13 @@ def test_a_genuine_record_and_a_wrong_place_are_not_rejected(database: Mode) -> 
 
 
 def test_a_genuine_record_at_the_same_place_of_a_new_log_is_not_rejected(database: Mode) -> None:
-    from tests.faults.test_loss_is_loud import make_topic_anew
+    from tests.support.losing import recreate_topic
 
     post_id = a_post()
     publish_all()
     place = forge(post_id, 3)
     reject(place)
-    make_topic_anew(database)
+    recreate_topic(database)
     assert here("republish", "--all", "--accept-new-log").returncode == 0
     mediator.send(EditMessage(post_id=post_id, message="another"), ALICE)
     publish_all()

@@ -21,7 +21,7 @@ from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.registry import PROJECTIONS
 from queries_app.models import Post
-from tests.integration.test_admin import signed_in
+from tests.support.console import signed_in
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage

@@ -17,7 +17,7 @@ from messaging.message import Context
 from messaging.models import Heartbeat
 from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
-from tests.integration.test_stalls import nobody_moved_for
+from tests.support.clock import nobody_moved_for
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.readiness import ready

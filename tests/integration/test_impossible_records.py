@@ -24,10 +24,10 @@ from messaging.relay import log_identity
 from queries_app.models import Post
 from queries_app.projections import posts
 from queries_app.projections.likes import likes
-from tests.integration.test_restore_events import wipe_store
 from tests.support.clock import clock_off_by
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.losing import wipe_store
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.records import publish, record_of

@@ -17,9 +17,9 @@ from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.integration.test_dead_letters import created, edited, letters, poison, version_of
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
+from tests.support.parked import created, edited, letters, poison, version_of
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish

@@ -14,9 +14,9 @@ from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.integration.test_dead_letters import created, edited, letters, poison, version_of
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.parked import created, edited, letters, poison, version_of
 from tests.support.processes import here, manage
 from tests.support.records import publish, record_of
 from tests.support.threads import together

@@ -19,10 +19,10 @@ from messaging.message import Context
 from messaging.models import OperatorAction
 from messaging.projections.models import DeadLetter
 from messaging.rebuilding import requests
-from tests.integration.test_dead_letters import created, poison
 from tests.support.api import Api, person
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.parked import created, poison
 from tests.support.processes import here
 from tests.support.records import publish
 from tests.support.relaying import publish_all

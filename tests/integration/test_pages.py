@@ -15,12 +15,10 @@ from commands_app.commands import AddComment, NewPost
 from messaging import conf, mediator
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context
-from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
 from tests.support.api import person
-from tests.support.consuming import consume_all
+from tests.support.forms import arrive
 from tests.support.modes import Mode
-from tests.support.relaying import publish_all
 
 SCRIPT = "<script>alert(1)</script>"
 TEXTS = [
@@ -52,12 +50,6 @@ def signed_in(name: str = "alice") -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(person(name))
     return client
-
-
-def arrive() -> None:
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.exceptions import Invalid
 from messaging.message import Context
-from tests.integration.test_admin import NEW, PASSWORD, signed_in, url
-from tests.integration.test_pages import arrive
-from tests.integration.test_restore_events import wipe_store
 from tests.support.api import person
+from tests.support.console import NEW, PASSWORD, signed_in, url
+from tests.support.forms import arrive
+from tests.support.losing import wipe_store
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.relaying import publish_all

@@ -26,9 +26,8 @@ from messaging.rebuilding.rebuilder import Rebuilder
 from messaging.relay import log_identity, outbox, relay
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.integration.test_bus_contract import lose_records_before
 from tests.support.consuming import Running, consume_all, shared
-from tests.support.losing import a_post_in_each_partition, lose_tail
+from tests.support.losing import a_post_in_each_partition, lose_records_before, lose_tail
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild, some_posts

@@ -74,13 +74,13 @@ def test_unknown_streams_and_wrong_usage_are_refused(database: Mode) -> None:
 
 
 def test_a_relay_goes_on_with_a_log_that_was_accepted(sqlite: Mode) -> None:
-    from tests.faults.test_loss_is_loud import make_topic_anew
+    from tests.support.losing import recreate_topic
 
     mediator.send(NewPost(message="first"), ALICE)
     with Worker(sqlite.env, "runrelay") as relay:
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         assert relay.stop() == 0
-    make_topic_anew(sqlite)
+    recreate_topic(sqlite)
     done = here("republish", "--all", "--accept-new-log")
     assert done.returncode == 0, done.stderr
     with Worker(sqlite.env, "runrelay") as relay:

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, connections
 from uuid_utils.compat import uuid7
 
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
@@ -20,19 +19,23 @@ from messaging.eventstore.models import (
     Acknowledged,
     Event,
     LogIdentity,
-    Outbox,
     Receipt,
-    Snapshot,
     Stream,
 )
 from messaging.exceptions import LostTail
 from messaging.message import Context
 from messaging.relay import log_identity, outbox
 from queries_app.projections import posts
-from tests.faults.test_loss_is_loud import copy_of_write_database, put_back
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
-from tests.support.losing import a_post_in_each_partition, lose_tail
+from tests.support.losing import (
+    a_post_in_each_partition,
+    copy_of_write_database,
+    lose_tail,
+    put_back,
+    wipe_store,
+    without_triggers,
+)
 from tests.support.modes import Mode
 from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
@@ -78,27 +81,6 @@ def work(mode: Mode, folder: Path) -> Path:
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         assert relay.stop() == 0
     return file
-
-
-def wipe_store() -> None:
-    """As if the database was new. The embedded log lives in it too, and stays here."""
-    models = (Event, Outbox, Stream, Receipt, Snapshot, LogIdentity, get_user_model())
-    without_triggers(*[f"DELETE FROM {model._meta.db_table}" for model in models])
-
-
-def without_triggers(*statements: str) -> None:
-    with connections["default"].cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET session_replication_role = replica")
-        else:
-            cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'events_refuse_delete'")
-            trigger = cursor.fetchone()[0]
-            cursor.execute("DROP TRIGGER events_refuse_delete")
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.execute(
-            "RESET session_replication_role" if connection.vendor == "postgresql" else trigger
-        )
 
 
 def test_an_empty_store_is_made_whole_and_commands_go_on(mode: Mode, tmp_path: Path) -> None:
@@ -340,7 +322,7 @@ def test_the_log_alone_tells_a_posts_state_and_history(any_bus: Mode) -> None:
     from commands_app.post import Post, evolve
     from messaging.exceptions import HistoryMismatch
     from messaging.recovery.log_repository import LogRepository
-    from tests.integration.test_snapshots import folded
+    from tests.support.snapshots import folded
 
     some_posts()
     publish_all()

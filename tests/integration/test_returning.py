@@ -1,6 +1,5 @@
 """A session that has expired costs nobody a text, and no address carries one."""
 
-import re
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
 from tests.support.api import person
 from tests.support.consuming import consume_all
+from tests.support.forms import hidden
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
 from web.returning import MOST
@@ -45,12 +45,6 @@ def addresses(sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[
         "edited post": (f"{post}edit/", f"{post}edit/"),
         "edited comment": (f"{comment}edit/", f"{comment}edit/"),
     }
-
-
-def hidden(page: str) -> dict[str, str]:
-    """The hidden fields, as a browser sends them: with line ends of \\r\\n."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    return {name: re.sub("\r?\n", "\r\n", unescape(value)) for name, value in found}
 
 
 def sign_in(client: Client, page: str, password: str = PASSWORD) -> Any:

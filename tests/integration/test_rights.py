@@ -6,8 +6,8 @@ from django.test import Client
 from knox.models import AuthToken
 
 from accounts.models import User
-from tests.integration.test_admin import NEW, PASSWORD, PROFILE, signed_in, url
 from tests.support.api import person
+from tests.support.console import NEW, PASSWORD, PROFILE, signed_in, url
 from tests.support.modes import Mode
 
 

@@ -8,8 +8,8 @@ from django.test import Client
 from knox.models import AuthToken
 
 from accounts.models import User
-from tests.integration.test_admin import PASSWORD, PROFILE, signed_in, url
 from tests.support.api import person
+from tests.support.console import PASSWORD, PROFILE, signed_in, url
 from tests.support.modes import Mode
 
 HERE = "address=127.0.0.1"

@@ -27,10 +27,9 @@ from messaging.relay import log_identity, outbox
 from messaging.relay.relay import Relay
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.faults.test_loss_is_loud import make_topic_anew
-from tests.integration.test_restore_events import wipe_store
 from tests.support.consuming import Running, consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
+from tests.support.losing import recreate_topic, wipe_store
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import rebuild
@@ -390,7 +389,7 @@ def test_a_new_topic_is_signed_from_its_beginning(database: Mode) -> None:
     publish_all()
     consume_all()
     with keys(ONE):
-        make_topic_anew(database)
+        recreate_topic(database)
         assert here("republish", "--all", "--accept-new-log").returncode == 0
         publish_all()
         for name in PROJECTIONS:

@@ -16,24 +16,18 @@ from commands_app.commands import (
     RemoveComment,
     UnlikePost,
 )
-from commands_app.post import Post, evolve
-from messaging import codec, mediator
+from commands_app.post import Post
+from messaging import mediator
 from messaging.eventstore import repository, snapshots
-from messaging.eventstore.models import Event, Snapshot
+from messaging.eventstore.models import Snapshot
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import DomainError
 from messaging.message import Context, Result
 from tests.support.modes import Mode
+from tests.support.snapshots import folded
 from tests.support.threads import together
 
 ALICE = Context(actor="alice")
-
-
-def folded(post_id: UUID) -> Post | None:
-    state = None
-    for event in Event.objects.filter(stream_id=post_id).order_by("version"):
-        state = evolve(state, codec.decode_event(event.type, event.data))
-    return state
 
 
 def loaded(post_id: UUID) -> Any:

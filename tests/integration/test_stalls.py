@@ -20,7 +20,8 @@ from messaging.projections.consuming import checkpoints, stalls
 from messaging.projections.consuming.stalls import LevelCheck
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
-from tests.integration.test_admin import signed_in
+from tests.support.clock import nobody_moved_for
+from tests.support.console import signed_in
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as end_sessions
@@ -46,10 +47,6 @@ def a_lagging_post() -> int:
     mediator.send(EditMessage(post_id=result.stream_id, message="Hi there"), ALICE)
     publish_all()
     return partition_of(str(result.stream_id), 12)
-
-
-def nobody_moved_for(seconds: int) -> None:
-    Checkpoint.objects.update(checked_at=Now() - timedelta(seconds=seconds))
 
 
 def now(name: str = "posts") -> ProjectionStatus:

@@ -17,8 +17,8 @@ from knox.models import AuthToken
 from accounts import tokens
 from accounts.models import User
 from config import settings as site
-from tests.integration.test_admin import signed_in, url
 from tests.support.api import errors, person
+from tests.support.console import signed_in, url
 from tests.support.modes import Mode
 
 OLD, NEW = "correct horse battery", "another horse battery"

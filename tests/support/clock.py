@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from unittest.mock import patch
 
+from django.db.models.functions import Now
+
+from messaging.projections.models import Checkpoint
+
 
 @contextmanager
 def clock_off_by(seconds: float) -> Iterator[None]:
@@ -23,3 +27,7 @@ def clock_off_by(seconds: float) -> Iterator[None]:
         patch("time.time", lambda: real() + seconds),
     ):
         yield
+
+
+def nobody_moved_for(seconds: int) -> None:
+    Checkpoint.objects.update(checked_at=Now() - timedelta(seconds=seconds))

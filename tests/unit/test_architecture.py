@@ -39,3 +39,15 @@ def test_so_are_those_inside_messaging() -> None:
 )
 def test_what_it_names_on_the_ways_can_be_imported(name: str) -> None:
     assert resolve_name(name) is not None
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several need is in tests/support."""
+    imported = {
+        (path.name, found)
+        for path in (ROOT / "tests").rglob("*.py")
+        for found in re.findall(
+            r"^\s*from (tests\.\w+\.test_\w+|tests\.test_\w+) import", path.read_text(), re.M
+        )
+    }
+    assert imported == set()
