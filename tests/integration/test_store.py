@@ -68,7 +68,8 @@ def test_the_traceback_of_a_broken_handler_names_the_command(
 
 
 def test_a_command_that_changes_nothing_stores_nothing(post_id: Any) -> None:
-    assert mediator.send(EditMessage(post_id=post_id, message="first"), ALICE).version == 1
+    result = mediator.send(EditMessage(post_id=post_id, message="first"), ALICE)
+    assert (result.version, result.ids, result.created) == (1, {"post_id": post_id}, False)
     assert versions(post_id) == [1]
 
 
