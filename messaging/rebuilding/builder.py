@@ -156,7 +156,7 @@ class Builder:
         """Consume the log up to its end, each batch in a transaction with the progress."""
         generation = self._rebuild.generation
         for records, passed in tail.read_to(self._bus.end_offsets(), self._go_on):
-            halted = consume_all(self._projection, generation, records, self._consume)
+            halted = consume_all(self._projection, generation, records, self._consume, self._go_on)
             for reason in halted.values():
                 raise HistoryMismatch(reason)
             with transaction.atomic(using=DATABASE):
@@ -185,6 +185,7 @@ class Builder:
         ready = DeadLetter.objects.filter(is_ready(name), projection=name, generation=generation)
         for stream_id in set(ready.values_list("stream_id", flat=True)):
             assert stream_id is not None  # it has a predecessor
+            self._go_on()
             retry_stream(self._projection, generation, stream_id)
 
     def _switched(self, tail: LogTail) -> bool:

@@ -11,6 +11,7 @@ from messaging import conf
 from messaging.bus.base import BATCH_BYTES, Record, partition_of
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, StoredEvent, stored_events
+from messaging.exceptions import HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import dead_letters
 from messaging.projections.consuming.breaker import Breaker
@@ -69,7 +70,7 @@ def fill(
             except BadChunk:
                 one = partial(_apply, projection, rebuild.generation, breaker, change)
                 outcome = bisect(chunk, one)
-                retry_unblocked(projection, rebuild.generation, outcome)
+                retry_unblocked(projection, rebuild.generation, outcome, check)
             last = chunk[-1].envelope.stream_id
 
 
@@ -106,6 +107,8 @@ def _apply(
         note_progress(change, chunk)
         outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
         dead_letters.park(projection.name, generation, outcome.parked.values())
+        for _, reason in outcome.halted.values():
+            raise HistoryMismatch(reason)
     committed(projection, breaker, outcome)
     return outcome
 

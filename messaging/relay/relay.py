@@ -55,6 +55,7 @@ class Relay:
         self._leadership = leadership("relay", DATABASE)
         self._wait = Wait(log, "relay: standing by")
         self._repeats = Repeats(log)
+        self._failures = 0  # in a row
         self._publisher: Publisher | None = None
         self._on_the_way: Sent | None = None
         self._log: LogIdentity | None = None  # the one that it compared with the store
@@ -71,7 +72,7 @@ class Relay:
 
         Raises `HistoryMismatch` when publishing would harm the history; no retry can cure that.
         """
-        failures, pause = 0, MIN_POLL_S
+        pause = MIN_POLL_S
         try:
             while not stop.is_set():
                 try:
@@ -80,21 +81,32 @@ class Relay:
                     if not is_away(error):
                         raise
                     self.close()
-                    failures += 1
-                    pause = pause_s(failures)
+                    self._failures += 1
+                    pause = pause_s(self._failures)
                     again = f"Trying again in {pause:.1f} s."
                     self._repeats.say(logging.WARNING, f"relay: {reason(error)}", again)
                     connections[DATABASE].close()
                     stop.wait(pause)
                 else:
-                    failures = 0
                     pause = 0 if published else min(max(2 * pause, MIN_POLL_S), MAX_POLL_S)
                     stop.wait(pause if self.is_at_work() else STANDBY_POLL_S)
-            if self.is_at_work():
-                self._finish()
-                log.info("relay: stopped")
+            self._finish_at_stop()
         finally:
             self.close()
+
+    def _finish_at_stop(self) -> None:
+        """Wait for what is on its way. What cannot be told of it stays in the outbox."""
+        if not self.is_at_work():
+            return
+        try:
+            self._finish()
+        except Interrupted:
+            pass
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("relay: %s. What was on its way stays in the outbox.", reason(error))
+        log.info("relay: stopped")
 
     def run_once(self, stop: Flag | None = None) -> bool:
         """Publish the oldest batch, or wait for the one on its way; False: there was none, or
@@ -109,7 +121,10 @@ class Relay:
                 self._lead(stop or Flag())
             if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
                 self._look()
-            return self._publish_next()
+            published = self._publish_next()
+            if not published:
+                self._failures = 0
+            return published
         except Interrupted:
             self._stand_by()
             return False
@@ -169,6 +184,7 @@ class Relay:
                 log.warning("relay: another log was accepted meanwhile: beginning again with it")
                 raise Interrupted
             self._on_the_way = None
+            self._failures = 0  # that a batch could be sent is no sign that it arrives
             self._look_between(places)
 
     def _look(self) -> None:

@@ -154,6 +154,28 @@ def test_what_is_far_in_the_future_waits_for_its_time_and_nothing_waits_for_it(
     assert Post.objects.get(stream_id=post_id).version == 2
 
 
+def test_of_two_from_the_future_the_later_waits_for_the_earlier(database: Mode) -> None:
+    post_id = uuid4()
+    created = PostCreated(post_id=post_id, author="alice", message="1")
+    ahead = {"recorded_at": utc_now() + timedelta(days=2)}
+    later, earlier = (
+        record_of(post_id, v, MessageUpdated(post_id=post_id, message=f"v{v}"), **ahead)
+        for v in (3, 2)
+    )
+    publish(record_of(post_id, 1, created), later, earlier)
+    consume_all()
+    with clock_off_by(2 * DAY):
+        for offset in (1, 2):  # the later one is due first
+            due = DeadLetter.objects.filter(offset=offset)
+            due.update(due_at=utc_now() - timedelta(days=4))
+            AutomaticRetry(posts).look(1, range(12))
+            if offset == 1:
+                letter = due.get()
+                assert (letter.code, letter.stream_id, letter.version) == ("gap", post_id, 3)
+    assert not DeadLetter.objects.exists()
+    assert Post.objects.get(stream_id=post_id).message == "v3"
+
+
 def test_a_little_ahead_is_believed(sqlite: Mode) -> None:
     post_id = uuid4()
     created = PostCreated(post_id=post_id, author="alice", message="1")

@@ -1,7 +1,9 @@
 """The outbox under concurrent writers: what commits late is published late, and never skipped."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
+from threading import Event as Flag
 from typing import Any
 from uuid import uuid4
 
@@ -12,14 +14,15 @@ from commands_app.commands import NewPost
 from contracts.posts import PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Place
+from messaging.bus.base import Message, Place, Publisher
 from messaging.bus.models import Log
 from messaging.eventstore.models import Acknowledged, LogIdentity
 from messaging.eventstore.unit_of_work import unit_of_work
+from messaging.exceptions import BusError
 from messaging.message import Context
 from messaging.recovery import republish
 from messaging.relay import outbox
-from messaging.relay.relay import Interrupted
+from messaging.relay.relay import Interrupted, Relay
 from tests.support.modes import Mode
 from tests.support.relaying import a_relay, known_log
 from tests.support.waiting import wait_until
@@ -75,6 +78,62 @@ def test_a_relay_that_lost_its_lock_deletes_nothing(
         relay._finish()
     assert sum(current_bus().end_offsets().values()) == 1, "it is acknowledged"
     assert outbox.waiting() == 1, "but the next relay's to delete"
+
+
+class Away(Publisher):
+    """The broker takes what is sent, and acknowledges nothing."""
+
+    def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
+        def wait() -> list[Place]:
+            raise BusError("not acknowledged")
+
+        return wait
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_relay_that_cannot_publish_waits_longer_each_time(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "postlog.relay")
+    mediator.send(NewPost(message="Hi"), ALICE)
+    bus = current_bus()
+    monkeypatch.setattr(bus, "publisher", Away)
+    stop = Flag()
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        if seconds >= 0.2:
+            pauses.append(seconds)
+        if len(pauses) == 4:
+            stop.set()
+        return stop.is_set()
+
+    monkeypatch.setattr(stop, "wait", wait)
+    Relay(bus).run(stop)
+    assert pauses == [0.2, 0.4, 0.8, 1.6]
+    assert outbox.waiting() == 1
+
+
+def test_a_relay_that_stops_while_the_broker_is_away_ends_in_order(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mediator.send(NewPost(message="Hi"), ALICE)
+    bus = current_bus()
+    monkeypatch.setattr(bus, "publisher", Away)
+    relay, stop = Relay(bus), Flag()
+    once = relay.run_once
+
+    def run_once(_: Flag) -> bool:
+        sent = once()
+        stop.set()
+        return sent
+
+    monkeypatch.setattr(relay, "run_once", run_once)
+    relay.run(stop)
+    assert "What was on its way stays in the outbox." in caplog.text
+    assert (outbox.waiting(), relay.is_at_work()) == (1, False)
 
 
 def put_back() -> None:

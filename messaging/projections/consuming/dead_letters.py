@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
@@ -151,6 +152,8 @@ def settle(
         if (again := parked.get(key)) is not None:
             done.remove(letter_id)
             DeadLetter.objects.filter(id=letter_id).update(
+                # One that was not believed before named no stream.
+                **({} if again.envelope is None else _stream_of(again)),
                 code=again.code,
                 reason=again.reason,
                 tried_by=tried_by(projection, again.code),
@@ -186,14 +189,21 @@ def tried_by(projection: str, code: str) -> str:
     return digest_of(PROJECTIONS[projection])
 
 
+def _stream_of(parked: ParkedEvent) -> dict[str, Any]:
+    if (envelope := parked.envelope) is None:
+        return {"stream_id": None, "version": None, "event_id": None}
+    return {
+        "stream_id": envelope.stream_id,
+        "version": envelope.version,
+        "event_id": envelope.event_id,
+    }
+
+
 def _dead_letter(projection: str, generation: int, parked: ParkedEvent) -> DeadLetter:
-    envelope = parked.envelope
     return DeadLetter(
         projection=projection,
         generation=generation,
-        stream_id=None if envelope is None else envelope.stream_id,
-        version=None if envelope is None else envelope.version,
-        event_id=None if envelope is None else envelope.event_id,
+        **_stream_of(parked),
         partition=parked.record.partition,
         offset=None if parked.record.offset == NOT_IN_LOG else parked.record.offset,
         key=parked.record.key,

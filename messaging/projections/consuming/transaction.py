@@ -47,6 +47,7 @@ def consume_all(
     generation: int,
     records: Mapping[int, Sequence[Record]],
     consume: Callable[..., Outcome],
+    check: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
     """Consume what a poll gave, by partition: in one transaction, or in several where it is large,
     where the database refuses rows, or where it unblocks parked events.
@@ -58,7 +59,7 @@ def consume_all(
         if rest := _not_halted(halted, part):
             outcome = bisect(rest, consume)
             halted |= outcome.halted
-            retry_unblocked(projection, generation, outcome)
+            retry_unblocked(projection, generation, outcome, check)
     return {partition: reason for partition, (_, reason) in halted.items()}
 
 
@@ -221,10 +222,17 @@ def _retry(
     return outcome
 
 
-def retry_unblocked(projection: Projection, generation: int, outcome: Outcome) -> None:
+def retry_unblocked(
+    projection: Projection,
+    generation: int,
+    outcome: Outcome,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Apply the parked events that what was just committed has unblocked. If this process dies
-    before, the next look of `AutomaticRetry` does it."""
+    before, the next look of `AutomaticRetry` does it. `check` is called before each stream, and
+    may raise."""
     for stream_id in sorted(outcome.unblocked):
+        check()
         try:
             retry_stream(projection, generation, stream_id)
         except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
