@@ -193,8 +193,8 @@ class Builder:
         for that."""
         name, generation = self._projection.name, self._rebuild.generation
         with transaction.atomic(using=DATABASE, durable=True):
-            # First, so that a take-over waits until this has ended. After it, whatever was done
-            # would be rolled back, and builders that take over from each other never end.
+            # First, so that a take-over waits until this has ended. If it came in between, this
+            # work would be rolled back, and two builders could undo each other for ever.
             self._require_mine()
             # The live consumers wait from here on. Readers do not.
             state = ProjectionState.objects.select_for_update().get(name=name)
@@ -256,7 +256,8 @@ class Builder:
             checkpoints.advance(self._projection.name, self._rebuild.generation, moves)
 
     def _clean_up(self) -> None:
-        """Delete what nobody reads. One that sleeps here may wake after a later rebuild."""
+        """Delete what nobody reads. A builder that freezes here may wake after a later rebuild:
+        `_require_mine` stops it."""
         generations.delete_unread(self._projection, self._require_mine, self._go_on)
         self._say("cleaned up")
         self._change(state=requests.ended_as(self._rebuild), ended_at=utc_now())

@@ -28,7 +28,7 @@ from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
 
-CHUNK = 4_000  # events in one transaction, and what is missing to the end of the last stream
+CHUNK = 4_000  # events in one transaction, rounded up to whole streams
 MAX_CHUNK = 4 * CHUNK  # but then it is cut within the stream
 
 Change = Callable[..., None]

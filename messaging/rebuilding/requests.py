@@ -60,7 +60,7 @@ def ask(projection: str, source: str, by: str, *, accept_going_back: bool = Fals
 
 
 def cancel(projection: str) -> Rebuild | None:
-    """Stop the rebuild, if there is one that has not led readers over yet."""
+    """Stop the rebuild, if there is one that has not switched yet."""
     with transaction.atomic(using=DATABASE):
         found = (
             Rebuild.objects.select_for_update()

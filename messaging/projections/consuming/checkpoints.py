@@ -37,7 +37,7 @@ WHERE s.name = %s
 
 
 class Move(NamedTuple):
-    """Of one checkpoint."""
+    """From which offset to which one checkpoint moves."""
 
     old: int
     new: int

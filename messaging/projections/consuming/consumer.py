@@ -1,4 +1,4 @@
-"""The consumer: polls the bus and consumes each batch in one transaction (transaction.py)."""
+"""The consumer: polls the bus, and consumes what comes in batches (transaction.py)."""
 
 import logging
 import time
@@ -66,7 +66,7 @@ class Consumer:
         try:
             while not stop.is_set():
                 try:
-                    # That it can read is no sign that it can write again.
+                    # Only a write clears the error: reading may work while writing does not.
                     if self.run_once():
                         failures, self.last_error = 0, ""
                 except Exception as error:

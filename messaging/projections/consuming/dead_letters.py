@@ -25,7 +25,7 @@ log = logging.getLogger("postlog.consuming")
 WAITS_FOR_CODE = "waits for newer code"
 # Records that no relay can have written. They name no stream, so that none waits for them.
 IMPOSSIBLE = "impossible"
-# So too, until their time has come: it may be a clock that is wrong.
+# Dated in the future: not believed until then, since it may only be a wrong clock.
 FROM_THE_FUTURE = "from the future"
 NOT_BELIEVED = (IMPOSSIBLE, FROM_THE_FUTURE, FORGED, UNKNOWN_KEY)
 # What another ring of keys may be able to verify.
@@ -84,8 +84,8 @@ def discarded(projection: str) -> frozenset[UUID]:
 def is_ready(projection: str) -> Q:
     """Letters of this projection that only waited, and whose predecessor has taken effect.
 
-    What releases such a letter also applies it, but not always in one transaction. They stay when
-    the process is killed, or the database goes away, in between.
+    Usually they are retried right after their predecessor; if the process dies in between, they
+    are left here.
     """
     released = PROJECTIONS[projection].root._default_manager.filter(
         generation=OuterRef("generation"),

@@ -1,4 +1,4 @@
-"""Decoding: what the records of the log say, and whether it is to be believed.
+"""Decoding: what the records of the log say, and whether they are to be believed.
 
 A record that is not believed becomes a dead letter that names no stream. So the genuine record
 with its version is still applied, and nothing waits behind it.

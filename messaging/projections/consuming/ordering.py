@@ -32,7 +32,7 @@ class Outcome:
     parked: dict[RecordKey, ParkedEvent] = field(default_factory=dict)
     halted: Halted = field(default_factory=dict)
     unblocked: set[UUID] = field(default_factory=set)  # streams whose parked events are next now
-    failed: dict[RecordKey, str] = field(default_factory=dict)  # by whose function; the traceback
+    failed: dict[RecordKey, str] = field(default_factory=dict)  # in a function: the traceback
     applied: int = 0
     retried: int = 0  # dead letters that are done
 
@@ -55,7 +55,7 @@ def apply_in_order(
 ) -> tuple[RowBatch, Outcome]:
     """Apply the batch to rows in memory. Needs a transaction; the caller writes the rows.
 
-    While events fail that did not before, it runs again without them, on rows from the database:
+    If an event fails, it starts over without it, on freshly loaded rows, until no new one fails:
     what a failed event has changed in memory must not stay. `refused`: why the database did not
     take what the only event led to. `retried`: ids of the dead letters that are the batch.
     """
@@ -84,7 +84,7 @@ class _Run:
         streams = {one.envelope.stream_id for one in batch if one.envelope is not None}
         self._waiting = waiting_behind(self._name, self._generation, streams, retried)
         self.rows.load(
-            # Of what is refused no rows are needed: their keys may be what is refused.
+            # Load nothing for a refused event: its keys may be why it was refused.
             RecordedEvent(one.envelope, None if one.record_key in self._poison else one.event)
             for one in batch
             if one.envelope is not None

@@ -52,7 +52,8 @@ def consume_all(
     """Consume what a poll gave, by partition: in one transaction, or in several where it is large,
     where the database refuses rows, or where it unblocks parked events.
 
-    Returns the partitions that are halted now, and why. Raises as `consume` does.
+    Returns the partitions that are halted now, and why. `check` is called before each stream that
+    is retried, and may raise. Raises as `consume` does.
     """
     halted: Halted = {}
     for part in in_batches([record for some in records.values() for record in some]):
@@ -73,9 +74,9 @@ def consume(
 ) -> Outcome:
     """Consume records of the log in one transaction.
 
-    `refused`: why the database did not take what the one record among them led to; it is parked.
-    Raises `RefusedRows` if it takes something not now, `FencedOff` if the checkpoints are not
-    where the records begin, `TooManyFailures` if most events fail.
+    `refused`: `records` is one record that the database refused; it is parked with this reason.
+    Raises `RefusedRows` if the database refuses a row of this batch, `FencedOff` if the checkpoints
+    are not where the records begin, `TooManyFailures` if most events fail.
     """
     batch = decode(projection, records)
     with transaction.atomic(using=DATABASE, durable=True):
@@ -93,7 +94,7 @@ def apply_records(
     *,
     refused: str = "",
 ) -> Outcome:
-    """The inside of that transaction, to which a rebuild adds its progress."""
+    """The inside of `consume`'s transaction, to which a rebuild adds its progress."""
     # First: a consumer that lost its partition waits here for the new owner, and then fails.
     checkpoints.advance(projection.name, generation, moves_of(records))
     outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
