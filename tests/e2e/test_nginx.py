@@ -5,10 +5,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dev.services import free_port
 from tests.support.nginx import NAME, Nginx, new_address, nginx_before
 from tests.support.waiting import wait_until
 from tests.support.web import status_of
@@ -188,3 +190,12 @@ def test_another_name_gets_no_answer(nginx: Nginx) -> None:
         pass
     plain = f"http://127.0.0.1:{nginx.plain_port}/"
     assert status_of(plain, Host="evil.example") is None
+
+
+def test_its_workers_end_with_it() -> None:
+    with nginx_before(free_port()) as alone:
+        assert alone.process is not None
+        pid = alone.process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert workers
+    wait_until(lambda: not any(Path("/proc", one).exists() for one in workers), "they have ended")

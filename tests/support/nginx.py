@@ -3,6 +3,7 @@
 import http.client
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -44,6 +45,7 @@ NUMBERS = count()
 
 class Nginx(Server):
     name = "nginx"
+    death_signal = signal.SIGTERM  # its workers would outlive a master that is killed
 
     def __init__(self, folder: Path, upstream: int) -> None:
         super().__init__(folder)
@@ -128,6 +130,7 @@ def nginx_before(port: int) -> Iterator[Nginx]:
     try:
         yield nginx
     finally:
+        nginx.stop()
         nginx.wipe()
 
 
