@@ -236,7 +236,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def session_settings() -> str:
-    """What PostgreSQL is told at the start of every session, as libpq's `options`."""
+    """The settings of every PostgreSQL session, as libpq's `options`."""
     seconds = whole_number("IDLE_TRANSACTION_SECONDS", 15, least=0, most=86_400)
     names = (
         # Ends the session of a process that is frozen inside a transaction: its locks go.

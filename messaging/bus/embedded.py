@@ -36,9 +36,7 @@ from messaging.transient import is_away
 log = logging.getLogger("postlog.embedded")
 
 DATABASE = "default"
-HEARTBEAT_S = 1.0
-DEAD_AFTER_S = 5.0
-FORGOTTEN_AFTER_S = 60.0
+HEARTBEAT_S, DEAD_AFTER_S, FORGOTTEN_AFTER_S = 1.0, 5.0, 60.0
 MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
 ENDS = f'SELECT "partition", next_offset FROM {LogPartition._meta.db_table} WHERE topic = %s'
 

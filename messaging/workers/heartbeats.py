@@ -20,7 +20,7 @@ from messaging.models import Heartbeat
 from messaging.transient import drop_connections
 
 BEAT_EVERY_S = 3.0
-LOOK_EVERY_S = 0.2  # whether a role has begun or ended to be at work: that is told at once
+LOOK_EVERY_S = 0.2  # whether a role became active or standby, which is written at once
 DEAD_AFTER = timedelta(seconds=12)  # a killed or frozen one
 FORGOTTEN_AFTER = timedelta(hours=1)
 

@@ -1,5 +1,5 @@
 """Each way to lose the log, made for real: it is seen, nothing is applied wrongly, and the
-commands that the message names mend it."""
+commands that the message names restore it."""
 
 import gc
 import re
@@ -100,7 +100,9 @@ def test_a_loss_is_seen_and_mended_by_the_commands_that_the_message_names(
 ) -> None:
     lose, says, refuse = LOSSES[loss]
     verified = lost_and_mended(postgresql, lambda: lose(postgresql), says, refuse)
-    if loss == "records deleted":  # the read models are mended; that the log is short, it says
+    if (
+        loss == "records deleted"
+    ):  # the read models are restored; it still says that the log is short
         assert "the log has lost the records before offset" in verified.stdout
         assert not [line for line in verified.stdout.splitlines() if line.startswith("posts")]
     else:

@@ -1,4 +1,4 @@
-"""One bad event among a hundred thousand: all other streams are exact, and it can be mended."""
+"""One bad event among a hundred thousand: all other streams are exact, and it can be retried."""
 
 from uuid import UUID, uuid4
 

@@ -49,7 +49,7 @@ class DecodedRecord:
         return (self.record.partition, self.record.offset)
 
     def concerns(self, stream_type: str) -> bool:
-        """Also if nobody can say what it is about."""
+        """Whether it is of this stream type, or its envelope cannot be decoded."""
         said = self.envelope or self.claims
         return said is None or said.stream_type == stream_type
 
