@@ -9,12 +9,15 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import OperationalError
 
+from commands_app.commands import EditMessage, NewPost
 from contracts.posts import MessageUpdated
+from messaging import mediator
 from messaging.message import Context
 from messaging.projections.consuming import retry, transaction
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
+from messaging.rebuilding import from_store
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all
@@ -23,6 +26,7 @@ from tests.support.parked import created, edited, letters, poison, version_of
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish
+from tests.support.relaying import publish_all
 from tests.support.waiting import wait_until
 
 ALL = range(12)
@@ -141,6 +145,27 @@ def test_what_the_switch_itself_unblocks_is_applied_before_it(database: Mode) ->
         done = rebuild(posts, "log")
     assert (step.reached, done.state, done.error) == (True, "done", "")
     assert (version_of(post_id), letters()) == (3, [])
+
+
+def test_from_the_store_nothing_overtakes_a_parked_event_of_an_earlier_chunk(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_store, "CHUNK", 2)
+    monkeypatch.setattr(from_store, "MAX_CHUNK", 3)
+    post_id = mediator.send(NewPost(message="v1"), ALICE).stream_id
+    for version in range(2, 8):
+        mediator.send(EditMessage(post_id=post_id, message=f"v{version}"), ALICE)
+    publish_all()
+
+    def fail_at_the_second(post: Post, message: str) -> None:
+        if message == "v2":
+            raise ValueError("a mistake in the code")
+        post.message = message
+
+    with edits(fail_at_the_second):
+        assert rebuild(posts, "store").state == "done"
+    assert version_of(post_id) == 1
+    assert letters() == [(2, "poison"), *((version, "behind") for version in range(3, 8))]
 
 
 def test_giving_up_that_was_interrupted_is_ended(
