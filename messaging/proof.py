@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from messaging import codec
-from messaging.bus.base import Bus, Record
+from messaging.bus.base import Bus, LogRecord
 from messaging.bus.rejected import digest_of
 from messaging.bus.signing import require_keys
 from messaging.exceptions import DecodeError, LostTail
@@ -30,11 +30,11 @@ def proof_from(text: str) -> Proof:
     return Proof(int(offset), name)
 
 
-def proof_of(record: Record) -> Proof:
+def proof_of(record: LogRecord) -> Proof:
     return Proof(record.offset, name_of(record))
 
 
-def name_of(record: Record) -> str:
+def name_of(record: LogRecord) -> str:
     """The event's id; of a record that holds no event, a digest."""
     try:
         if record.value is not None:
@@ -44,7 +44,7 @@ def name_of(record: Record) -> str:
     return f"digest {digest_of(record)}"
 
 
-def records_at(bus: Bus, offsets: Mapping[int, int]) -> dict[int, Record]:
+def records_at(bus: Bus, offsets: Mapping[int, int]) -> dict[int, LogRecord]:
     """The record at one offset of each partition, where the log has one there."""
     firsts, ends = bus.begin_offsets(), bus.end_offsets()
     ranges = {p: (at, at + 1) for p, at in offsets.items() if firsts[p] <= at < ends[p]}

@@ -38,7 +38,7 @@ class Place(NamedTuple):
     offset: int
 
 
-class Record(NamedTuple):
+class LogRecord(NamedTuple):
     """What is read. Offsets of a partition are dense, except those that hold no record."""
 
     partition: int
@@ -52,7 +52,7 @@ class Record(NamedTuple):
 class Fetched(NamedTuple):
     """The answer of `Reader.poll`. A partition is in one of the two at most."""
 
-    records: dict[int, list[Record]]
+    records: dict[int, list[LogRecord]]
     # Partitions that gave no record although the position moved: over offsets that hold none.
     # Maps each to its position now; `gap` of the next record is counted from there.
     passed: dict[int, int]
@@ -75,7 +75,7 @@ class Polled(NamedTuple):
 
     assignment: frozenset[int]
     changed: bool  # the assignment changed: `records` is empty, seek every partition of it now
-    records: dict[int, list[Record]]
+    records: dict[int, list[LogRecord]]
     passed: dict[int, int]  # as in `Fetched`
 
 
@@ -94,7 +94,7 @@ class CountByBytes:
             self._each = max(1, sum(sizes) // len(sizes))
 
 
-def in_batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def in_batches(records: Sequence[LogRecord]) -> Iterator[Sequence[LogRecord]]:
     """The records in their order, in batches that end at `BATCH_BYTES`."""
     start = size = 0
     for end, record in enumerate(records, 1):
@@ -212,7 +212,7 @@ class Bus(ABC):
     def reader(self, positions: Mapping[int, int]) -> Reader:
         """A reader of these partitions, each from its offset on."""
 
-    def read(self, partition: int, start: int, stop: int) -> Iterator[list[Record]]:
+    def read(self, partition: int, start: int, stop: int) -> Iterator[list[LogRecord]]:
         """The records from `start` to `stop` (excluded) in batches.
 
         Raises `OffsetOutOfRange` if one of them is not there (any more).
@@ -221,7 +221,7 @@ class Bus(ABC):
 
     def read_ranges(
         self, ranges: Mapping[int, tuple[int, int]], *, batch: int = READ_BATCH
-    ) -> Iterator[list[Record]]:
+    ) -> Iterator[list[LogRecord]]:
         """Read several partitions through one reader, each from its start to its stop, as
         `read` does one. A batch holds at most `batch` records, all of one partition."""
         left = {p: start for p, (start, stop) in ranges.items() if start < stop}

@@ -18,16 +18,16 @@ from messaging.bus.base import (
     Bus,
     Fetched,
     Identity,
+    LogRecord,
     Message,
     Place,
     Polled,
     Publisher,
     Reader,
-    Record,
     Subscription,
     partition_of,
 )
-from messaging.bus.models import Log, LogMember, LogPartition, LogRecord, records_up_to
+from messaging.bus.models import EmbeddedRecord, Log, LogMember, LogPartition, records_up_to
 from messaging.conf import PARTITIONS
 from messaging.dialect.values import SecondsNow
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
@@ -86,7 +86,7 @@ class EmbeddedBus(Bus):
         ends = self.end_offsets()
         with bus_errors():
             firsts = {
-                partition: LogRecord.objects.filter(topic=self.topic, partition=partition)
+                partition: EmbeddedRecord.objects.filter(topic=self.topic, partition=partition)
                 .order_by("offset")
                 .values_list("offset", flat=True)
                 .first()
@@ -102,13 +102,13 @@ class EmbeddedBus(Bus):
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return EmbeddedReader(self, positions)
 
-    def records(self, partition: int, start: int, count: int, size: int) -> list[Record]:
+    def records(self, partition: int, start: int, count: int, size: int) -> list[LogRecord]:
         """Up to `count` records from `start` on, of about `size` bytes. Raises `OffsetOutOfRange`
         if there is none."""
         with bus_errors():
             rows = records_up_to(self.topic, partition, start, count, size)
             found = [
-                Record(partition, offset, _bytes(key), _bytes(value), 0, _bytes(signature))
+                LogRecord(partition, offset, _bytes(key), _bytes(value), 0, _bytes(signature))
                 for offset, key, value, signature in rows
             ]
         if not found or found[0].offset != start:
@@ -152,11 +152,11 @@ class EmbeddedPublisher(Publisher):
                 number = partition_of(key, partitions)
                 touched[number] = end = ends[number]
                 places.append(place := Place(number, end.next_offset))
-                record = LogRecord(topic=topic, value=value, signature=signature, **place._asdict())
-                record.key = key.encode()
+                record = EmbeddedRecord(topic=topic, value=value, **place._asdict())
+                record.key, record.signature = key.encode(), signature
                 records.append(record)
                 end.next_offset += 1
-            LogRecord.objects.bulk_create(records)
+            EmbeddedRecord.objects.bulk_create(records)
             LogPartition.objects.bulk_update(touched.values(), ["next_offset"])
         return places
 
@@ -182,10 +182,10 @@ class EmbeddedReader(Reader):
     def pause(self, partition: int) -> None:
         self.paused.add(partition)
 
-    def take(self, max_records: int) -> dict[int, list[Record]]:
+    def take(self, max_records: int) -> dict[int, list[LogRecord]]:
         """What is there now."""
         ends = self._bus.end_offsets()
-        found: dict[int, list[Record]] = {}
+        found: dict[int, list[LogRecord]] = {}
         left = BATCH_BYTES
         self._turn += 1  # else a busy partition would keep the ones after it waiting
         for partition in _from_turn(sorted(self.positions), self._turn):

@@ -32,7 +32,9 @@ class LogPartition(models.Model):
         return f"{self.topic}[{self.partition}]"
 
 
-class LogRecord(models.Model):
+class EmbeddedRecord(models.Model):
+    """A `LogRecord` in its table."""
+
     topic = models.CharField(max_length=200)
     partition = models.IntegerField()
     offset = models.BigIntegerField()
@@ -41,6 +43,7 @@ class LogRecord(models.Model):
     signature = models.BinaryField(null=True)
 
     class Meta:
+        db_table = "messaging_bus_logrecord"  # named as those of `Log` and `LogPartition`
         constraints = [
             models.UniqueConstraint(
                 fields=["topic", "partition", "offset"], name="one_record_an_offset"
@@ -56,7 +59,7 @@ def records_up_to(topic: str, partition: int, start: int, count: int, size: int)
     bytes with the record that reaches them."""
     length = Coalesce(Length("value"), 0)
     # Offsets are dense, so a range of them bounds what is measured.
-    rows = LogRecord.objects.filter(
+    rows = EmbeddedRecord.objects.filter(
         topic=topic, partition=partition, offset__gte=start, offset__lt=start + count
     )
     before = Window(Sum(length), order_by=F("offset").asc()) - length

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from django.db import models
 
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 
 Rejected = Collection[tuple[int, int, str]]  # partition, offset, digest of the record
 
@@ -40,20 +40,20 @@ class Rejection(models.Model):
         return frozenset(rows)
 
 
-def is_rejected(record: Record, rejected: Rejected) -> bool:
+def is_rejected(record: LogRecord, rejected: Rejected) -> bool:
     return any(
         (record.partition, record.offset) == (partition, offset) and digest_of(record) == digest
         for partition, offset, digest in rejected
     )
 
 
-def without(records: Sequence[Record], rejected: Rejected) -> Sequence[Record]:
+def without(records: Sequence[LogRecord], rejected: Rejected) -> Sequence[LogRecord]:
     """The records that nobody rejected."""
     if not rejected:
         return records
     return [record for record in records if not is_rejected(record, rejected)]
 
 
-def digest_of(record: Record) -> str:
+def digest_of(record: LogRecord) -> str:
     """32 hexadecimal digits over its key and its value."""
     return blake2b(repr((record.key, record.value)).encode(), digest_size=16).hexdigest()

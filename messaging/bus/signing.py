@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from messaging import conf
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.exceptions import NoKeys
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class KeyRing:
     def sign(self, key: str, value: bytes) -> bytes:
         return b"%b:%b" % (self._signs, _mac(self._keys[self._signs], key.encode(), value))
 
-    def fault_of(self, record: Record) -> Fault | None:
+    def fault_of(self, record: LogRecord) -> Fault | None:
         """None: one of the keys has signed it."""
         if record.signature is None:
             return Fault(FORGED, "It has no signature: no relay with keys wrote it.")
@@ -77,7 +77,7 @@ def key_ring() -> KeyRing | None:
     return _ring(conf.postlog().record_keys) if conf.signs_records() else None
 
 
-def require_keys(genuine: Iterable[Record]) -> None:
+def require_keys(genuine: Iterable[LogRecord]) -> None:
     """Raise `NoKeys` if records that this system has read or written before are signed, and this
     process has no keys: it would take forgeries for events, or publish what nobody believes."""
     settings = conf.postlog()

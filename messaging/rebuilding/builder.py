@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from messaging.bus.base import Bus, Record
+from messaging.bus.base import Bus, LogRecord
 from messaging.exceptions import (
     BusError,
     FencedOff,
@@ -162,7 +162,7 @@ class Builder:
             with transaction.atomic(using=DATABASE):
                 self._pass_over(tail, passed)
 
-    def _consume(self, records: Sequence[Record], *, refused: str = "") -> Outcome:
+    def _consume(self, records: Sequence[LogRecord], *, refused: str = "") -> Outcome:
         batch = decode(self._projection, records)
         with transaction.atomic(using=DATABASE, durable=True):
             outcome = self._apply(records, batch, refused=refused)
@@ -170,7 +170,7 @@ class Builder:
         return outcome
 
     def _apply(
-        self, records: Sequence[Record], batch: Sequence[DecodedRecord], *, refused: str = ""
+        self, records: Sequence[LogRecord], batch: Sequence[DecodedRecord], *, refused: str = ""
     ) -> Outcome:
         self._noted(len(records))
         return apply_records(

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from messaging import conf
-from messaging.bus.base import BATCH_BYTES, Record, partition_of
+from messaging.bus.base import BATCH_BYTES, LogRecord, partition_of
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, StoredEvent, stored_events
 from messaging.exceptions import HistoryMismatch
@@ -116,7 +116,7 @@ def _apply(
 def _decoded(projection: Projection, one: StoredEvent) -> DecodedRecord:
     key = str(one.envelope.stream_id)
     partition = partition_of(key, conf.postlog().kafka.partitions)
-    record = Record(partition, dead_letters.NOT_IN_LOG, key.encode(), one.document())
+    record = LogRecord(partition, dead_letters.NOT_IN_LOG, key.encode(), one.document())
     return decode_stored(projection, record, one.envelope, one.data)
 
 

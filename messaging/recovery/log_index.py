@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from messaging import codec, plausible
-from messaging.bus.base import Bus, Record, partition_of
+from messaging.bus.base import Bus, LogRecord, partition_of
 from messaging.bus.rejected import Rejected, without
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, require_keys
 from messaging.exceptions import DecodeError
@@ -167,7 +167,7 @@ class LogIndex:
         """The places of records that may be genuine, and older than signatures."""
         return [_place(*row) for row in self._db.execute(UNSIGNED_BEFORE)]
 
-    def _is_signed(self, record: Record) -> bool:
+    def _is_signed(self, record: LogRecord) -> bool:
         fault = None if self._ring is None else self._ring.fault_of(record)
         if fault is None:
             return True
@@ -187,7 +187,7 @@ class LogIndex:
             self._db.execute("INSERT INTO forged VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return False
 
-    def _row(self, record: Record) -> tuple[object, ...] | None:
+    def _row(self, record: LogRecord) -> tuple[object, ...] | None:
         if not self._is_signed(record):
             return None
         place = _place(record.partition, record.offset)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from messaging import codec, plausible
-from messaging.bus.base import Bus, Record, partition_of
+from messaging.bus.base import Bus, LogRecord, partition_of
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, key_ring
 from messaging.codec import RecordedEvent
 from messaging.exceptions import DecodeError, HistoryMismatch
@@ -84,7 +84,7 @@ class LogRepository(Generic[S]):
         return (envelope, bytes(data)) if envelope.stream_type == self._stream_type else None
 
 
-def _is_signed(record: Record, ring: KeyRing | None) -> bool:
+def _is_signed(record: LogRecord, ring: KeyRing | None) -> bool:
     """Raises `HistoryMismatch` for a key that is not there: what it has signed would be missing."""
     fault = None if ring is None else ring.fault_of(record)
     if fault is not None and fault.code == UNKNOWN_KEY:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from messaging import codec
-from messaging.bus.base import Bus, Record
+from messaging.bus.base import Bus, LogRecord
 from messaging.bus.rejected import digest_of
 from messaging.eventstore import models as eventstore
 from messaging.eventstore.scan import events_of
@@ -23,7 +23,7 @@ class NotRejected(PostlogError):
     """The record may not be declared invalid; the message says why."""
 
 
-def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[Record, Envelope]:
+def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[LogRecord, Envelope]:
     """The record at this place. Raises `NotRejected` if it holds another event, or one that
     the store has."""
     record = None
@@ -41,7 +41,7 @@ def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[Record
     return record, envelope
 
 
-def reject(record: Record, envelope: Envelope) -> None:
+def reject(record: LogRecord, envelope: Envelope) -> None:
     """Remember it in both databases, and take it out of the dead letters. Interrupted, call it
     again."""
     for model in (eventstore.RejectedRecord, projections.RejectedRecord):

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connections
 
 from messaging import codec, plausible
-from messaging.bus.base import Bus, Identity, Record
+from messaging.bus.base import Bus, Identity, LogRecord
 from messaging.bus.rejected import without
 from messaging.bus.retention import undisturbed
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
@@ -136,7 +136,7 @@ def contradictions(
         go_on()
 
 
-def _event(record: Record) -> tuple[Record, Envelope] | None:
+def _event(record: LogRecord) -> tuple[LogRecord, Envelope] | None:
     try:
         envelope, data = codec.decode_envelope(record.value or b"")
     except DecodeError:
@@ -167,7 +167,7 @@ def _uuid(value: UUID | str) -> UUID:
 
 
 def _contradiction(
-    record: Record, envelope: Envelope, stored: UUID | None, fault: Fault | None
+    record: LogRecord, envelope: Envelope, stored: UUID | None, fault: Fault | None
 ) -> Contradiction:
     if fault is not None and fault.code == FORGED:
         return Contradiction(

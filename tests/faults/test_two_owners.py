@@ -9,7 +9,7 @@ from commands_app.commands import AddComment, LikePost, NewPost
 from contracts.posts import CommentAdded
 from messaging import codec, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.exceptions import FencedOff
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
@@ -24,7 +24,7 @@ from tests.support.relaying import publish_all
 ALICE = Context(actor="alice")
 
 
-def records() -> dict[int, list[Record]]:
+def records() -> dict[int, list[LogRecord]]:
     bus = current_bus()
     found = {
         partition: [record for part in bus.read(partition, 0, end) for record in part]
@@ -33,7 +33,7 @@ def records() -> dict[int, list[Record]]:
     return {partition: part for partition, part in found.items() if part}
 
 
-def polled() -> dict[int, list[Record]]:
+def polled() -> dict[int, list[LogRecord]]:
     """The same, for which a consumer has made its checkpoints."""
     checkpoints.begin("posts", current_bus().identity())
     return records()

@@ -13,8 +13,8 @@ from messaging.bus import current_bus
 from messaging.bus.base import (
     BATCH_BYTES,
     CountByBytes,
+    LogRecord,
     Message,
-    Record,
     in_batches,
     partition_of,
 )
@@ -53,7 +53,7 @@ def test_the_relay_reads_batches_of_so_many_bytes(database: Mode) -> None:
 def test_a_poll_gives_so_many_bytes_and_all_come_in_the_end(any_bus: Mode) -> None:
     publish(*(Message("one key", b"x" * 40_000) for _ in range(500)))
     subscription = current_bus().subscribe("large")
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def all_came() -> bool:
         polled = subscription.poll(timeout_s=0.5, max_records=1_000)
@@ -85,7 +85,7 @@ def test_all_partitions_together_give_so_many_bytes(any_bus: Mode) -> None:
     publish(*(Message(f"key {number}", b"x" * 80_000) for number in range(200)))
     bus = current_bus()
     reader = bus.reader(dict.fromkeys(bus.end_offsets(), 0))
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def all_came() -> bool:
         polled = reader.poll(timeout_s=0.5, max_records=1_000)
@@ -227,7 +227,7 @@ def test_a_count_follows_the_size_of_what_came_last() -> None:
 
 def test_batches_keep_the_order_and_lose_nothing() -> None:
     sizes = [3_000_000, 6_000_000, 1, 9_000_000, 1, None, 2]
-    records = [Record(0, n, b"", s and b"x" * s) for n, s in enumerate(sizes)]  # type: ignore[arg-type]
+    records = [LogRecord(0, n, b"", s and b"x" * s) for n, s in enumerate(sizes)]  # type: ignore[arg-type]
     parts = [[record.offset for record in part] for part in in_batches(records)]
     assert parts == [[0, 1], [2, 3], [4, 5, 6]]
     assert list(in_batches([])) == []

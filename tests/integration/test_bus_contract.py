@@ -15,8 +15,8 @@ import pytest
 from django.db import connections
 
 from messaging.bus import current_bus
-from messaging.bus.base import Bus, Message, Record, Subscription, partition_of
-from messaging.bus.models import Log, LogPartition, LogRecord
+from messaging.bus.base import Bus, LogRecord, Message, Subscription, partition_of
+from messaging.bus.models import EmbeddedRecord, Log, LogPartition
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from tests.support.freezing import freeze_between_writes
 from tests.support.losing import lose_records_before
@@ -50,10 +50,10 @@ class Member:
     subscription: Subscription
     positions: dict[int, int] = field(default_factory=dict)
     assignment: frozenset[int] = frozenset()
-    records: list[Record] = field(default_factory=list)
+    records: list[LogRecord] = field(default_factory=list)
     changes: int = 0
 
-    def step(self, *, timeout_s: float = 0.1, max_records: int = 1_000) -> list[Record]:
+    def step(self, *, timeout_s: float = 0.1, max_records: int = 1_000) -> list[LogRecord]:
         polled = self.subscription.poll(timeout_s=timeout_s, max_records=max_records)
         self.assignment = polled.assignment
         if polled.changed:
@@ -111,7 +111,7 @@ def in_partition(partition: int, count: int) -> list[Message]:
     return [Message(key, str(n).encode()) for n in range(count)]
 
 
-def everything(bus: Bus) -> list[Record]:
+def everything(bus: Bus) -> list[LogRecord]:
     return [
         record
         for partition, end in bus.end_offsets().items()
@@ -131,7 +131,7 @@ def delete_topic(mode: Mode) -> None:
         wait_until(gone, "the broker knows that it is gone")
         admin.close()
     else:
-        for model in (Log, LogPartition, LogRecord):
+        for model in (Log, LogPartition, EmbeddedRecord):
             model.objects.all().delete()
 
 
@@ -387,7 +387,7 @@ class Group:
         owned = [p for one in self.members for p in one.member.assignment]
         return all(one.owns(share) for one in self.members) and len(set(owned)) == PARTITIONS
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[LogRecord]:
         return [record for one in self.members for record in one.member.records]
 
 

@@ -11,9 +11,9 @@ from django.db import connections
 from commands_app.commands import EditMessage, NewPost
 from messaging import conf, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, Place, Record, partition_of
+from messaging.bus.base import LogRecord, Message, Place, partition_of
 from messaging.bus.embedded import EmbeddedBus
-from messaging.bus.models import Log, LogRecord
+from messaging.bus.models import EmbeddedRecord, Log
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import FencedOff, HistoryMismatch, LostTail
 from messaging.message import Context
@@ -159,7 +159,7 @@ def test_partitions_that_a_rebalance_brings_are_compared_before_they_are_read(
         known = a_post_in_each_partition()
         publish_all()
         wait_until(lambda: Post.objects.count() == len(known), "both consume")
-        LogRecord.objects.filter(partition__in=leaves.owned()).update(value=b"another")
+        EmbeddedRecord.objects.filter(partition__in=leaves.owned()).update(value=b"another")
         leaves.stop()
         a_post_in_each_partition()
         publish_all()
@@ -198,14 +198,14 @@ def test_a_hole_in_the_embedded_log_is_a_loss(database: Mode) -> None:
         mediator.send(EditMessage(post_id=post_id, message=f"{number}"), ALICE)
     publish_all()
     partition = partition_of(str(post_id), 12)
-    LogRecord.objects.filter(partition=partition, offset=2).delete()
+    EmbeddedRecord.objects.filter(partition=partition, offset=2).delete()
     with pytest.raises(HistoryMismatch, match="between offsets 0 and 3"):
         list(current_bus().read(partition, 0, 4))
 
 
 def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
     class Lossy(EmbeddedBus):
-        def records(self, partition: int, start: int, count: int, size: int) -> list[Record]:
+        def records(self, partition: int, start: int, count: int, size: int) -> list[LogRecord]:
             found = super().records(partition, start, count, size)
             return found[:1] + found[2:]
 

@@ -11,7 +11,7 @@ from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import CommentUpdated, MessageUpdated, PostCreated, PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.exceptions import BusError, FencedOff, StreamBusy
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
@@ -167,7 +167,7 @@ def test_what_is_written_during_a_rebuild_is_in_it(mode: Mode, source: str) -> N
     assert_equals_the_fold(posts, 2)
 
 
-def old_batch() -> dict[int, list[Record]]:
+def old_batch() -> dict[int, list[LogRecord]]:
     """What the live generation, the first, has not taken yet."""
     bus = current_bus()
     ends = bus.end_offsets()

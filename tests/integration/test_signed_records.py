@@ -13,7 +13,7 @@ from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, Record, partition_of
+from messaging.bus.base import LogRecord, Message, partition_of
 from messaging.bus.signing import KeyRing
 from messaging.eventstore.models import Event
 from messaging.exceptions import HistoryMismatch, NoKeys
@@ -78,7 +78,7 @@ def stolen(message: Message) -> Message:
     return message._replace(signature=_records()[0].signature)
 
 
-def _records() -> list[Record]:
+def _records() -> list[LogRecord]:
     bus = current_bus()
     ends = {p: (0, end) for p, end in bus.end_offsets().items()}
     return [record for part in bus.read_ranges(ends) for record in part]

@@ -8,7 +8,7 @@ from threading import Thread
 from django.db import connections
 
 from messaging.bus import current_bus
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.projections.consuming import transaction
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.consumer import Consumer
@@ -39,7 +39,7 @@ def _is_level(consumer: Consumer, ends: dict[int, int]) -> bool:
 
 
 def take(
-    records: Mapping[int, Sequence[Record]], generation: int = 1, projection: Projection = posts
+    records: Mapping[int, Sequence[LogRecord]], generation: int = 1, projection: Projection = posts
 ) -> dict[int, str]:
     """What a consumer of this generation does with a poll that gave these records."""
     one = partial(transaction.consume, projection, generation, Breaker())

@@ -11,7 +11,7 @@ from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.bus.base import partition_of
-from messaging.bus.models import Log, LogPartition, LogRecord
+from messaging.bus.models import EmbeddedRecord, Log, LogPartition
 from messaging.eventstore.models import (
     Event,
     LogIdentity,
@@ -43,7 +43,7 @@ def lose_tail(ends: dict[int, int]) -> None:
     with transaction.atomic():
         for partition, end in ends.items():
             rows = {"topic": topic, "partition": partition}
-            LogRecord.objects.filter(**rows, offset__gte=end).delete()
+            EmbeddedRecord.objects.filter(**rows, offset__gte=end).delete()
             LogPartition.objects.filter(**rows).update(next_offset=end)
 
 
@@ -102,7 +102,7 @@ def recreate_topic(mode: Mode) -> None:
         wait_until(lambda: quietly(made), "the topic is there again")
     else:
         with transaction.atomic():
-            for model in (Log, LogPartition, LogRecord):
+            for model in (Log, LogPartition, EmbeddedRecord):
                 model.objects.all().delete()
             bus.ensure_topic()
 
@@ -117,7 +117,7 @@ def lose_records_before(mode: Mode, partition: int, offset: int) -> None:
         admin.delete_records({TopicPartition(topic, partition): offset})
         admin.close()
     else:
-        LogRecord.objects.filter(topic=topic, partition=partition, offset__lt=offset).delete()
+        EmbeddedRecord.objects.filter(topic=topic, partition=partition, offset__lt=offset).delete()
 
 
 def without_triggers(*statements: str) -> None:

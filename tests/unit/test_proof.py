@@ -4,13 +4,13 @@ from uuid import uuid4
 
 import pytest
 
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.bus.rejected import is_rejected
 from messaging.exceptions import HistoryMismatch
 from messaging.projections.consuming.transaction import require_dense
 from messaging.proof import digest_of
 
-RECORD = Record(3, 7, b"key", b"value")
+RECORD = LogRecord(3, 7, b"key", b"value")
 
 
 def test_a_digest_is_of_key_and_value_wherever_they_stand() -> None:
@@ -38,7 +38,7 @@ def test_a_rejection_is_of_one_record_at_one_place(other: dict[str, object]) -> 
 def test_offsets_that_hold_no_record_are_no_loss(
     checkpoint: int, found: list[tuple[int, int]]
 ) -> None:
-    require_dense({3: [Record(3, at, None, None, gap) for at, gap in found]}, {3: checkpoint})
+    require_dense({3: [LogRecord(3, at, None, None, gap) for at, gap in found]}, {3: checkpoint})
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,6 @@ def test_offsets_that_hold_no_record_are_no_loss(
     ],
 )
 def test_a_missing_offset_is_a_loss(checkpoint: int, found: list[tuple[int, int]]) -> None:
-    records = {3: [Record(3, at, None, None, gap) for at, gap in found]}
+    records = {3: [LogRecord(3, at, None, None, gap) for at, gap in found]}
     with pytest.raises(HistoryMismatch, match="Partition 3: expected"):
         require_dense(records, {3: checkpoint})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from messaging.bus.base import Message, Record
+from messaging.bus.base import LogRecord, Message
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, KeyRing, key_ring
 from messaging.checks import records_are_signed
 from tests.support.processes import manage
@@ -15,11 +15,11 @@ ONE, TWO = ("one", "1" * 20 + "abcdefghijklmnop"), ("two", "2" * 20 + "abcdefghi
 OTHER = ("one", "x" * 20 + "abcdefghijklmnop")  # the same id, another secret
 
 
-def signed(ring: KeyRing, key: str = "k", value: bytes = b"v") -> Record:
-    return Record(0, 0, key.encode(), value, 0, ring.sign(key, value))
+def signed(ring: KeyRing, key: str = "k", value: bytes = b"v") -> LogRecord:
+    return LogRecord(0, 0, key.encode(), value, 0, ring.sign(key, value))
 
 
-def fault(ring: KeyRing, record: Record) -> str:
+def fault(ring: KeyRing, record: LogRecord) -> str:
     found = ring.fault_of(record)
     return "" if found is None else found.code
 

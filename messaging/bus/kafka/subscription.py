@@ -17,9 +17,9 @@ from kafka.errors import (
 from messaging.bus.base import (
     CountByBytes,
     Fetched,
+    LogRecord,
     Polled,
     Reader,
-    Record,
     Subscription,
 )
 from messaging.bus.kafka.errors import bus_errors
@@ -196,10 +196,10 @@ def _fetched(consumer: Any, found: Any, reported: dict[int, int]) -> Fetched:
     return Fetched(records, passed)
 
 
-def _records(part: Any, expected: int) -> list[Record]:
+def _records(part: Any, expected: int) -> list[LogRecord]:
     if part[0].offset == expected and part[-1].offset == expected + len(part) - 1:
         return [
-            Record(r.partition, r.offset, r.key, r.value, 0, _signature(r.headers)) for r in part
+            LogRecord(r.partition, r.offset, r.key, r.value, 0, _signature(r.headers)) for r in part
         ]
     records = []
     for r in part:
@@ -208,7 +208,7 @@ def _records(part: Any, expected: int) -> list[Record]:
                 f"Partition {r.partition}: asked for offset {expected}, got {r.offset}."
             )
         gap, signature = r.offset - expected, _signature(r.headers)
-        records.append(Record(r.partition, r.offset, r.key, r.value, gap, signature))
+        records.append(LogRecord(r.partition, r.offset, r.key, r.value, gap, signature))
         expected = r.offset + 1
     return records
 

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='LogRecord',
+            name='EmbeddedRecord',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('topic', models.CharField(max_length=200)),
@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
                 ('signature', models.BinaryField(null=True)),
             ],
             options={
+                'db_table': 'messaging_bus_logrecord',
                 'constraints': [models.UniqueConstraint(fields=('topic', 'partition', 'offset'), name='one_record_an_offset')],
             },
         ),

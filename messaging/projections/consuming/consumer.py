@@ -8,7 +8,7 @@ from threading import Event as Flag
 
 from django.db import connections
 
-from messaging.bus.base import Bus, Record, Subscription
+from messaging.bus.base import Bus, LogRecord, Subscription
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
@@ -144,7 +144,7 @@ class Consumer:
         self.halted |= halted
         return True
 
-    def _consume(self, records: Mapping[int, Sequence[Record]]) -> dict[int, str]:
+    def _consume(self, records: Mapping[int, Sequence[LogRecord]]) -> dict[int, str]:
         one = partial(consume, self._projection, self._generation, self._breaker)
         return consume_all(self._projection, self._generation, records, one)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
-from messaging.bus.base import Record
+from messaging.bus.base import LogRecord
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, key_ring
 from messaging.message import Envelope, describe
 from messaging.projections.consuming.code_digest import digest_of
@@ -44,7 +44,7 @@ NOT_IN_LOG = -1  # the offset of a record that was made from the store
 class ParkedEvent:
     """A record that becomes a dead letter."""
 
-    record: Record
+    record: LogRecord
     envelope: Envelope | None  # None: it cannot be read that far, or is not believed
     code: str
     reason: str
@@ -116,9 +116,9 @@ def is_head() -> Q:
     return Q(~Exists(earlier))
 
 
-def record_of(letter: DeadLetter) -> Record:
+def record_of(letter: DeadLetter) -> LogRecord:
     key, value = letter.key, letter.value
-    return Record(
+    return LogRecord(
         letter.partition,
         NOT_IN_LOG if letter.offset is None else letter.offset,
         None if key is None else bytes(key),

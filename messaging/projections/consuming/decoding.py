@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connections
 
 from messaging import codec, conf, plausible
-from messaging.bus.base import Record, partition_of
+from messaging.bus.base import LogRecord, partition_of
 from messaging.bus.signing import FORGED, Fault, key_ring
 from messaging.exceptions import DecodeError, UnknownMessage
 from messaging.message import EVENTS, Envelope, utc_now, wire_name_of
@@ -34,7 +34,7 @@ from messaging.projections.registry import Projection
 class DecodedRecord:
     """A record with what it says, as far as that can be read."""
 
-    record: Record
+    record: LogRecord
     envelope: Envelope | None  # None: it cannot be read that far, or is not believed
     event: Any  # None where the projection has no use for it
     failure: str = ""  # why it cannot be read
@@ -65,12 +65,12 @@ class Decoder:
         self._database_was_asked = False
         self._ring = key_ring()
 
-    def from_log(self, records: Iterable[Record]) -> list[DecodedRecord]:
+    def from_log(self, records: Iterable[LogRecord]) -> list[DecodedRecord]:
         """Read the records that concern the projection; others are left out."""
         found = (self.record_of_the_log(record) for record in records)
         return [one for one in found if one.concerns(self._stream_type)]
 
-    def record_of_the_log(self, record: Record, *, signed: bool = False) -> DecodedRecord:
+    def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
         """Believe a record only if its signature is right, where records are signed, and if it
         can be, whoever wrote it. `signed`: it was refused for its signature before, so that
         switching signatures off does not lead to it being believed."""
@@ -95,7 +95,7 @@ class Decoder:
             return self._read(record)[0]
         return self.record_of_the_log(record, signed=letter.code in OF_THE_RING)
 
-    def _read(self, record: Record) -> tuple[DecodedRecord, codec.Payload]:
+    def _read(self, record: LogRecord) -> tuple[DecodedRecord, codec.Payload]:
         """What it says, and its payload as it stands there."""
         envelope: Envelope | None = None
         data: codec.Payload = b""
@@ -118,14 +118,14 @@ class Decoder:
             return plausible.fault_of_document(found.envelope, data)
         return plausible.fault_of(found.envelope, found.event)
 
-    def _fault_of_signature(self, record: Record, signed: bool) -> Fault | None:
+    def _fault_of_signature(self, record: LogRecord, signed: bool) -> Fault | None:
         if self._ring is not None:
             return self._ring.fault_of(record)
         if signed:
             return Fault(FORGED, "It was refused for its signature, and nothing is verified now.")
         return None
 
-    def _misplaced(self, record: Record, envelope: Envelope) -> str:
+    def _misplaced(self, record: LogRecord, envelope: Envelope) -> str:
         """In another partition it could overtake the genuine one of the same version."""
         key = str(envelope.stream_id)
         if record.key is None or record.key.decode(errors="replace") != key:
@@ -154,7 +154,7 @@ class Decoder:
 
 
 def decode_stored(
-    projection: Projection, record: Record, envelope: Envelope, data: codec.Payload
+    projection: Projection, record: LogRecord, envelope: Envelope, data: codec.Payload
 ) -> DecodedRecord:
     """An event of the store, with the record that the log would hold of it."""
     try:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging.bus.base import Record, in_batches
+from messaging.bus.base import LogRecord, in_batches
 from messaging.bus.rejected import without
 from messaging.exceptions import HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
@@ -45,7 +45,7 @@ class Retried(NamedTuple):
 def consume_all(
     projection: Projection,
     generation: int,
-    records: Mapping[int, Sequence[Record]],
+    records: Mapping[int, Sequence[LogRecord]],
     consume: Callable[..., Outcome],
     check: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
@@ -68,7 +68,7 @@ def consume(
     projection: Projection,
     generation: int,
     breaker: Breaker,
-    records: Sequence[Record],
+    records: Sequence[LogRecord],
     *,
     refused: str = "",
 ) -> Outcome:
@@ -89,7 +89,7 @@ def apply_records(
     projection: Projection,
     generation: int,
     breaker: Breaker,
-    records: Sequence[Record],
+    records: Sequence[LogRecord],
     batch: Sequence[DecodedRecord],
     *,
     refused: str = "",
@@ -139,14 +139,14 @@ def _not_halted(halted: Halted, items: Sequence[Any]) -> Sequence[Any]:
     return [item for item in items if item.partition not in halted] if halted else items
 
 
-def decode(projection: Projection, records: Sequence[Record]) -> list[DecodedRecord]:
+def decode(projection: Projection, records: Sequence[LogRecord]) -> list[DecodedRecord]:
     """Those that concern the projection, and that no operator rejected."""
     return Decoder(projection).from_log(without(records, RejectedRecord.all_of_them()))
 
 
-def moves_of(records: Sequence[Record]) -> dict[int, Move]:
+def moves_of(records: Sequence[LogRecord]) -> dict[int, Move]:
     firsts: dict[int, int] = {}
-    lasts: dict[int, Record] = {}
+    lasts: dict[int, LogRecord] = {}
     for record in records:
         firsts.setdefault(record.partition, record.offset - record.gap)
         lasts[record.partition] = record
@@ -159,7 +159,7 @@ def pass_over(projection: Projection, generation: int, moves: Mapping[int, Move]
         checkpoints.advance(projection.name, generation, moves)
 
 
-def require_dense(records: Mapping[int, Sequence[Record]], positions: Mapping[int, int]) -> None:
+def require_dense(records: Mapping[int, Sequence[LogRecord]], positions: Mapping[int, int]) -> None:
     """Raise `HistoryMismatch` unless the records begin at the checkpoints and no offset is missing,
     those apart that hold no record."""
     for partition, part in records.items():
