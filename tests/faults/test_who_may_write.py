@@ -120,6 +120,23 @@ def test_a_relay_that_may_not_write_says_so_and_publishes_once_it_may(
         assert relay.stop() == 0
 
 
+def test_a_relay_that_may_not_write_gives_way_to_one_that_may(
+    guarded: Mode, broker: GuardedKafka
+) -> None:
+    broker.grant(guarded.env["KAFKA_TOPIC"], documented("kafka-acls --add"))
+    with Worker(env_of(RELAY, guarded), "runrelay") as relay:
+        wait_until(lambda: "relay: at work" in relay.output(), "it makes the topic")
+        assert relay.stop() == 0
+    with Worker(env_of(READER, guarded), "runconsumer") as reader:
+        wait_until(lambda: "relay: at work" in reader.output(), "it leads")
+        mediator.send(NewPost(message="it waits"), ALICE)
+        wait_until(lambda: "grant it Write on the topic" in reader.output(), "it may not write")
+        with Worker(env_of(RELAY, guarded), "runrelay") as relay:
+            wait_until(shown, "the one that may publishes it")
+            assert relay.stop() == 0
+        assert reader.stop() == 0
+
+
 def test_a_topic_that_may_not_be_seen_is_not_taken_for_one_that_was_deleted(
     guarded: Mode, broker: GuardedKafka
 ) -> None:
