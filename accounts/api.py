@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import BasicScheme as SpectacularBasicScheme
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from knox.views import LoginView
@@ -45,3 +47,13 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
             return tokens.create(self.request._request, self.request.user)
         except tokens.TooManyTokens as refused:
             raise refusal(refused) from refused
+
+
+class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # drf-spectacular finds it
+    target_class = "accounts.authentication.TokenAuthentication"
+    name = "token"
+
+
+class BasicScheme(SpectacularBasicScheme):  # type: ignore[no-untyped-call]  # and this
+    target_class = "accounts.authentication.BasicAuthentication"
+    name = "basic"

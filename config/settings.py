@@ -245,7 +245,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["messaging.api.openapi.say_what_serializers_do_not"],
+    "POSTPROCESSING_HOOKS": ["messaging.api.constraints.add_domain_constraints"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

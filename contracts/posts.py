@@ -12,7 +12,7 @@ from messaging.message import event
 STREAM_TYPE = "post"
 
 
-@event("posts.post_created.v1", stream="post_id", people=("author",))
+@event("posts.post_created.v1", stream="post_id", usernames=("author",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostCreated:
     """A post was written."""
@@ -31,7 +31,7 @@ class MessageUpdated:
     message: str
 
 
-@event("posts.post_liked.v1", stream="post_id", people=("username",))
+@event("posts.post_liked.v1", stream="post_id", usernames=("username",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostLiked:
     """A person who did not like the post now does."""
@@ -40,7 +40,7 @@ class PostLiked:
     username: str
 
 
-@event("posts.post_unliked.v1", stream="post_id", people=("username",))
+@event("posts.post_unliked.v1", stream="post_id", usernames=("username",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostUnliked:
     """A person who liked the post no longer does."""
@@ -49,7 +49,7 @@ class PostUnliked:
     username: str
 
 
-@event("posts.comment_added.v1", stream="post_id", people=("author",))
+@event("posts.comment_added.v1", stream="post_id", usernames=("author",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentAdded:
     """A person commented on the post."""

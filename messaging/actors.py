@@ -8,7 +8,7 @@ class Actors:
     """Asked by `sendcommands` and `restore-events` for each actor they meet. A project with
     accounts of its own names a subclass in POSTLOG["ACTORS"], which finds or creates them:
 
-        POSTLOG = {"ACTORS": "accounts.actors.AccountActors"}
+        POSTLOG = {"ACTORS": "customers.actors.CustomerActors"}
     """
 
     def __init__(self, *, existing: bool = False) -> None:

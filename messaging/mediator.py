@@ -83,10 +83,10 @@ def handles(
 
 class answers(Generic[Q_co]):
     """Register the function that answers a query from a projection's read models:
-    `@answers(FindPostById, posts)`.
+    `@answers(FindOrder, orders)`.
 
     A class, because so a type checker holds both that the function takes this query and that it
-    returns what the query declares, `FindPostById(Query[PostDetail])`.
+    returns what the query declares, `FindOrder(Query[OrderDetail])`.
     """
 
     def __init__(self, query_type: type[Q_co], projection: Projection) -> None:

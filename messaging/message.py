@@ -27,10 +27,10 @@ _NAMING: dict[type, "Naming"] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """The fields of an event that repeat what its envelope says, or name people."""
+    """The fields of an event that repeat what its envelope says, or hold usernames."""
 
     stream: str  # holds the id of the event's own stream; empty: no field does
-    people: tuple[str, ...]  # hold usernames
+    usernames: tuple[str, ...]  # hold usernames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,32 +71,32 @@ class Result:
 
     stream_id: UUID
     version: int  # of the stream, after the command
-    ids: dict[str, UUID]  # by the command's field, such as {"post_id": ...}
+    ids: dict[str, UUID]  # by the command's field, such as {"order_id": ...}
     created: bool  # whether something new has come into being
 
 
 class Query(Generic[A_co]):
-    """The base of a query says what answers it: `class FindPostById(Query[PostDetail])`. So
-    `mediator.ask` returns a `PostDetail`, and a type checker knows it."""
+    """The base of a query says what answers it: `class FindOrder(Query[OrderDetail])`. So
+    `mediator.ask` returns an `OrderDetail`, and a type checker knows it."""
 
     __slots__ = ()
 
 
 def command(cls: M) -> M:
-    """Register a command, named in the imperative, such as EditMessage."""
+    """Register a command, named in the imperative, such as PlaceOrder."""
     return _register(cls, COMMANDS, cls.__name__)
 
 
 def query(cls: Q) -> Q:
-    """Register a query, such as FindPostById."""
+    """Register a query, such as FindOrder."""
     return _register(cls, QUERIES, cls.__name__)
 
 
-def event(wire_name: str, *, stream: str = "", people: tuple[str, ...] = ()) -> Callable[[M], M]:
-    """Register an event under its versioned wire name, such as `posts.post_liked.v1`.
+def event(wire_name: str, *, stream: str = "", usernames: tuple[str, ...] = ()) -> Callable[[M], M]:
+    """Register an event under its versioned wire name, such as `orders.order_placed.v1`.
 
     The name is stored with every event. Never change it: add the next version and an upcaster
-    (messaging/codec/upcasting.py). `stream` names the field that holds the stream's id, `people`
+    (messaging/codec/upcasting.py). `stream` names the field that holds the stream's id, `usernames`
     the fields that hold usernames: an event with impossible values there is neither stored nor
     consumed (messaging/plausible.py).
     """
@@ -109,10 +109,10 @@ def event(wire_name: str, *, stream: str = "", people: tuple[str, ...] = ()) -> 
             raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
         _register(cls, EVENTS, wire_name)
         known = {field.name for field in fields(cls)}
-        if missing := {stream, *people} - known - {""}:
+        if missing := {stream, *usernames} - known - {""}:
             raise RegistrationError(f"{cls.__name__} has no field {', '.join(sorted(missing))}.")
         _WIRE_NAMES[cls] = wire_name
-        _NAMING[cls] = Naming(stream=stream, people=people)
+        _NAMING[cls] = Naming(stream=stream, usernames=usernames)
         return cls
 
     return register

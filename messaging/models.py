@@ -1,5 +1,5 @@
-"""What operators did, which workers are alive, and what people have just changed: kept in the
-write database, beside the people."""
+"""What operators did, which workers are alive, and what users have just changed: kept in the
+write database, beside the users."""
 
 from django.db import models
 

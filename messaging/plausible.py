@@ -40,7 +40,7 @@ def fault_of(envelope: Envelope, event: Any) -> str:
         named: UUID = getattr(event, naming.stream)
         if named != envelope.stream_id:
             return f"its payload is about {named}, its envelope about {envelope.stream_id}"
-    for field in naming.people:
+    for field in naming.usernames:
         if not is_username(name := getattr(event, field)):
             return f"no account can have the name in {field}, {ascii(name)[:60]}"
     return ""

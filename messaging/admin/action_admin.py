@@ -1,4 +1,4 @@
-"""Records that an operator may do something with: buttons that post, each to its own address."""
+"""Records that an operator may do something with: buttons that POST, each to its own address."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

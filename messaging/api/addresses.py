@@ -34,7 +34,7 @@ class Once:
 
 unbelieved = Once(
     'a request carries X-Forwarded-For, and REST_FRAMEWORK["NUM_PROXIES"] is 0: if a proxy stands '
-    "in front, all people count as one address. Set it to the number of your proxies"
+    "in front, all clients count as one address. Set it to the number of your proxies"
 )
 
 

@@ -1,9 +1,9 @@
 """Files of commands, a JSON object a line, as `sendcommands` takes them.
 
-    {"command": "AddComment", "actor": "bob", "post": "any-id", "comment": "c1", "text": "Hi"}
+    {"command": "AddLine", "actor": "bob", "order": "any-id", "item": "tea", "quantity": 2}
 
-A field `post_id` of the command is called `post` here, and may be any text: what is no
-UUID becomes a UUIDv5. Keys that the command does not have are ignored.
+A field `<name>_id` of the command is called `<name>` here: `order` for `order_id`. An id may be any
+text: what is no UUID becomes a UUIDv5. Keys that the command does not have are ignored.
 """
 
 import hashlib
@@ -71,6 +71,11 @@ def parse(line: Line) -> Request:
         elif not field.optional:
             raise Invalid("required", f'{name} needs "{field.key}".', field.name)
     return Request(actor, COMMANDS[name](**values))
+
+
+def keys(command: str) -> list[str]:
+    """The fields of a command as they stand in a line, those that may be missing in brackets."""
+    return [f"[{f.key}]" if f.optional else f.key for f in _fields(COMMANDS[command])]
 
 
 class _Field(NamedTuple):

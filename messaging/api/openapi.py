@@ -1,11 +1,8 @@
 """The OpenAPI entries of commands and queries, all taken from their dataclasses."""
 
-import dataclasses
 import typing
 from typing import Any
 
-from drf_spectacular.authentication import BasicScheme as SpectacularBasicScheme
-from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -23,8 +20,6 @@ from messaging.api.serializers import (
     output_serializer,
     page_serializer,
 )
-from messaging.message import COMMANDS
-from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving.paging import Page
 
 TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
@@ -52,8 +47,8 @@ COMMAND_PARAMETERS = [
         IF_MATCH,
         str,
         OpenApiParameter.HEADER,
-        description='The ETag of the post as you know it, such as `"v7"`; if it has changed since, '
-        "412. `*` is any version.",
+        description='The ETag of what the command changes, as you know it, such as `"v7"`; if it '
+        "has changed since, 412. `*` is any version.",
         # Swagger UI fills the example in: with a version, the first command tried would be a 412.
         examples=[OpenApiExample("any version", "*")],
     ),
@@ -117,29 +112,3 @@ def query_schema(query_type: type) -> Any:
             )
         ],
     )
-
-
-def say_what_serializers_do_not(
-    result: dict[str, Any], generator: Any, request: Any, public: bool
-) -> dict[str, Any]:
-    """A hook of drf-spectacular's. What a command's field takes by the domain's rules, which no
-    serializer knows (`metadata={"schema": ...}`), and that other fields are refused."""
-    schemas = result["components"]["schemas"]
-    for command in COMMANDS.values():
-        schema = schemas[command.__name__]
-        schema["additionalProperties"] = False
-        for field in dataclasses.fields(command):
-            schema["properties"][field.name] |= field.metadata.get("schema", {})
-    schemas["RestoreReadDb"]["additionalProperties"] = False
-    schemas["RestoreReadDb"]["properties"]["projection"]["enum"] = [*sorted(PROJECTIONS), None]
-    return result
-
-
-class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # drf-spectacular finds it
-    target_class = "accounts.authentication.TokenAuthentication"
-    name = "token"
-
-
-class BasicScheme(SpectacularBasicScheme):  # type: ignore[no-untyped-call]  # and this
-    target_class = "accounts.authentication.BasicAuthentication"
-    name = "basic"

@@ -1,6 +1,6 @@
 """Operations of the read side, for staff: no commands, as nothing of them is an event."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -54,7 +54,7 @@ def _may(request: Request, act: str) -> bool:
 class RestoreReadDb:
     """Rebuild the read models from the log, beside the live ones. Without a name, all of them."""
 
-    projection: str | None = field(default=None, metadata={"example": "posts"})
+    projection: str | None = None
 
 
 class RebuildSerializer(serializers.ModelSerializer[Rebuild]):

@@ -1,4 +1,4 @@
-"""JSON for programs, pages with forms for people."""
+"""JSON for programs, pages with forms for browsers."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from messaging.message import COMMANDS, QUERIES
 
 
 def kebab(name: str) -> str:
-    """`FindPostById` -> `find-post-by-id`."""
+    """`PlaceOrder` -> `place-order`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 

@@ -32,8 +32,6 @@ from messaging.message import Context, Result
 from messaging.projections.serving import consistency_token
 from messaging.projections.serving.paging import Page
 
-NOTHING_HERE = "Nothing is here. Addresses end in a slash; /api/v1/ lists them."
-
 
 class MessageView(APIView):
     serializer_class: ClassVar[type[MessageSerializer]]
@@ -139,12 +137,16 @@ class NotFoundView(APIView):
         view = resolve(f"{request.path_info}/").func
         if not rest.endswith("/") and getattr(view, "view_class", None) is not NotFoundView:
             return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
-        raise NotFound(NOTHING_HERE)
+        raise self._nothing_here()
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotFound(NOTHING_HERE)
+        raise self._nothing_here()
 
     options = http_method_not_allowed
+
+    def _nothing_here(self) -> NotFound:
+        root = reverse("api-root")
+        return NotFound(f"Nothing is here. Addresses end in a slash; {root} lists them.")
 
 
 def parameters(request: Request) -> QueryDict:
@@ -184,8 +186,9 @@ def answer(result: Result) -> dict[str, Any]:
 
 def command_view(command_type: type) -> type[CommandView]:
     """The view class of a command."""
-    post = command_schema(command_type)(_copy(CommandView.post))
-    return _view(CommandView, command_type, post=post)
+    return _view(
+        CommandView, command_type, post=command_schema(command_type)(_copy(CommandView.post))
+    )
 
 
 def query_view(query_type: type) -> type[QueryView]:

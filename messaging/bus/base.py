@@ -17,7 +17,7 @@ from messaging.exceptions import BusError, OffsetOutOfRange
 # batch of one record, with key, headers and overhead. Checked when an event is appended.
 MAX_RECORD_BYTES = 1_000_000
 # Bytes of records at which every batch ends, with the record that reaches it. Else a thousand
-# large posts, decoded by three projections at once, took a process beyond 600 MB.
+# large events, decoded by three projections at once, took a process beyond 600 MB.
 BATCH_BYTES = 8 * 1024 * 1024
 READ_BATCH = 5_000  # records
 READ_TIMEOUT_S = 30

@@ -23,7 +23,7 @@ SAFE_REPLICAS = 3
 UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what others do
     "retention.ms": ("-1", "deletes records by their age"),
     "retention.bytes": ("-1", "deletes records when there are many"),
-    "cleanup.policy": ("delete", "is compacted, which deletes all but the last event of a post"),
+    "cleanup.policy": ("delete", "is compacted, which deletes all but the last event of a stream"),
     "unclean.leader.election.enable": (
         "false",
         "lets a broker lead that lacks records, which are then lost",

@@ -1,8 +1,8 @@
 """Old versions of an event are lifted, on decoding, by upcasters:
 
-@upcaster("posts.post_liked.v1", "posts.post_liked.v2")
-def with_reaction(data: dict[str, Any]) -> dict[str, Any]:
-    return {**data, "reaction": "thumbs_up"}
+@upcaster("orders.order_placed.v1", "orders.order_placed.v2")
+def with_quantity(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "quantity": 1}
 """
 
 from collections.abc import Callable

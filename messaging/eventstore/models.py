@@ -7,7 +7,7 @@ from messaging.bus.rejected import Rejection
 
 
 class Stream(models.Model):
-    """The history of one thing, such as a post. Writers lock its row."""
+    """The history of one thing, such as an order. Writers lock its row."""
 
     stream_id = models.UUIDField(primary_key=True)
     stream_type = models.CharField(max_length=100)

@@ -1,4 +1,4 @@
-"""Stored documents as people read them."""
+"""Stored documents for reading."""
 
 import json
 from contextlib import suppress

@@ -8,8 +8,8 @@ class ReadModel(models.Model):
 
     A concrete model adds its fields, names the rest of its key and backs it:
 
-        key = ("comment_id",)
-        constraints = [UniqueConstraint(fields=["generation", "stream_id", "comment_id"], ...)]
+        key = ("line_id",)
+        constraints = [UniqueConstraint(fields=["generation", "stream_id", "line_id"], ...)]
     """
 
     key: tuple[str, ...] = ()  # the fields that tell the rows of one stream apart

@@ -1,10 +1,10 @@
 """Projections: which events change which read models, and how.
 
-posts = Projection("posts", stream_type="post", models=[Post, Comment])
+orders = Projection("orders", stream_type="order", models=[Order, Line])
 
-@posts.on(CommentUpdated, rows=lambda e: [(Comment, e.comment_id)])
-def comment_updated(post: Post, event: CommentUpdated, rows: Rows) -> None:
-    rows.get(Comment, event.comment_id).text = event.text
+@orders.on(QuantityChanged, rows=lambda e: [(Line, e.line_id)])
+def quantity_changed(order: Order, event: QuantityChanged, rows: Rows) -> None:
+    rows.get(Line, event.line_id).quantity = event.quantity
 """
 
 from collections.abc import Callable, Iterable

@@ -12,7 +12,7 @@ class AskForRebuild(Operation):
     """Ask for a rebuild, once the tables are changed: the consumer's process does it while the
     old rows keep serving. Put it last in a migration that changes what a projection writes.
 
-        operations = [AddField(...), AskForRebuild("posts")]
+        operations = [AddField(...), AskForRebuild("orders")]
     """
 
     reduces_to_sql = False

@@ -44,8 +44,8 @@ class Restored:
     events: int = 0
     streams: int = 0
     receipts: int = 0
-    people: int = 0
-    no_people: set[str] = field(default_factory=set)  # actors that cannot be accounts
+    actors: int = 0
+    no_usernames: set[str] = field(default_factory=set)  # actors that cannot be accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +135,12 @@ def restore(copy: LogIndex, go_on: Callable[[Restored], None], *, dry: bool = Fa
 
     Raises `HistoryMismatch` if somebody appends meanwhile.
     """
-    done, people = Restored(), conf.actors()(existing=True)
+    done, actors = Restored(), conf.actors()(existing=True)
     for chunk in _chunks(_lacking(copy)):
         go_on(done)
         if not dry:
             for lacking in chunk:
-                _make_people(lacking, people, done)
+                _make_actors(lacking, actors, done)
             with transaction.atomic(using=statements.DATABASE, durable=True):
                 for lacking in chunk:
                     _append(lacking)
@@ -211,13 +211,13 @@ def _result_of(events: Sequence[tuple[Envelope, str]]) -> Result | None:
     return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)
 
 
-def _make_people(lacking: Lacking, people: Actors, done: Restored) -> None:
+def _make_actors(lacking: Lacking, actors: Actors, done: Restored) -> None:
     for actor in dict.fromkeys(envelope.actor for envelope in lacking.envelopes):
         try:
-            people.username(actor)
+            actors.username(actor)
         except Invalid:
-            done.no_people.add(actor)
-    done.people = people.made
+            done.no_usernames.add(actor)
+    done.actors = actors.made
 
 
 def _chunks(found: Iterator[Lacking]) -> Iterator[list[Lacking]]:

@@ -84,7 +84,7 @@ def alive(role: str) -> list[Heartbeat]:
 
 
 def missing() -> list[str]:
-    """The commands to start so that posts reach their readers."""
+    """The commands to start so that what is stored reaches its readers."""
     if not alive("consumer"):
         return ["manage.py runconsumer"]  # which stands by as a relay as well
     return [] if any(one.at_work for one in alive("relay")) else ["manage.py runrelay"]

@@ -9,7 +9,7 @@ SAY_EVERY_S = 60.0
 
 class Repeats:
     """Logs the same thing at once, and then once a minute, as a warning that says how often it has
-    happened. Each time is there with LOG_LEVEL=DEBUG."""
+    happened. Each time is there at level DEBUG."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log

@@ -289,6 +289,12 @@ def test_pages_of_the_sites_in_the_settings_are(sqlite: Mode) -> None:
     assert "Access-Control-Allow-Origin" not in feed.headers, "only the API"
 
 
+def test_an_address_without_anything_names_the_one_that_lists_all(sqlite: Mode) -> None:
+    nothing = Api().client.get("/api/v1/nothing/")
+    assert nothing.status_code == 404
+    assert "; /api/v1/ lists them." in nothing.json()["errors"][0]["detail"]
+
+
 # --- the events, described -------------------------------------------------------------------
 
 

@@ -206,6 +206,11 @@ def loan_of(line: dict[str, Any]) -> Any:
     return command_file.parse(Line(1, raw, uuid.uuid4())).command
 
 
+def test_a_commands_keys_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(command_file.COMMANDS, "OpenLoan", OpenLoan)
+    assert command_file.keys("OpenLoan") == ["loan", "amount", "[until]", "[guarantors]"]
+
+
 def test_a_command_may_have_fields_of_any_type_that_json_can_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -28,8 +28,8 @@ MAX_SHOWN = 20
 class Command(DatabaseCommand):
     help = (
         "Complete an empty or lagging event store from the log: streams, events, receipts and "
-        "missing people (without a password). Stop the relays and do not send commands meanwhile. "
-        "Running it again changes nothing."
+        "missing accounts (without a password). Stop the relays and do not send commands "
+        "meanwhile. Running it again changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -114,7 +114,7 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{done.events:,} events of {done.streams:,} streams {what}.")
         if not dry:
             self.stdout.write(
-                f"{done.receipts:,} receipts and {done.people:,} accounts without a password."
+                f"{done.receipts:,} receipts and {done.actors:,} accounts without a password."
             )
-        for actor in sorted(done.no_people):
+        for actor in sorted(done.no_usernames):
             self.stdout.write(f"{actor!a} cannot be a username: there is no account of it.")

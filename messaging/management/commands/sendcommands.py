@@ -20,7 +20,7 @@ from messaging.actors import Actors
 from messaging.api import command_file
 from messaging.exceptions import DomainError, NeedsNewerCode
 from messaging.management.base import DatabaseCommand
-from messaging.message import Context
+from messaging.message import COMMANDS, Context
 from messaging.transient import drop_connections, is_away, reason
 
 AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
@@ -32,11 +32,12 @@ class Command(DatabaseCommand):
     help = (
         "Send the commands of a file (JSON lines, plain or .gz; - for standard input) through the "
         "mediator. Sending the same file again changes nothing: results and refusals are "
-        'remembered. A line: {"command": "NewPost", "actor": "alice", "post": "any-id", '
-        '"message": "..."}'
+        'remembered. A line: {"command": NAME, "actor": USERNAME, FIELD: VALUE, ...}'
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        known = (f"{name} ({', '.join(command_file.keys(name))})" for name in COMMANDS)
+        parser.epilog = f"Commands and their fields: {'; '.join(known)}."
         parser.add_argument("file", help="The file, or - for standard input.")
         parser.add_argument(
             "--rejects",
@@ -52,12 +53,12 @@ class Command(DatabaseCommand):
             lines = stack.enter_context(gzip.open(raw)) if zipped else raw
             begun = time.monotonic()
             sent, refusals = 0, Counter[str]()
-            people = conf.actors()()
+            actors = conf.actors()()
             try:
                 for line in self._with_progress(command_file.lines(lines), raw, size):
                     sent += 1
                     try:
-                        self._send(line, people)
+                        self._send(line, actors)
                     except DomainError as refused:
                         refusals[refused.code] += 1
                         if rejects is not None:
@@ -75,12 +76,12 @@ class Command(DatabaseCommand):
                 ) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
-    def _send(self, line: command_file.Line, people: Actors) -> None:
+    def _send(self, line: command_file.Line, actors: Actors) -> None:
         """Send it again while the database is away: a line that was carried out is not repeated."""
         patience = time.monotonic() + AWAY_FOR_S
         while True:
             try:
-                self._send_once(line, people)
+                self._send_once(line, actors)
                 return
             except Exception as error:
                 if not is_away(error) or time.monotonic() > patience:
@@ -89,9 +90,9 @@ class Command(DatabaseCommand):
                 drop_connections()
                 time.sleep(AGAIN_AFTER_S)
 
-    def _send_once(self, line: command_file.Line, people: Actors) -> None:
+    def _send_once(self, line: command_file.Line, actors: Actors) -> None:
         request = command_file.parse(line)
-        context = Context(actor=people.username(request.actor), command_id=line.command_id)
+        context = Context(actor=actors.username(request.actor), command_id=line.command_id)
         mediator.send(request.command, context)
 
     def _open(self, name: str, stack: ExitStack) -> tuple[IO[bytes], int | None]:

@@ -1,6 +1,6 @@
 """Consistency tokens: a command's answer says which version of which stream a reader must see.
 
-Signed, so that nobody can make the site wait for a version that never comes.
+Signed, so that nobody can make a request wait for a version that never comes.
 """
 
 from typing import NamedTuple
