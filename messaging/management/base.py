@@ -1,10 +1,11 @@
-"""What the commands share: one line, not a traceback, for a database that fails."""
+"""What the commands share: one line, not a traceback, for what tells an operator what to do."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError
 
+from messaging.exceptions import PostlogError
 from messaging.transient import is_away, reason
 
 
@@ -12,6 +13,8 @@ class DatabaseCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
+        except PostlogError as error:
+            raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
             what = reason(error) if is_away(error) else f"{type(error).__name__}: {error}"
             raise CommandError(what) from error

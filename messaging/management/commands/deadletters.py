@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell
 from messaging.monitoring.pretty_json import readable
@@ -73,26 +72,19 @@ class Command(DatabaseCommand):
         letters = (
             retry.in_order(options["projection"]) if options["all"] else map(_one, options["id"])
         )
-        left = sum([self._retried(letter) for letter in retry.first_of_each_stream(letters)])
-        if left:
-            raise CommandError(f"{left} of them failed again: `manage.py deadletters list`.")
-
-    def _retried(self, letter: DeadLetter) -> int:
-        """1 if it failed again."""
-        try:
+        failed_again = 0
+        for letter in retry.first_of_each_stream(letters):
             retried = retry.retry(letter)
-        except PostlogError as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(retry.describe(letter, retried))
-        return int(retried.parked > 0)
+            self.stdout.write(retry.describe(letter, retried))
+            failed_again += retried.parked > 0
+        if failed_again:
+            message = f"{failed_again} of them failed again: `manage.py deadletters list`."
+            raise CommandError(message)
 
     def _discard(self, options: dict[str, Any]) -> None:
         letter = _one(options["id"])
         record_from_shell("discard a dead letter", f"{letter} event {letter.event_id}")
-        try:
-            retried = retry.discard(letter)
-        except PostlogError as error:
-            raise CommandError(str(error)) from error
+        retried = retry.discard(letter)
         self.stdout.write(f"Dead letter {letter.id} is discarded.")
         if retried is not None:
             self.stdout.write(retry.describe(letter, retried))

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging.bus import current_bus
 from messaging.dialect import sessions
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell, shell_user
 from messaging.projections.models import Rebuild
@@ -54,11 +53,8 @@ class Command(DatabaseCommand):
         if options["cancel"] and options["accept_going_back"]:
             raise CommandError("--accept-going-back goes with a rebuild only.", returncode=2)
         for name in [options["name"]] if options["name"] else sorted(PROJECTIONS):
-            try:
-                sessions.require_that_they_last()
-                self._cancel(name) if options["cancel"] else self._rebuild(name, options)
-            except PostlogError as error:
-                raise CommandError(str(error)) from error
+            sessions.require_that_they_last()
+            self._cancel(name) if options["cancel"] else self._rebuild(name, options)
 
     def _cancel(self, name: str) -> None:
         record_from_shell("cancel a rebuild", name)

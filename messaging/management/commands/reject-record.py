@@ -3,16 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandParser
 
 from messaging.bus import current_bus
-from messaging.exceptions import PostlogError
+from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell
 from messaging.recovery import reject_record
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Declare one record of the log invalid, because no relay of yours wrote it. Relays, "
         "consumers, rebuilds, verify and restore-events then pass over it. The error messages name "
@@ -26,12 +25,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = options["partition"], options["offset"], options["event_id"]
-        try:
-            record, envelope = reject_record.found(current_bus(), *place)
-            record_from_shell("reject-record", "partition {} offset {} event {}".format(*place))
-            reject_record.reject(record, envelope)
-        except (PostlogError, DatabaseError) as error:
-            raise CommandError(str(error)) from error
+        record, envelope = reject_record.found(current_bus(), *place)
+        record_from_shell("reject-record", "partition {} offset {} event {}".format(*place))
+        reject_record.reject(record, envelope)
         self.stdout.write(
             f"Rejected: version {envelope.version} of stream {envelope.stream_id}. Start the "
             "workers again. Where `manage.py verify` says that a read model shows it, run "

@@ -6,7 +6,6 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell
 from messaging.recovery import republish
@@ -35,10 +34,7 @@ class Command(DatabaseCommand):
         if options["accept_new_log"] and not everything:
             raise CommandError("A new log needs everything: say --all as well.", returncode=2)
         record_from_shell("republish", "all" if everything else " ".join(map(str, stream_ids)))
-        try:
-            if options["accept_new_log"]:
-                self.stdout.write(f"The log is {republish.accept(current_bus())} from now on.")
-            count = republish.republish_all() if everything else republish.republish(stream_ids)
-        except PostlogError as error:
-            raise CommandError(str(error)) from error
+        if options["accept_new_log"]:
+            self.stdout.write(f"The log is {republish.accept(current_bus())} from now on.")
+        count = republish.republish_all() if everything else republish.republish(stream_ids)
         self.stdout.write(f"{count:,} events wait in the outbox for a relay.")

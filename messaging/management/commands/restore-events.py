@@ -11,7 +11,6 @@ from messaging.bus.base import Bus
 from messaging.bus.signing import key_ring
 from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell
 from messaging.monitoring.progress import Reports
@@ -53,8 +52,6 @@ class Command(DatabaseCommand):
             if not acquired(lock):
                 raise CommandError("A relay is at work. Stop it, and run this again.")
             self._restore(current_bus(), lock, options)
-        except PostlogError as error:
-            raise CommandError(f"{type(error).__name__}: {error}") from error
         finally:
             lock.release()
 

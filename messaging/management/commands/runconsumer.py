@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.dialect import sessions
-from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.until_level import UntilLevel
@@ -55,10 +54,7 @@ class Command(DatabaseCommand):
             parts["rebuilds"] = Rebuilder(current_bus()).run
             parts["cleaning"] = cleaning.run
             parts["hazards"] = HazardWatch(current_bus()).run
-        try:
-            sessions.require_that_they_last()
-            run_until_stopped(parts, code_if_cut_short=1 if options["once"] else 0)
-        except (Pooled, WorkerFailed) as error:
-            raise CommandError(str(error)) from error
+        sessions.require_that_they_last()
+        run_until_stopped(parts, code_if_cut_short=1 if options["once"] else 0)
         if options["once"] and not level.is_level:
             raise CommandError("Stopped before the read models were level with the log.")

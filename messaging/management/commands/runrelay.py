@@ -2,12 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from messaging.bus import current_bus
 from messaging.bus.hazards import HazardWatch
 from messaging.dialect import sessions
-from messaging.exceptions import Pooled, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.relay.relay import Relay
 from messaging.workers.heartbeats import Heartbeats
@@ -21,15 +18,12 @@ class Command(DatabaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            sessions.require_that_they_last()
-            relay = Relay(current_bus())
-            heart = Heartbeats({"relay": relay.is_at_work})
-            parts = {
+        sessions.require_that_they_last()
+        relay = Relay(current_bus())
+        run_until_stopped(
+            {
                 "relay": relay.run,
-                "heartbeat": heart.run,
+                "heartbeat": Heartbeats({"relay": relay.is_at_work}).run,
                 "hazards": HazardWatch(current_bus()).run,
             }
-            run_until_stopped(parts)
-        except (Pooled, WorkerFailed) as error:
-            raise CommandError(str(error)) from error
+        )

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import describe
 from messaging.monitoring.status import ProjectionStatus, Status, current_status
@@ -20,10 +19,7 @@ class Command(DatabaseCommand):
         parser.add_argument("--json", action="store_true", help="As one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            found = current_status()
-        except PostlogError as error:
-            raise CommandError(f"{type(error).__name__}: {error}") from error
+        found = current_status()
         if options["json"]:
             self.stdout.write(json.dumps(asdict(found)))
         else:

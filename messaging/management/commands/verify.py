@@ -11,7 +11,6 @@ from messaging.bus import current_bus
 from messaging.bus.signing import key_ring
 from messaging.eventstore.models import RejectedRecord
 from messaging.eventstore.statements import DATABASE
-from messaging.exceptions import PostlogError
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.progress import Reports
 from messaging.projections.registry import PROJECTIONS
@@ -43,12 +42,9 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = 0
-        try:
-            for difference in self._differences(options["patience"]):
-                self.stdout.write(difference)
-                count += 1
-        except PostlogError as error:
-            raise CommandError(f"{type(error).__name__}: {error}") from error
+        for difference in self._differences(options["patience"]):
+            self.stdout.write(difference)
+            count += 1
         if count:
             raise CommandError(f"{count:,} differences.")
 
