@@ -106,7 +106,7 @@ def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
         one_post_is_shown()
         proxy.stall()
         assert worker.wait() == 1
-        assert re.search(r"\(\w+/\w+\.py:\d+\) has not moved for 15 s", worker.output())
+        assert re.search(r"\([\w/]+\.py:\d+\) has not moved for 15 s", worker.output())
 
 
 def test_a_worker_that_was_frozen_itself_is_not_stuck(postgresql: Mode) -> None:
