@@ -1,8 +1,8 @@
 """From which address a request comes, as the counters and the security log have it."""
 
 import logging
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from threading import Lock
 from typing import Any
 
 from django.http import HttpRequest
@@ -13,29 +13,13 @@ IPV6_SITE = 64  # bits: whoever has one address of such a network has all 2^64 o
 log = logging.getLogger("postlog.addresses")
 
 
-class Once:
-    """A warning that each process gives once."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._lock = Lock()
-        self._given = False
-
-    def give(self) -> None:
-        with self._lock:
-            given, self._given = self._given, True
-        if not given:
-            log.warning(self._text)
-
-    def forget(self) -> None:
-        """For tests."""
-        self._given = False
-
-
-unbelieved = Once(
-    'a request carries X-Forwarded-For, and REST_FRAMEWORK["NUM_PROXIES"] is 0: if a proxy stands '
-    "in front, all clients count as one address. Set it to the number of your proxies"
-)
+@cache
+def warn_of_proxy() -> None:
+    """Warn once a process."""
+    log.warning(
+        'a request carries X-Forwarded-For, and REST_FRAMEWORK["NUM_PROXIES"] is 0: if a proxy '
+        "stands in front, all clients count as one address. Set it to the number of your proxies"
+    )
 
 
 def address_of(request: HttpRequest) -> str:
@@ -45,7 +29,7 @@ def address_of(request: HttpRequest) -> str:
     forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
     proxies: Any = api_settings.NUM_PROXIES
     if forwarded and not proxies:
-        unbelieved.give()
+        warn_of_proxy()
     if forwarded and proxies:
         seen = forwarded.split(",")
         found = _parsed(seen[-min(proxies, len(seen))])

@@ -63,11 +63,6 @@ def take_back(window: Window, who: str, added: Count) -> None:
     _store().add(window, added.turn, list(_cells(window.kind, who)), -1)
 
 
-def forget_all() -> None:
-    """For tests."""
-    _local.clear()
-
-
 def _cells(kind: str, who: str) -> Iterable[int]:
     """One cell of each row. Keyed, so that nobody can choose a name that shares another's."""
     text = f"{kind}\0{who}".encode(errors="surrogatepass")
@@ -95,10 +90,6 @@ class Local:
             for cell in cells:
                 counts[cell] = counts.get(cell, 0) + delta
             return min(counts[cell] for cell in cells)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._windows.clear()
 
 
 class Shared:

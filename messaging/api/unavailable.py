@@ -1,9 +1,8 @@
 """The answer while a database or the bus is away: 503, and when to try again."""
 
-from collections.abc import Callable
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.deprecation import MiddlewareMixin
 
 from messaging.api.answers import API_PREFIX, error_answer
 from messaging.transient import drop_connections, is_away
@@ -23,14 +22,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-class UnavailableMiddleware:
+class UnavailableMiddleware(MiddlewareMixin):
     """Answers 503 for every view, Django's own included, that finds a server away."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return unavailable(request) if is_away(error) else None

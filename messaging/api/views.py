@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedi
 from django.urls import resolve
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.exceptions import MethodNotAllowed, NotFound, ParseError, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
@@ -185,32 +185,19 @@ def answer(result: Result) -> dict[str, Any]:
 
 
 def command_view(command_type: type) -> type[CommandView]:
-    """The view class of a command."""
-    return _view(
-        CommandView, command_type, post=command_schema(command_type)(_copy(CommandView.post))
-    )
+    schema = extend_schema_view(post=command_schema(command_type))
+    return schema(_view(CommandView, command_type))
 
 
 def query_view(query_type: type) -> type[QueryView]:
-    """The view class of a query."""
-    get = query_schema(query_type)(_copy(QueryView.get))
-    return _view(QueryView, query_type, get=get)
+    schema = extend_schema_view(get=query_schema(query_type))
+    return schema(_view(QueryView, query_type))
 
 
-def _view(base: type[Any], message_type: type, **members: Any) -> type[Any]:
-    description = {"__doc__": message_type.__doc__}
-    serializer = {"serializer_class": input_serializer(message_type)}
-    return type(message_type.__name__, (base,), {**description, **serializer, **members})
-
-
-def _copy(method: Any) -> Any:
-    """A function of its own, because a schema is attached to it."""
-
-    def handler(self: Any, request: Request) -> Response:
-        response: Response = method(self, request)
-        return response
-
-    return handler
+def _view(base: type[Any], message_type: type) -> type[Any]:
+    serializer = input_serializer(message_type)
+    members = {"__doc__": message_type.__doc__, "serializer_class": serializer}
+    return type(message_type.__name__, (base,), members)
 
 
 def _is_browsed(request: Request | None) -> bool:

@@ -13,9 +13,9 @@ from messaging.api.addresses import address_of, network_of
 
 @pytest.fixture(autouse=True)
 def nothing_was_said() -> Iterator[None]:
-    addresses.unbelieved.forget()
+    addresses.warn_of_proxy.cache_clear()
     yield
-    addresses.unbelieved.forget()
+    addresses.warn_of_proxy.cache_clear()
 
 
 def asked(peer: str, forwarded: str | None, proxies: int) -> tuple[str, str]:
