@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from django.contrib.auth.models import AnonymousUser
+
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
@@ -47,17 +49,7 @@ class Reader(Protocol):
     def has_perm(self, perm: str, /) -> bool: ...
 
 
-class Nobody:
-    is_staff = False
-
-    def get_username(self) -> str:
-        return ""
-
-    def has_perm(self, perm: str, /) -> bool:
-        return False
-
-
-NOBODY = Nobody()
+NOBODY = AnonymousUser()
 
 
 def handles(

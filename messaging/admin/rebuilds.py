@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from messaging.admin.action_admin import ActionAdmin, Button
-from messaging.exceptions import PostlogError
+from messaging.exceptions import Invalid
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
@@ -15,23 +15,13 @@ from messaging.rebuilding import requests
 ASKED = "A running manage.py runconsumer builds it."
 
 
-class NoSuchProjection(PostlogError):
-    """The form was made by hand."""
-
-
 @admin.register(Rebuild)
 class RebuildAdmin(ActionAdmin):
     change_form_template = "admin/messaging/rebuild.html"
     change_list_template = "admin/messaging/rebuilds.html"
     list_display = (
-        "asked_at",
-        "projection",
-        "generation",
-        "source",
-        "state",
-        "progress",
-        "asked_by",
-    )
+        "asked_at", "projection", "generation", "source", "state", "progress", "asked_by",
+    )  # fmt: skip
     ordering = ("-id",)
     fields = (
         "projection", "generation", "source", "state", "progress", "asked_by", "asked_at",
@@ -65,7 +55,8 @@ class RebuildAdmin(ActionAdmin):
     def _ask(self, request: HttpRequest, source: str) -> str:
         name = request.POST.get("projection", "")
         if name not in PROJECTIONS:
-            raise NoSuchProjection(f"There is no such projection; choose {', '.join(PROJECTIONS)}.")
+            known = ", ".join(PROJECTIONS)
+            raise Invalid("invalid_choice", f"There is no such projection; choose {known}.")
         rebuild = requests.ask(name, source, request.user.get_username())
         return f"Asked for {name}, generation {rebuild.generation}. {ASKED}"
 

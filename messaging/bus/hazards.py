@@ -5,7 +5,6 @@ them at start and every ten minutes; `status`, the console and `check --deploy` 
 """
 
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event as Flag
@@ -18,7 +17,6 @@ log = logging.getLogger("postlog.log")
 
 LOOK_EVERY_S = 600.0
 RETRY_S = 10.0
-RECENT_S = 60.0
 SAFE_REPLICAS = 3
 UNSAFE: dict[str, tuple[str, str]] = {  # configuration -> the safe value, what others do
     "retention.ms": ("-1", "deletes records by their age"),
@@ -96,40 +94,13 @@ def _cure(topic: Topic, key: str, value: str) -> str:
     )
 
 
-class HazardWatch:
-    """The part of a worker that logs the hazards, at start and every `every_s` seconds."""
-
-    def __init__(self, bus: Bus, *, every_s: float = LOOK_EVERY_S) -> None:
-        self._bus = bus
-        self._every_s = every_s
-
-    def run(self, stop: Flag) -> None:
-        """Returns when `stop` is set."""
-        while not stop.is_set():
-            stop.wait(self._every_s if self._look() else RETRY_S)
-
-    def _look(self) -> bool:
+def watch_hazards(bus: Bus, stop: Flag) -> None:
+    """Log the hazards at start and from time to time, until `stop` is set."""
+    while not stop.is_set():
         try:
-            hazards = self._bus.hazards()
+            for hazard in bus.hazards():
+                log.warning("%s", hazard)
+            stop.wait(LOOK_EVERY_S)
         except (BusError, HistoryMismatch) as error:  # whoever needs the bus says so loudly
             log.debug("hazards are unknown: %s", error)
-            return False
-        for hazard in hazards:
-            log.warning("%s", hazard)
-        return True
-
-
-class RecentHazards:
-    """Asks at most once a minute, for pages that refresh themselves."""
-
-    def __init__(self) -> None:
-        self._bus: Bus | None = None
-        self._asked = 0.0
-        self._hazards: list[str] = []
-
-    def of(self, bus: Bus) -> list[str]:
-        """Raises `BusError`."""
-        if bus is not self._bus or time.monotonic() - self._asked > RECENT_S:
-            self._hazards = bus.hazards()
-            self._bus, self._asked = bus, time.monotonic()
-        return self._hazards
+            stop.wait(RETRY_S)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 
 from django.db import DatabaseError, InterfaceError
 
 from messaging.bus import current_bus
-from messaging.bus.base import Identity
-from messaging.bus.hazards import RecentHazards
+from messaging.bus.base import Bus, Identity
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
@@ -28,7 +28,7 @@ from messaging.relay import outbox
 from messaging.workers.heartbeats import alive, missing
 
 FRESH_S = 1.5
-_hazards = RecentHazards()
+HAZARDS_FRESH_S = 60
 RATE_WINDOW = timedelta(seconds=10)
 MAX_COUNTED = 5_000  # events of the window
 
@@ -132,8 +132,13 @@ def write_side() -> WriteSide:
 
 
 def log_state() -> LogState:
-    bus = current_bus()
-    return LogState(ends=bus.end_offsets(), identity=bus.identity(), hazards=_hazards.of(bus))
+    bus, minute = current_bus(), int(time.monotonic() // HAZARDS_FRESH_S)
+    return LogState(ends=bus.end_offsets(), identity=bus.identity(), hazards=_hazards(bus, minute))
+
+
+@lru_cache(maxsize=1)
+def _hazards(bus: Bus, minute: int) -> list[str]:
+    return bus.hazards()
 
 
 def read_side(log: LogState | None) -> ReadSide:

@@ -11,9 +11,10 @@ class Reports:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
 
     def tell(self, count: int, what: str) -> None:
         if time.monotonic() - self._last > EVERY_S:
             self._last = time.monotonic()
-            self._write(f"{count:,} {what} so far.")
+            rate = count / (self._last - self._begun)
+            self._write(f"{count:,} {what} so far ({rate:,.0f}/s).")

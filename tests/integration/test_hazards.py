@@ -15,7 +15,6 @@ from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus, hazards
 from messaging.bus.embedded import EmbeddedBus
-from messaging.bus.hazards import HazardWatch
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context
 from messaging.monitoring.status import current_status
@@ -97,12 +96,12 @@ def test_relay_and_consumer_log_hazards_at_start(postgresql: Mode, command: list
 
 
 def test_hazards_are_asked_for_again_and_again(
-    postgresql: Mode, caplog: pytest.LogCaptureFixture
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     current_bus().ensure_topic()
+    monkeypatch.setattr(hazards, "LOOK_EVERY_S", 0.05)
     stop = threading.Event()
-    watch = HazardWatch(current_bus(), every_s=0.05)
-    thread = threading.Thread(target=watch.run, args=(stop,))
+    thread = threading.Thread(target=hazards.watch_hazards, args=(current_bus(), stop))
     with caplog.at_level(logging.WARNING, "postlog.log"):
         thread.start()
         try:
@@ -131,7 +130,7 @@ def test_a_log_that_is_away_is_asked_again_soon(
 ) -> None:
     monkeypatch.setattr(hazards, "RETRY_S", 0.01)
     stop = threading.Event()
-    thread = threading.Thread(target=HazardWatch(AwayAtFirst()).run, args=(stop,))
+    thread = threading.Thread(target=hazards.watch_hazards, args=(AwayAtFirst(), stop))
     with caplog.at_level(logging.WARNING, "postlog.log"):
         thread.start()
         try:

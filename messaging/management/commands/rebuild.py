@@ -102,12 +102,10 @@ class Command(DatabaseCommand):
 
     def _show(self, rebuild: Rebuild, stop: Flag) -> None:
         console = Console(stderr=True)
-        if console.is_terminal:
-            self._show_bar(rebuild.id, stop, console)
-        else:
-            self._show_lines(rebuild.id, stop)
-
-    def _show_bar(self, rebuild_id: int, stop: Flag, console: Console) -> None:
+        if not console.is_terminal:
+            while not stop.wait(REPORT_EVERY_S):
+                self.stderr.write(requests.told(Rebuild.objects.get(id=rebuild.id)))
+            return
         columns = (
             TextColumn("{task.fields[state]}"),
             BarColumn(),
@@ -116,18 +114,14 @@ class Command(DatabaseCommand):
         )
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=None, state="", rate=0.0)
-            begun, first = time.monotonic(), Rebuild.objects.get(id=rebuild_id).events_done
+            begun, first = time.monotonic(), rebuild.events_done
             while not stop.wait(LOOK_EVERY_S):
-                now = Rebuild.objects.get(id=rebuild_id)
+                now = Rebuild.objects.get(id=rebuild.id)
                 rate = (now.events_done - first) / (time.monotonic() - begun)
                 total = max(now.events_total, now.events_done) or None
                 progress.update(
                     task, total=total, completed=now.events_done, state=now.state, rate=rate
                 )
-
-    def _show_lines(self, rebuild_id: int, stop: Flag) -> None:
-        while not stop.wait(REPORT_EVERY_S):
-            self.stderr.write(requests.told(Rebuild.objects.get(id=rebuild_id)))
 
     def _tell_end(self, rebuild: Rebuild) -> None:
         rebuild.refresh_from_db()

@@ -1,12 +1,13 @@
 """`manage.py runconsumer`"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
-from messaging.bus.hazards import HazardWatch
+from messaging.bus.hazards import watch_hazards
 from messaging.dialect import sessions
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import StallWatch
@@ -53,7 +54,7 @@ class Command(DatabaseCommand):
             parts["stalls"] = StallWatch().run
             parts["rebuilds"] = Rebuilder(current_bus()).run
             parts["cleaning"] = cleaning.run
-            parts["hazards"] = HazardWatch(current_bus()).run
+            parts["hazards"] = partial(watch_hazards, current_bus())
         sessions.require_that_they_last()
         run_until_stopped(parts, code_if_cut_short=1 if options["once"] else 0)
         if options["once"] and not level.is_level:

@@ -1,9 +1,10 @@
 """`manage.py runrelay`"""
 
+from functools import partial
 from typing import Any
 
 from messaging.bus import current_bus
-from messaging.bus.hazards import HazardWatch
+from messaging.bus.hazards import watch_hazards
 from messaging.dialect import sessions
 from messaging.management.base import DatabaseCommand
 from messaging.relay.relay import Relay
@@ -24,6 +25,6 @@ class Command(DatabaseCommand):
             {
                 "relay": relay.run,
                 "heartbeat": Heartbeats({"relay": relay.is_at_work}).run,
-                "hazards": HazardWatch(current_bus()).run,
+                "hazards": partial(watch_hazards, current_bus()),
             }
         )

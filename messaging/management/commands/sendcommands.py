@@ -21,11 +21,11 @@ from messaging.api import command_file
 from messaging.exceptions import DomainError, NeedsNewerCode
 from messaging.management.base import DatabaseCommand
 from messaging.message import COMMANDS, Context
+from messaging.monitoring.progress import Reports
 from messaging.transient import drop_connections, is_away, reason
 
 AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
 AGAIN_AFTER_S = 1.0
-REPORT_EVERY_S = 5.0  # where there is no terminal for a progress bar
 
 
 class Command(DatabaseCommand):
@@ -117,31 +117,23 @@ class Command(DatabaseCommand):
     def _with_progress(
         self, lines: Iterator[command_file.Line], raw: IO[bytes], size: int | None
     ) -> Iterator[command_file.Line]:
-        console = Console(stderr=True)
-        if not console.is_terminal:
-            yield from self._with_reports(lines)
-            return
+        console, reports = Console(stderr=True), Reports(self.stderr.write)
         columns = (
             BarColumn(),
             TextColumn("{task.fields[count]:,} sent, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
         )
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=size, count=0, rate=0.0)
             begun = time.monotonic()
             for count, line in enumerate(lines, 1):
                 yield line
-                if count % 50 == 0:
+                if not console.is_terminal:
+                    reports.tell(count, "sent")
+                elif count % 50 == 0:
                     rate = count / (time.monotonic() - begun)
                     at = raw.tell() if size is not None else None
                     progress.update(task, completed=at, count=count, rate=rate)
-
-    def _with_reports(self, lines: Iterator[command_file.Line]) -> Iterator[command_file.Line]:
-        begun = reported = time.monotonic()
-        for count, line in enumerate(lines, 1):
-            yield line
-            if time.monotonic() - reported > REPORT_EVERY_S:
-                reported = time.monotonic()
-                self.stderr.write(f"{count:,} sent, {count / (reported - begun):,.0f}/s")
 
     def _report(self, sent: int, refusals: Counter[str], seconds: float) -> None:
         rate = sent / seconds if seconds else 0
