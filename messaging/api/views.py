@@ -19,12 +19,7 @@ from rest_framework.views import APIView
 from messaging import mediator
 from messaging.api.errors import refusal
 from messaging.api.headers import etag, idempotency, if_match
-from messaging.api.openapi import (
-    TOKEN_HEADER,
-    TOKEN_PARAMETER,
-    command_schema,
-    query_schema,
-)
+from messaging.api.openapi import TOKEN_HEADER, TOKEN_PARAMETER, command_schema, query_schema
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
 from messaging.exceptions import DomainError

@@ -5,32 +5,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from kafka import (
-    KafkaAdminClient,
-    KafkaConsumer,
-    OffsetSpec,
-    TopicPartition,
-)
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
 from kafka.admin import ConfigResource, NewTopic
-from kafka.errors import (
-    TopicAlreadyExistsError,
-)
+from kafka.errors import TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
 
-from messaging.bus.base import (
-    Bus,
-    Identity,
-    Publisher,
-    Reader,
-    Subscription,
-)
-from messaging.bus.hazards import (
-    CONFIGURATION,
-    MAX_BATCH_BYTES,
-    SAFE_REPLICAS,
-    Topic,
-    hazards_of,
-)
+from messaging.bus.base import Bus, Identity, Publisher, Reader, Subscription
+from messaging.bus.hazards import CONFIGURATION, MAX_BATCH_BYTES, SAFE_REPLICAS, Topic, hazards_of
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.publisher import KafkaPublisher
 from messaging.bus.kafka.refusals import NOT_AUTHORIZED, refusal

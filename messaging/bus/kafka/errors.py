@@ -4,11 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kafka.errors import (
-    KafkaError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
-)
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 
 from messaging.bus.kafka.refusals import explained
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange

@@ -6,19 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kafka import (
-    KafkaProducer,
-)
-from kafka.errors import (
-    KafkaError,
-)
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
-from messaging.bus.base import (
-    Message,
-    Place,
-    Publisher,
-    partition_of,
-)
+from messaging.bus.base import Message, Place, Publisher, partition_of
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.refusals import explained
 from messaging.bus.signing import HEADER

@@ -5,23 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kafka import (
-    ConsumerRebalanceListener,
-    TopicPartition,
-)
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import (
-    KafkaError,
-)
+from kafka.errors import KafkaError
 
-from messaging.bus.base import (
-    CountByBytes,
-    Fetched,
-    LogRecord,
-    Polled,
-    Reader,
-    Subscription,
-)
+from messaging.bus.base import CountByBytes, Fetched, LogRecord, Polled, Reader, Subscription
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.signing import HEADER
 from messaging.exceptions import HistoryMismatch
