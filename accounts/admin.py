@@ -11,9 +11,8 @@ from django.shortcuts import redirect
 from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken
 
-from accounts import tokens
+from accounts import security_log, tokens
 from accounts.models import User
-from messaging.monitoring import security_log
 
 if TYPE_CHECKING:
     Base = UserAdmin[User]

@@ -16,13 +16,13 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 
+from accounts import security_log
 from accounts.actors import MAX_LENGTH
 from messaging import conf
 from messaging.api import counters
 from messaging.api.addresses import network_of
 from messaging.api.counters import Count, Window
 from messaging.exceptions import TooManyRequests
-from messaging.monitoring import security_log
 
 WRONG = (ValidationError, AuthenticationFailed)  # how forms and the API say that one was wrong
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 from knox.models import AuthToken
 from knox.settings import knox_settings
 
+from accounts import security_log
 from accounts.models import User
 from messaging.exceptions import Forbidden
-from messaging.monitoring import security_log
 
 
 class TooManyTokens(Forbidden):

@@ -19,10 +19,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import CreateView
 
-from accounts import login_throttle
+from accounts import login_throttle, security_log
 from accounts.models import User
 from messaging.exceptions import TooManyRequests
-from messaging.monitoring import security_log
 from web.returning import carried, keep
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from messaging.monitoring import security_log
+from accounts import security_log
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
 # What fail2ban puts in the place of <ADDR>, near enough.
