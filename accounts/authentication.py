@@ -17,7 +17,7 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
 from accounts import login_throttle
-from messaging.api.throttles import count_request
+from web.throttles import count_request
 
 
 class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]  # knox comes without types

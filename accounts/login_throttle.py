@@ -18,11 +18,10 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import security_log
 from accounts.actors import MAX_LENGTH
-from messaging import conf
-from messaging.api import counters
-from messaging.api.addresses import network_of
-from messaging.api.counters import Count, Window
 from messaging.exceptions import TooManyRequests
+from web import counters
+from web.addresses import network_of
+from web.counters import Count, Window
 
 WRONG = (ValidationError, AuthenticationFailed)  # how forms and the API say that one was wrong
 
@@ -139,7 +138,7 @@ def _exists(username: str) -> bool:
 
 def _of_a_person() -> int:
     """Right passwords of one person a minute: never more than requests."""
-    rate = conf.postlog().api_rate
+    rate = settings.API_RATE
     most = max(LEAST_OF_A_PERSON, rate // SHARE_OF_API_RATE)
     return min(rate, most) if rate else most
 

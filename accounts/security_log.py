@@ -13,7 +13,7 @@ import logging
 
 from django.http import HttpRequest
 
-from messaging.api.addresses import address_of
+from web.addresses import address_of
 
 MAX_LENGTH = 150  # characters of a value: as long as a username may be
 

@@ -18,7 +18,7 @@ def the_environment_is_right(**kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def all_web_processes_count_together(**kwargs: Any) -> list[CheckMessage]:
-    if settings.WEB_WORKERS == 1 or settings.POSTLOG["COUNTERS"]:
+    if settings.WEB_WORKERS == 1 or settings.COUNTERS:
         return []
     return [
         Warning(

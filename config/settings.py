@@ -56,7 +56,7 @@ MIDDLEWARE = [
     "messaging.monitoring.health.probes",  # before what looks at Host and scheme
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "messaging.api.throttles.rate_headers",
+    "web.throttles.rate_headers",
     "csp.middleware.CSPMiddleware",
     "web.middleware.no_null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -118,13 +118,16 @@ POSTLOG = {
     "MAX_LAG": env.whole_number("MAX_LAG", 10_000, least=0, most=10**9, former="MOST_LAG"),
     # How many requests a web process works on at once (web/buffering.py).
     "WEB_THREADS": env.whole_number("WEB_THREADS", 8, least=1, most=256),
-    # Requests a minute by one person or address; 0: no limit. On a developer's machine only what
-    # has gone wild meets it.
-    "API_RATE": env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9),
-    # The Redis in which all that is limited is counted; without one, each process by itself.
-    "COUNTERS": env.redis("CACHE_URL"),
     "IDEMPOTENCY_HOURS": env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365),
 }
+
+# --- limits (web/throttles.py, accounts/login_throttle.py) ------------------------------------
+
+# Requests a minute by one person or address; 0: no limit. On a developer's machine only what has
+# gone wild meets it.
+API_RATE = env.whole_number("API_RATE", 30_000 if DEBUG else 1_200, least=0, most=10**9)
+# The Redis in which all that is limited is counted; without one, each process by itself.
+COUNTERS = env.redis("CACHE_URL")
 
 # --- people, time, static files ----------------------------------------------------------------
 
@@ -212,7 +215,7 @@ REST_FRAMEWORK = {
         "messaging.api.parsers.StrictJSONParser",
         "messaging.api.parsers.StrictFormParser",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["messaging.api.throttles.PersonThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["web.throttles.PersonThrottle"],
     "NUM_PROXIES": env.whole_number("TRUSTED_PROXIES", 0, least=0, most=10),
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",

@@ -49,8 +49,6 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     worker_stall_seconds: Positive = 120  # a worker that has not moved for so long ends
     max_lag: NotNegative = 10_000  # events not shown yet, above which /health/ready says 503
     web_threads: Positive = 8  # requests that a web process works on at once
-    api_rate: NotNegative = 0  # requests a minute by one person or address; 0: no limit
-    counters: str = ""  # the Redis in which requests are counted; empty: each process by itself
     idempotency_hours: Positive = 24  # how long the answer to an Idempotency-Key is kept
 
 

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from dev.services import ALIASES, KafkaServer, PostgresServer, Server, temporary_folder
-from messaging.api import counters
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import ROOT
+from web import counters
 
 # A busy machine makes no example wrong.
 hypothesis_settings.register_profile(

@@ -8,11 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import get_resolver
 
 from messaging.api.answers import API_PREFIX
-from messaging.api.throttles import count_request
 from messaging.api.unavailable import unavailable
 from messaging.exceptions import TooManyRequests
 from messaging.transient import is_away
 from web.pages import refusal
+from web.throttles import count_request
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 

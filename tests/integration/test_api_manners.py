@@ -217,7 +217,7 @@ def test_who_has_the_answer_already_is_told_so(database: Mode) -> None:
 # --- limits ----------------------------------------------------------------------------------
 
 
-@postlog(API_RATE=3)
+@override_settings(API_RATE=3)
 def test_more_than_the_limit_is_refused_by_person_and_by_address(database: Mode) -> None:
     alice, nobody = Api("alice"), Api()
     for left in (2, 1, 0):
@@ -232,12 +232,12 @@ def test_more_than_the_limit_is_refused_by_person_and_by_address(database: Mode)
     assert Api("bob").ask("find-all-posts").status_code == 200
 
 
-@postlog(API_RATE=0)
+@override_settings(API_RATE=0)
 def test_no_limit_says_nothing(sqlite: Mode) -> None:
     assert "RateLimit-Limit" not in Api().ask("find-all-posts").headers
 
 
-@postlog(API_RATE=2)
+@override_settings(API_RATE=2)
 def test_a_forged_address_counts_as_the_real_one(sqlite: Mode) -> None:
     answers = [
         Api().ask("find-all-posts", headers={"X-Forwarded-For": f"10.0.0.{n}"}) for n in range(4)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from messaging.api import counters
 from tests.support.api import COMMANDS, HTML, QUERIES, Api, person
 from tests.support.corpus import Case, cases
 from tests.support.corpus_world import (
@@ -14,6 +13,7 @@ from tests.support.corpus_world import (
     make_world,
 )
 from tests.support.modes import Mode
+from web import counters
 
 pytestmark = pytest.mark.usefixtures("quiet")
 JSON = "application/json"

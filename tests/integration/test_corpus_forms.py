@@ -8,11 +8,11 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from messaging.api import counters
 from tests.support.api import FORM, browser
 from tests.support.corpus import Case, cases, written_out
 from tests.support.corpus_world import Findings, make_world
 from tests.support.modes import Mode
+from web import counters
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

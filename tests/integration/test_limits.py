@@ -9,11 +9,10 @@ from django.test import Client, RequestFactory, override_settings
 
 from accounts import login_throttle
 from accounts.models import User
-from messaging.api import counters
 from tests.support.api import Api, person
 from tests.support.modes import Mode
-from tests.support.settings import postlog
 from tests.support.threads import together
+from web import counters
 
 LOGIN, SIGN_UP, PASSWORD = "/accounts/login/", "/accounts/sign-up/", "/accounts/password/"
 TOKEN = "/api/v1/auth/token/"
@@ -136,7 +135,7 @@ def test_the_admins_page_for_a_new_password_leads_to_the_sites(sqlite: Mode) -> 
 
 
 def test_wrong_tokens_are_counted_by_address(sqlite: Mode) -> None:
-    with postlog(API_RATE=3):
+    with override_settings(API_RATE=3):
         answers = [
             Client(REMOTE_ADDR=address).get(
                 "/api/v1/queries/find-all-posts/", headers={"Authorization": f"Token {token}"}
@@ -151,13 +150,13 @@ def test_wrong_tokens_are_counted_by_address(sqlite: Mode) -> None:
 def test_an_address_causes_so_many_hashes_and_no_more(sqlite: Mode, hashes: list[str]) -> None:
     names = [with_password(f"person{number}").username for number in range(15)]
     hashes.clear()
-    with postlog(API_RATE=1200):
+    with override_settings(API_RATE=1200):
         answers = [sign_in(name, "wrong").status_code for name in names for _ in range(10)]
     assert answers.count(200) == len(hashes) == 120
     assert set(answers[120:]) == {429}
 
 
-@postlog(API_RATE=3)
+@override_settings(API_RATE=3)
 def test_right_passwords_count_and_the_limit_is_asked_before_the_hash(
     sqlite: Mode, hashes: list[str]
 ) -> None:
@@ -232,7 +231,7 @@ def test_sign_ups_of_an_address_are_counted(
 # --- forms ----------------------------------------------------------------------------------------
 
 
-@postlog(API_RATE=3)
+@override_settings(API_RATE=3)
 def test_forms_count_as_requests_of_the_api_do(database: Mode) -> None:
     alice = Client()
     alice.force_login(person("alice"))
@@ -251,7 +250,7 @@ def test_forms_count_as_requests_of_the_api_do(database: Mode) -> None:
     assert Client().post(LOGIN, {}).status_code == 200, "nobody is another one"
 
 
-@postlog(API_RATE=3)
+@override_settings(API_RATE=3)
 @pytest.mark.parametrize("address", ["/admin/logout/", "/posts/nowhere/", LOGIN, "/health/live"])
 def test_no_address_is_left_out(sqlite: Mode, address: str) -> None:
     client = Client(raise_request_exception=False)
@@ -263,7 +262,7 @@ def test_no_address_is_left_out(sqlite: Mode, address: str) -> None:
 # --- addresses -----------------------------------------------------------------------------------
 
 
-@postlog(API_RATE=2)
+@override_settings(API_RATE=2)
 def test_an_ipv6_network_counts_as_one_address(sqlite: Mode) -> None:
     statuses = [
         Client(REMOTE_ADDR=f"2001:db8:1:2:{number}::1").get("/api/v1/").status_code

@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory, override_settings
 
-from messaging.api import addresses
-from messaging.api.addresses import address_of, network_of
+from web import addresses
+from web.addresses import address_of, network_of
 
 
 @pytest.fixture(autouse=True)

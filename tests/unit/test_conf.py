@@ -43,7 +43,7 @@ def test_a_wrong_or_unknown_setting_is_named_as_it_stands_in_the_settings(
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_no_value_is_shown() -> None:
-    wrong = {"KAFKA": {"partitions": SECRET, "topic": 7}, "COUNTERS": 7, "LOCK_DATABASE": SECRET}
+    wrong = {"KAFKA": {"partitions": SECRET, "topic": 7}, "ACTORS": 7, "LOCK_DATABASE": SECRET}
     with override_settings(POSTLOG=wrong):
         said = [str(error.msg) for error in settings_are_right()]
     assert len(said) == 4

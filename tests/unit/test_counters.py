@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from fakeredis import TcpFakeServer
 
-from messaging import conf
-from messaging.api import counters
-from messaging.api.counters import Local, Shared, Window
-from tests.support.settings import postlog
 from tests.support.threads import together
+from web import counters
+from web.counters import Local, Shared, Window
 
 GUESSES = Window("guesses", 300)
 
@@ -34,9 +34,9 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    with postlog(COUNTERS=at(server.server_address[1])):
+    with override_settings(COUNTERS=at(server.server_address[1])):
         yield
-        counters.client(conf.postlog().counters).close()
+        counters.client(settings.COUNTERS).close()
     counters.client.cache_clear()
     server.shutdown()
     thread.join()
@@ -117,12 +117,12 @@ def test_while_redis_is_away_a_process_counts_by_itself(
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
-        with postlog(COUNTERS=at(closed.getsockname()[1])):
+        with override_settings(COUNTERS=at(closed.getsockname()[1])):
             store = Shared(Local())
             assert [store.add(GUESSES, 1, [7], 1) for _ in range(3)] == [1, 2, 3]
             lines = [one.getMessage() for one in caplog.records]
             assert len(lines) == 1, "it is not asked again for a while"
-            assert 'POSTLOG["COUNTERS"] cannot be asked' in lines[0]
+            assert "CACHE_URL cannot be asked" in lines[0]
 
 
 def test_a_redis_that_hangs_holds_a_request_for_a_moment_only() -> None:
@@ -131,7 +131,7 @@ def test_a_redis_that_hangs_holds_a_request_for_a_moment_only() -> None:
         counters.client.cache_clear()
         waits = counters.client(url).get_connection_kwargs()
         assert (waits["socket_timeout"], waits["socket_connect_timeout"]) == (1, 1)
-        with postlog(COUNTERS=url):
+        with override_settings(COUNTERS=url):
             store = Shared(Local())
             assert [store.add(GUESSES, 1, [7], 1) for _ in range(2)] == [1, 2]
             assert store._ask_again > 0
@@ -140,7 +140,7 @@ def test_a_redis_that_hangs_holds_a_request_for_a_moment_only() -> None:
 def test_no_count_stays_in_redis(redis: None) -> None:
     counters.add(GUESSES, "alice")
     counters.look(GUESSES, "bob")
-    client = counters.client(conf.postlog().counters)
+    client = counters.client(settings.COUNTERS)
     keys = list(client.scan_iter())
     assert len(keys) == 4
     assert all(0 < client.ttl(key) <= 600 for key in keys)

@@ -3,7 +3,7 @@
 Memory is fixed, so that nobody can push out the counter of another: a kind of counter has
 ROWS x CELLS cells, each (kind, who) belongs to one cell of every row, and its count is the least
 of its cells (a count-min sketch). Sharing cells makes a limit a little stricter, never laxer.
-With POSTLOG["COUNTERS"] all processes count together; while that server is away, each by itself.
+With CACHE_URL all processes count together; while that server is away, each by itself.
 See docs/decisions/0027-counters-and-limits.md.
 """
 
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 
-from messaging import conf
 from messaging.workers.repeats import Repeats
 
 if TYPE_CHECKING:
@@ -109,13 +108,13 @@ class Shared:
             return self._add(window, turn, cells, delta)
         except (RedisError, OSError) as error:
             self._ask_again = time.monotonic() + ASK_AGAIN_S
-            what = 'POSTLOG["COUNTERS"] cannot be asked, so this process counts by itself'
+            what = "CACHE_URL cannot be asked, so this process counts by itself"
             self._repeats.say(logging.WARNING, what, error)
             return self._local.add(window, turn, cells, delta)
 
     def _add(self, window: Window, turn: int, cells: list[int], delta: int) -> int:
         """In one round trip, and one step: two at once do not both see the other half done."""
-        with client(conf.postlog().counters).pipeline(transaction=True) as pipeline:
+        with client(settings.COUNTERS).pipeline(transaction=True) as pipeline:
             for cell in cells:
                 key = f"postlog:{window.kind}:{turn}:{cell}"
                 pipeline.incrby(key, delta)
@@ -144,4 +143,4 @@ _shared = Shared(_local)
 
 
 def _store() -> Local | Shared:
-    return _shared if conf.postlog().counters else _local
+    return _shared if settings.COUNTERS else _local

@@ -7,13 +7,13 @@ minute costs more than answering.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from messaging import conf
-from messaging.api import counters
-from messaging.api.addresses import network_of
+from web import counters
+from web.addresses import network_of
 
 REQUESTS = counters.Window("requests", 60)
 
@@ -27,7 +27,7 @@ class Rate(NamedTuple):
 
 def count_request(request: HttpRequest, user: Any) -> Rate | None:
     """Count by person; who is not signed in, by address. None: there is no limit."""
-    limit = conf.postlog().api_rate
+    limit = settings.API_RATE
     if not limit:
         return None
     who = f"person:{user.pk}" if user.is_authenticated else network_of(request)
