@@ -8,8 +8,8 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionS
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosSessionMiddleware
 from django.http import HttpRequest, HttpResponse
 
-from messaging.api.unavailable import unavailable
 from messaging.transient import is_away
+from web.errors import unavailable
 
 
 class SessionStore(DatabaseSessionStore):

@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "messaging.api.unavailable.UnavailableMiddleware",
+    "web.errors.UnavailableMiddleware",
     "web.middleware.LimitForms",
 ]
 

@@ -41,7 +41,7 @@ urlpatterns = [
     # messaging.monitoring.health.probes: /health/live and /health/ready before the middleware
 ]
 
-handler400 = "messaging.api.answers.bad_request"
-handler403 = "messaging.api.answers.permission_denied"
-handler404 = "messaging.api.answers.not_found"
-handler500 = "messaging.api.answers.server_error"
+handler400 = "web.errors.bad_request"
+handler403 = "web.errors.permission_denied"
+handler404 = "web.errors.not_found"
+handler500 = "web.errors.server_error"

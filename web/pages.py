@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from messaging.api.unavailable import unavailable
 from messaging.exceptions import DomainError, NeedsNewerCode, TooManyRequests
 from messaging.transient import is_away
+from web.errors import unavailable
 
 View = Callable[..., HttpResponse]
 
