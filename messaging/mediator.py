@@ -10,8 +10,6 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
-
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
@@ -49,7 +47,17 @@ class Reader(Protocol):
     def has_perm(self, perm: str, /) -> bool: ...
 
 
-NOBODY = AnonymousUser()
+class Nobody:
+    is_staff = False
+
+    def get_username(self) -> str:
+        return ""
+
+    def has_perm(self, perm: str, /) -> bool:
+        return False
+
+
+NOBODY = Nobody()  # not Django's AnonymousUser, which takes its app for accounts
 
 
 def handles(
