@@ -5,14 +5,19 @@ copy) and was filled again up to that offset looks whole, and what was written i
 would never be read.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import logging
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from messaging import codec
 from messaging.bus.base import Bus, LogRecord
 from messaging.bus.rejected import digest_of
 from messaging.bus.signing import require_keys
-from messaging.exceptions import DecodeError, LostTail
+from messaging.exceptions import DecodeError, HistoryMismatch, LostTail
+
+T = TypeVar("T")
+
+log = logging.getLogger("postlog.log")
 
 
 class Proof(NamedTuple):
@@ -68,3 +73,16 @@ def require_proofs(bus: Bus, proofs: Mapping[int, Proof], who: str) -> None:
         if now != proof.name:
             raise LostTail(partition, proof.offset, proof.name, now, who)
     require_keys(found.values())
+
+
+def undisturbed(bus: Bus, look: Callable[[Bus], T]) -> T:
+    """Look again if the log's beginning has moved meanwhile and the look failed: what it was
+    about to read was deleted, which is no contradiction."""
+    while True:
+        firsts = bus.begin_offsets()
+        try:
+            return look(bus)
+        except HistoryMismatch:
+            if bus.begin_offsets() == firsts:
+                raise
+            log.info("The first records of the log were deleted meanwhile: looking again.")

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from messaging.admin.readonly_admin import ReadOnlyAdmin, Rows
+from messaging.admin.readonly_admin import ReadOnlyAdmin
 from messaging.models import Heartbeat, OperatorAction
 from messaging.projections.models import Checkpoint, Discarded, ProjectionState
 
@@ -37,6 +37,3 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("actor",)
     search_help_text = "By the whole actor."
-
-    def search(self, rows: Rows, term: str) -> Rows:
-        return rows.filter(actor=term)

@@ -29,8 +29,11 @@ class SeesRebuilds(BasePermission):
         "This takes a person of the staff with the permission messaging_projections.view_rebuild."
     )
 
+    rights: tuple[str, ...] = ("messaging_projections.view_rebuild",)
+
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return _may(request, "view")
+        user = request.user
+        return user.is_active and user.is_staff and user.has_perms(self.rights)
 
 
 class AsksForRebuilds(SeesRebuilds):
@@ -40,14 +43,7 @@ class AsksForRebuilds(SeesRebuilds):
         "This takes a person of the staff with the permissions "
         "messaging_projections.add_rebuild and messaging_projections.view_rebuild."
     )
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and _may(request, "add")
-
-
-def _may(request: Request, act: str) -> bool:
-    staff = request.user.is_active and request.user.is_staff
-    return staff and request.user.has_perm(f"messaging_projections.{act}_rebuild")
+    rights = ("messaging_projections.add_rebuild", *SeesRebuilds.rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

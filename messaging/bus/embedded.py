@@ -134,10 +134,6 @@ class EmbeddedPublisher(Publisher):
         self._bus = bus
 
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
-        places = self._commit(messages)
-        return lambda: places
-
-    def _commit(self, messages: Sequence[Message]) -> list[Place]:
         topic = self._bus.topic
         with bus_errors(), transaction.atomic(using=DATABASE, durable=True):
             lock = Log.objects.select_for_update().filter(topic=topic)
@@ -158,7 +154,7 @@ class EmbeddedPublisher(Publisher):
                 end.next_offset += 1
             EmbeddedRecord.objects.bulk_create(records)
             LogPartition.objects.bulk_update(touched.values(), ["next_offset"])
-        return places
+        return lambda: places
 
     def close(self) -> None:
         pass
@@ -188,7 +184,9 @@ class EmbeddedReader(Reader):
         found: dict[int, list[LogRecord]] = {}
         left = BATCH_BYTES
         self._turn += 1  # else a busy partition would keep the ones after it waiting
-        for partition in _from_turn(sorted(self.positions), self._turn):
+        partitions = sorted(self.positions)
+        first = self._turn % max(1, len(partitions))
+        for partition in partitions[first:] + partitions[:first]:
             position, end = self.positions[partition], ends.get(partition, 0)
             if partition in self.paused or position == end or max_records <= 0 or left <= 0:
                 continue
@@ -276,12 +274,6 @@ class EmbeddedSubscription(Subscription):
         alive = (now - DEAD_AFTER_S, now + DEAD_AFTER_S)
         group = LogMember.objects.filter(group=self._group, seen_at__range=alive)
         return sorted({*group.values_list("member", flat=True), self._member})
-
-
-def _from_turn(partitions: list[int], turn: int) -> list[int]:
-    """The same partitions, each in its turn the first."""
-    first = turn % len(partitions) if partitions else 0
-    return partitions[first:] + partitions[:first]
 
 
 @contextmanager

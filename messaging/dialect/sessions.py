@@ -97,11 +97,6 @@ def connect(params: dict[str, Any]) -> Any:
         return connection
 
 
-def execute(connection: Any, sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-
-
 def answer(connection: Any, sql: str, values: list[Any] | None = None) -> Any:
     """The first value of the first row."""
     with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from messaging import codec
+from messaging.eventstore import statements
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
@@ -76,14 +77,14 @@ class Repository(Generic[S, E]):
         A stream that does not exist, or is of another type, has version 0 and no state. Raises
         `NeedsNewerCode` if this code does not know the type or version of one of its events.
         """
-        rows = _read(uow, stream_id, self._snapshots.schema)
+        rows = _read(stream_id, self._snapshots.schema)
         if rows and rows[0].type != self._stream_type:
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
         try:
             state = self._snapshot_of(rows)
         except DecodeError as error:
             log.warning("stream %s is loaded without its snapshot: %s", stream_id, error)
-            rows, state = _read(uow, stream_id, NO_SNAPSHOT), None
+            rows, state = _read(stream_id, NO_SNAPSHOT), None
         if not rows:
             return self.new(uow, stream_id)
         events = _decoded(stream_id, rows[1:])
@@ -135,13 +136,13 @@ class Repository(Generic[S, E]):
         return self._snapshots.decode(rows[0].text)
 
 
-def _read(uow: UnitOfWork, stream_id: UUID, schema: str) -> list[Row]:
+def _read(stream_id: UUID, schema: str) -> list[Row]:
     """Lock the stream and read all of it, from the snapshot of that schema on."""
-    rows = uow.read(stream_id, schema)
+    rows = statements.load(stream_id, schema)
     if not _is_complete(rows):
         # We waited for the lock, so the statement's snapshot is older than the row that
         # it locked. Now that we hold the lock, a second read sees everything.
-        rows = uow.read(stream_id, schema)
+        rows = statements.load(stream_id, schema)
         if not _is_complete(rows):
             raise ConcurrencyError
     return rows

@@ -43,10 +43,6 @@ class UnitOfWork:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
         return uuid7()
 
-    def read(self, stream_id: UUID, schema: str) -> list[statements.Row]:
-        """Lock a stream, and read its snapshot of that schema and the events after it."""
-        return statements.load(stream_id, schema)
-
     def append(
         self,
         stream_type: str,

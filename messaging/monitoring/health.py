@@ -149,14 +149,6 @@ class Looking:
         looker.has_looked.wait(FIRST_LOOK_S)
         return looker
 
-    def stop(self) -> None:
-        """Forget what was seen; the next request begins again. For tests."""
-        with self._lock:
-            looker, self._looker = self._looker, None
-        if looker is not None:
-            looker.stopping.set()
-            looker.join()
-
 
 _looking = Looking()
 

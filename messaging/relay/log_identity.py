@@ -11,7 +11,6 @@ from django.db import connections
 from messaging import codec, plausible
 from messaging.bus.base import Bus, Identity, LogRecord
 from messaging.bus.rejected import without
-from messaging.bus.retention import undisturbed
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
 from messaging.dialect import dialect_of
 from messaging.dialect.values import db_uuid
@@ -20,7 +19,7 @@ from messaging.eventstore.repository import STREAM_TYPES
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import DecodeError, HistoryMismatch, LostTail
 from messaging.message import Envelope
-from messaging.proof import Proof, require_proofs
+from messaging.proof import Proof, require_proofs, undisturbed
 from messaging.relay import outbox
 
 log = logging.getLogger("postlog.relay")

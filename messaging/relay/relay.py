@@ -14,10 +14,10 @@ from typing import NamedTuple, TypeVar
 from django.db import connections
 
 from messaging.bus.base import Bus, Place, Publisher
-from messaging.bus.retention import undisturbed
 from messaging.eventstore.models import LogIdentity
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import HistoryMismatch, LostTail
+from messaging.proof import undisturbed
 from messaging.relay import log_identity, outbox
 from messaging.relay.outbox import Pending
 from messaging.transient import is_away, pause_s, reason, require_writable

@@ -199,7 +199,8 @@ class PostgresLeadership(Leadership):
         if self._key is None:
             self._key = self._key_of(connection)
         # Not as a startup option: poolers refuse those.
-        sessions.execute(connection, f"SET idle_session_timeout = '{SESSION_TIMEOUT_S}s'")
+        timeout = "SELECT set_config('idle_session_timeout', %s, false)"
+        sessions.answer(connection, timeout, [f"{SESSION_TIMEOUT_S}s"])
         return bool(sessions.answer(connection, "SELECT pg_try_advisory_lock(%s)", [self._key]))
 
     def _key_of(self, connection: Any) -> int:

@@ -13,12 +13,12 @@ from messaging import conf, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, partition_of
 from messaging.bus.kafka import KafkaBus
-from messaging.bus.retention import undisturbed
 from messaging.eventstore.models import Acknowledged
 from messaging.exceptions import HistoryMismatch
 from messaging.message import Context
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.proof import undisturbed
 from messaging.relay import log_identity, outbox
 from messaging.relay.relay import Relay
 from tests.support.consuming import consume_all

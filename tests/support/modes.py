@@ -46,7 +46,10 @@ def stop_looking() -> None:
     """`/health/ready` looks at the databases of the test that asks."""
     from messaging.monitoring import health
 
-    health._looking.stop()
+    looker, health._looking._looker = health._looking._looker, None
+    if looker is not None:
+        looker.stopping.set()
+        looker.join()
 
 
 def new_sqlite(folder: Path) -> dict[str, str]:

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.test import Client
 
-from messaging.monitoring import health
+from tests.support.modes import stop_looking
 from tests.support.waiting import wait_until
 
 
 def ready() -> Any:
     """The answer by a look that begins now."""
-    health._looking.stop()
+    stop_looking()
     return wait_until(_after_a_look, "a look ends")
 
 

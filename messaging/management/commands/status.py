@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import describe
 from messaging.monitoring.status import ProjectionStatus, Status, current_status
+from messaging.templatetags.figures import thousands
 from messaging.workers.heartbeats import missing
 
 
@@ -32,7 +33,7 @@ class Command(DatabaseCommand):
     def _show(self, found: Status) -> None:
         self.stdout.write(f"events stored   {found.events:>12,}")
         self.stdout.write(f"outbox waiting  {found.outbox:>12,}")
-        self.stdout.write(f"lag             {_figure(found.lag):>12}")
+        self.stdout.write(f"lag             {thousands(found.lag):>12}")
         self.stdout.write(f"dead letters    {found.dead_letters:>12,}")
         if found.oldest_snapshot_s is not None:
             self.stdout.write(f"oldest snapshot {found.oldest_snapshot_s:>10,.1f} s")
@@ -54,7 +55,7 @@ class Command(DatabaseCommand):
     def _show_projection(self, one: ProjectionStatus) -> None:
         self.stdout.write(
             f"projection {one.name}: generation {one.generation}, {one.state}, "
-            f"lag {_figure(one.lag)}, dead letters {one.dead_letters:,}"
+            f"lag {thousands(one.lag)}, dead letters {one.dead_letters:,}"
         )
         if one.rebuild:
             self.stdout.write(f"  a rebuild is under way: {one.rebuild}")
@@ -71,7 +72,3 @@ class Command(DatabaseCommand):
         for partition, seconds in one.stalled.items():
             stall = describe(partition, one.lag_by_partition[partition], seconds)
             self.stdout.write(self.style.ERROR(f"  {stall}"))
-
-
-def _figure(number: int | None) -> str:
-    return "unknown" if number is None else f"{number:,}"

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 from django.db import connections, transaction
 
 from messaging.bus.base import Bus, Identity
-from messaging.bus.retention import undisturbed
 from messaging.dialect.values import sql_now
 from messaging.exceptions import FencedOff, HistoryMismatch
 from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import Checkpoint, ProjectionState
 from messaging.projections.registry import PROJECTIONS
-from messaging.proof import Proof, proof_from, proofs_before, require_proofs
+from messaging.proof import Proof, proof_from, proofs_before, require_proofs, undisturbed
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
 ADVANCE = """
