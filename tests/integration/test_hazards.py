@@ -15,6 +15,7 @@ from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.bus import current_bus, hazards
 from messaging.bus.embedded import EmbeddedBus
+from messaging.console import dashboard
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context
 from messaging.monitoring.status import current_status
@@ -232,3 +233,16 @@ def test_status_says_what_the_databases_know_when_the_log_refuses(postgresql: Mo
     assert done.returncode == 1
     assert "events stored              1" in done.stdout
     assert 'has 12 partitions, POSTLOG["KAFKA"]["partitions"] says 13' in done.stderr
+
+
+def test_the_console_asks_for_hazards_once_a_minute_and_shows_them_meanwhile(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [["It can lose history."], []]
+    monkeypatch.setattr(EmbeddedBus, "hazards", lambda _: found.pop(0))
+    current_bus().ensure_topic()
+    monkeypatch.setattr(dashboard, "HAZARDS_FRESH_S", 10**9)  # the minute does not end
+    for _ in range(3):
+        assert dashboard.log_state().hazards == ["It can lose history."]
+    monkeypatch.setattr(dashboard, "HAZARDS_FRESH_S", 10**-9)  # the next one has begun
+    assert dashboard.log_state().hazards == []
