@@ -11,7 +11,7 @@ from django.db import DatabaseError, models, transaction
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
 from messaging.dialect.psycopg import sqlstate
-from messaging.dialect.sessions import WHAT_TO_SET
+from messaging.dialect.sessions import WHAT_TO_SET, answer
 from messaging.exceptions import ConcurrencyError, Pooled
 
 ROWS_AT_ONCE = 1_000  # in an INSERT
@@ -133,13 +133,13 @@ class PostgreSQL(Dialect):
         return f"DROP TRIGGER IF EXISTS {name} ON {table}"
 
     def is_read_only(self, connection: Connection) -> bool:
-        return bool(_first(connection, "SHOW transaction_read_only") == "on")
+        return bool(answer(connection, "SHOW transaction_read_only") == "on")
 
     def is_replica(self, connection: Connection) -> bool:
-        return bool(_first(connection, "SELECT pg_is_in_recovery()"))
+        return bool(answer(connection, "SELECT pg_is_in_recovery()"))
 
     def oldest_snapshot_s(self, connection: Connection) -> float | None:
-        age = _first(
+        age = answer(
             connection,
             "SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - xact_start)), 0) FROM pg_stat_activity "
             "WHERE backend_xmin IS NOT NULL AND datname = current_database()",
@@ -151,9 +151,3 @@ class PostgreSQL(Dialect):
         if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             with connection.cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
-
-
-def _first(connection: Connection, sql: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchone()[0]

@@ -8,11 +8,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import FloatField, Func
 
 from messaging.dialect import dialect_of
+from messaging.dialect.sessions import answer
 
 
 def db_uuid(connection: BaseDatabaseWrapper, value: UUID) -> Any:
     """As UUIDField does."""
     return value if connection.features.has_native_uuid_field else value.hex
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """The other way round: plain SQL gives a UUID on PostgreSQL, 32 digits on SQLite."""
+    return value if isinstance(value, UUID) else UUID(hex=value)
 
 
 def db_time(connection: BaseDatabaseWrapper, value: datetime) -> Any:
@@ -27,9 +33,7 @@ def sql_now(connection: BaseDatabaseWrapper) -> str:
 
 def database_now(connection: BaseDatabaseWrapper) -> datetime:
     """What the database's clock shows."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {sql_now(connection)}", [])
-        found = cursor.fetchone()[0]
+    found = answer(connection, f"SELECT {sql_now(connection)}", [])
     return found if isinstance(found, datetime) else datetime.fromisoformat(f"{found}+00:00")
 
 

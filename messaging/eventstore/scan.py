@@ -11,7 +11,7 @@ from django.db import connections
 from messaging import codec
 from messaging.bus.base import CountByBytes
 from messaging.dialect import dialect_of
-from messaging.dialect.values import db_uuid
+from messaging.dialect.values import as_uuid, db_uuid
 from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
@@ -91,20 +91,16 @@ def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[StoredEvent
 def _stored(stream_type: str, row: Sequence[Any]) -> StoredEvent:
     stream, version, event, wire_name, data, at, actor, command, correlation, cause, trace = row
     envelope = Envelope(
-        event_id=_uuid(event),
-        stream_id=_uuid(stream),
+        event_id=as_uuid(event),
+        stream_id=as_uuid(stream),
         stream_type=stream_type,
         version=version,
         type=wire_name,
         recorded_at=at if at.tzinfo is not None else at.replace(tzinfo=UTC),
         actor=actor,
-        command_id=_uuid(command),
-        correlation_id=_uuid(correlation),
-        causation_id=None if cause is None else _uuid(cause),
+        command_id=as_uuid(command),
+        correlation_id=as_uuid(correlation),
+        causation_id=None if cause is None else as_uuid(cause),
         traceparent=trace,
     )
     return StoredEvent(envelope, data)
-
-
-def _uuid(value: UUID | str) -> UUID:
-    return value if isinstance(value, UUID) else UUID(hex=value)

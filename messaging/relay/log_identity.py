@@ -13,7 +13,7 @@ from messaging.bus.base import Bus, Identity, LogRecord
 from messaging.bus.rejected import without
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
 from messaging.dialect import dialect_of
-from messaging.dialect.values import db_uuid
+from messaging.dialect.values import as_uuid, db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
 from messaging.eventstore.repository import STREAM_TYPES
 from messaging.eventstore.statements import DATABASE
@@ -158,11 +158,7 @@ def _stored(envelopes: Sequence[Envelope]) -> dict[tuple[UUID, int], UUID]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [value for pair in values for value in pair])
         rows = cursor.fetchall()
-    return {(_uuid(stream), version): _uuid(event) for stream, version, event in rows}
-
-
-def _uuid(value: UUID | str) -> UUID:
-    return value if isinstance(value, UUID) else UUID(hex=value)
+    return {(as_uuid(stream), version): as_uuid(event) for stream, version, event in rows}
 
 
 def _contradiction(

@@ -209,9 +209,7 @@ class PostgresLeadership(Leadership):
         as well."""
         name = f"postlog {self._work}"
         if self._is_elsewhere:
-            with connections[self._database].cursor() as cursor:
-                cursor.execute(IDENTITY)
-                (identity,) = cursor.fetchone()
+            identity = sessions.answer(connections[self._database], IDENTITY)
             if identity != sessions.answer(connection, IDENTITY):
                 name = f"{name} of {identity}"
         return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
