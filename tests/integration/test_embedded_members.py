@@ -1,9 +1,10 @@
-"""Members of the embedded log's groups are alive by the database's clock, which may leap back."""
+"""The embedded log: who is alive by a clock that may leap back, and what a reader gets."""
 
 from datetime import timedelta
 from uuid import uuid4
 
 from messaging.bus import current_bus
+from messaging.bus.base import Message, partition_of
 from messaging.bus.models import LogMember
 from messaging.message import utc_now
 from tests.support.modes import Mode
@@ -66,3 +67,14 @@ def test_a_member_that_the_leap_left_in_the_future_is_ignored_until_it_beats(
         assert len(member._beat()) == 1  # type: ignore[attr-defined]
     finally:
         member.close()
+
+
+def test_a_partition_with_much_to_read_does_not_keep_the_others_waiting(database: Mode) -> None:
+    bus = current_bus()
+    bus.ensure_topic()
+    keys = {partition_of(key, 12): key for key in map(str, range(100))}
+    publisher = bus.publisher()
+    publisher.publish([Message(keys[p], b"{}") for p in (2, 5) for _ in range(20)])
+    reader = bus.reader({2: 0, 5: 0})
+    polls = [reader.poll(timeout_s=1, max_records=5).records for _ in range(4)]
+    assert sorted(partition for records in polls for partition in records) == [2, 2, 5, 5]
