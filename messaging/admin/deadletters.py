@@ -8,7 +8,7 @@ from django.utils.html import format_html
 
 from messaging.admin.action_admin import ActionAdmin, Button
 from messaging.admin.readonly_admin import MAX_SEARCHED, Rows, as_uuid, document, newest
-from messaging.projections.consuming import retry
+from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter
 
 
@@ -37,17 +37,17 @@ class DeadLetterAdmin(ActionAdmin):
     )
 
     def do_retry(self, request: HttpRequest, letter: DeadLetter) -> str:
-        return retry.describe(letter, retry.retry(letter))
+        return resolving.describe(letter, resolving.retry(letter))
 
     def do_discard(self, request: HttpRequest, letter: DeadLetter) -> str:
-        retried = retry.discard(letter)
-        rest = "" if retried is None else " " + retry.describe(letter, retried)
+        retried = resolving.discard(letter)
+        rest = "" if retried is None else " " + resolving.describe(letter, retried)
         return f"Discarded.{rest}"
 
     def do_retry_all(self, request: HttpRequest, nothing: None) -> str:
         applied = waiting = 0
-        for letter in retry.first_of_each_stream(retry.in_order()):
-            retried = retry.retry(letter)
+        for letter in resolving.first_of_each_stream(resolving.in_order()):
+            retried = resolving.retry(letter)
             applied, waiting = applied + retried.applied, waiting + retried.parked
         return f"{applied:,} applied, {waiting:,} still wait."
 

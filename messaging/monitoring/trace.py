@@ -97,9 +97,9 @@ def _state(projection: Projection, event: Event) -> str:
     parked = DeadLetter.objects.filter(
         projection=projection.name, stream_id=event.stream_id, version__lte=event.version
     )
-    letter = parked.order_by("version").first()
-    if letter is not None:
-        return f"parked: waits for version {letter.version} ({letter.code})"
+    first = parked.order_by("version").first()
+    if first is not None:
+        return f"parked: waits for version {first.version} ({first.code})"
     return f"on its way; the stream is at version {0 if root is None else root.version}"
 
 

@@ -12,15 +12,19 @@ class NotNext(PostlogError):
     """An event is not the next of its stream: its predecessor was parked, or is missing."""
 
 
-def fold(rows: RowBatch, events: Iterable[RecordedEvent], discarded: Collection[UUID] = ()) -> None:
-    """Apply events of whole streams, or of streams that `rows` has loaded, in order. The ids of
-    events that operators gave up are `discarded`. Raises what the projection's functions raise."""
+def fold(
+    row_batch: RowBatch, events: Iterable[RecordedEvent], discarded: Collection[UUID] = ()
+) -> None:
+    """Apply events of whole streams, or of streams that `row_batch` has loaded, in order.
+
+    `discarded`: ids of the events that operators discarded. Raises what the projection's functions
+    raise."""
     for recorded in events:
         envelope = recorded.envelope
-        root = rows.root(envelope.stream_id)
+        root = row_batch.root(envelope.stream_id)
         if envelope.version != (0 if root is None else root.version) + 1:
             raise NotNext(f"version {envelope.version} of stream {envelope.stream_id}")
         if envelope.event_id in discarded:
-            rows.skip(envelope)
+            row_batch.skip(envelope)
         else:
-            rows.apply(recorded)
+            row_batch.apply(recorded)

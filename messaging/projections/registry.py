@@ -26,7 +26,7 @@ class Applier:
     """What a projection does with one type of event."""
 
     apply: Callable[..., None]  # (root row, event, rows) -> None
-    rows: Callable[[Any], Iterable[RowKey]]  # event -> the rows it needs beside the root
+    row_keys: Callable[[Any], Iterable[RowKey]]  # event -> the rows it needs beside the root
 
 
 def _no_rows(event: Any) -> Iterable[RowKey]:

@@ -76,7 +76,7 @@ class RowBatch:
         if applier is None:
             return ()
         try:
-            return list(applier.rows(recorded.event))
+            return list(applier.row_keys(recorded.event))
         except Exception as error:
             if is_away(error):
                 raise
@@ -110,7 +110,7 @@ class RowBatch:
         root.event_id = envelope.event_id
         self._changed[self._projection.root].add((envelope.stream_id,))
 
-    def rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
+    def all_rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
         """The rows that there are now."""
         return {
             model: {key: row for key, row in rows.items() if row is not None}
@@ -181,7 +181,7 @@ class Rows:
 
     def __init__(self, batch: RowBatch, recorded: RecordedEvent, applier: Applier) -> None:
         self._batch = batch
-        self._declared = {(model, *key) for model, *key in applier.rows(recorded.event)}
+        self._declared = {(model, *key) for model, *key in applier.row_keys(recorded.event)}
         self.envelope = recorded.envelope
 
     def get(self, model: type[R], *key: Any) -> R | None:

@@ -79,13 +79,13 @@ def _fold(
 ) -> None:
     """Bulk-insert the rows of these streams: they have none yet, unless the chunk continues one.
     Raises `BadChunk` if one of the events is bad."""
-    rows = RowBatch(projection, generation)
+    row_batch = RowBatch(projection, generation)
     try:
         events = [recorded_of(projection, one.envelope, one.data) for one in chunk]
         if continues:
-            rows.load(events)
-        fold(rows, events, dead_letters.discarded(projection.name))
-        rows.write(insert_only=not continues)
+            row_batch.load(events)
+        fold(row_batch, events, dead_letters.discarded(projection.name))
+        row_batch.write(insert_only=not continues)
     except Exception as error:
         # Also if a server is away: applying the events one by one raises that error again, and
         # parks nothing.

@@ -49,14 +49,14 @@ def require_no_regression(projection: Projection, generation: int, live: int) ->
     if found is None:
         return
     stream_id, seen, version = found
-    letter = (
+    parked = (
         DeadLetter.objects.filter(
             projection=projection.name, generation=generation, stream_id=str(stream_id)
         )
         .order_by("version")
         .first()
     )
-    why = f" It waits behind version {letter.version}: {letter.reason}" if letter else ""
+    why = f" It waits behind version {parked.version}: {parked.reason}" if parked else ""
     raise WouldRegress(
         f"Readers have seen version {seen} of stream {stream_id}; generation {generation} has "
         f"version {version} of it. Readers stay where they are.{why} If the later versions are "

@@ -51,17 +51,19 @@ def reject(record: LogRecord, envelope: Envelope) -> None:
             digest=digest_of(record),
             defaults={"event_id": envelope.event_id},
         )
-    letters = projections.DeadLetter.objects.filter(
+    parked = projections.DeadLetter.objects.filter(
         Q(event_id=envelope.event_id) | Q(event_id=None),  # that one was not believed
         partition=record.partition,
         offset=record.offset,
     )
-    for letter in letters:
-        if letter.event_id is None and digest_of(record_of(letter)) != digest_of(record):
+    for dead_letter in parked:
+        if dead_letter.event_id is None and digest_of(record_of(dead_letter)) != digest_of(record):
             continue  # from the same place of an earlier log
         try:
             with transaction.atomic(using=DATABASE):
-                checkpoints.hold(letter.projection, letter.generation, [letter.partition])
-                letter.delete()
+                checkpoints.hold(
+                    dead_letter.projection, dead_letter.generation, [dead_letter.partition]
+                )
+                dead_letter.delete()
         except FencedOff:
-            continue  # its generation is gone, and the letter with it
+            continue  # its generation is gone, and the dead letter with it

@@ -56,7 +56,7 @@ class ReadModelsAgainstStore:
 
     def compare(self, events: Events) -> Iterator[str]:
         """What was looked at, with the events of its streams."""
-        rows = RowBatch(self._projection, self._generation)
+        row_batch = RowBatch(self._projection, self._generation)
         for stream in self._streams:
             root: Any = self._rows[self._projection.root].get((stream.stream_id,))
             shown = 0 if root is None else root.version
@@ -69,10 +69,10 @@ class ReadModelsAgainstStore:
             elif shown < stream.version:
                 self._behind[stream.stream_id] = stream.version
             try:
-                fold(rows, self._recorded(stored[:shown]), self._discarded)
+                fold(row_batch, self._recorded(stored[:shown]), self._discarded)
             except Exception as error:
                 yield f"{self._name}: stream {stream.stream_id} cannot be folded: {error!r}"
-        yield from self._differences(rows.rows())
+        yield from self._differences(row_batch.all_rows())
 
     def foreign(self) -> Iterator[str]:
         """Rows of streams that the store does not know."""
@@ -109,14 +109,14 @@ class ReadModelsAgainstStore:
         return self._projection.name
 
     def _why(self, stream_id: UUID) -> str:
-        letters = DeadLetter.objects.filter(
+        parked = DeadLetter.objects.filter(
             projection=self._name,
             generation=checkpoints.live_generation(self._name),
             stream_id=stream_id,
         )
-        letter = letters.order_by("version").first()
-        if letter is not None:
-            return f"dead letter {letter.id} ({letter.code}) holds it up"
+        first = parked.order_by("version").first()
+        if first is not None:
+            return f"dead letter {first.id} ({first.code}) holds it up"
         return "it was not consumed. Is `manage.py runconsumer` at work?"
 
     def _drop_those_that_have_come(self) -> bool:

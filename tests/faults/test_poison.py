@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.posts import PostCreated, PostLiked
-from messaging.projections.consuming import retry
+from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
 from queries_app.models import Post
@@ -26,7 +26,7 @@ def poison_in_the_middle(streams: int, each: int) -> None:
             raise ValueError("this one is too much")
         sound.apply(post, event, rows)
 
-    posts.appliers[PostLiked] = Applier(mistaken, sound.rows)
+    posts.appliers[PostLiked] = Applier(mistaken, sound.row_keys)
     try:
         for version in range(2, each + 1):
             publish(*(record_of(i, version, liked(i, version)) for i in ids))
@@ -38,7 +38,7 @@ def poison_in_the_middle(streams: int, each: int) -> None:
     assert set(versions.values()) == {each}
     assert len(versions) == streams - 1
     assert DeadLetter.objects.count() == each - each // 2 + 1
-    done = retry.retry(DeadLetter.objects.earliest("version"))
+    done = resolving.retry(DeadLetter.objects.earliest("version"))
     assert done.parked == 0
     assert set(Post.objects.values_list("version", "likes")) == {(each, each - 1)}
 

@@ -149,8 +149,8 @@ def test_events_are_found_by_stream_position_actor_and_type(root: Client) -> Non
     assert found(root, Stream, f" {first.stream_id} ") == 1
     assert found(root, Receipt, "alice") == 1
     assert found(root, Receipt, "bob") == 0, "bob's command had no id that he chose"
-    letter = DeadLetter.objects.get()
-    assert found(root, DeadLetter, str(letter.stream_id)) == 1
+    dead_letter = DeadLetter.objects.get()
+    assert found(root, DeadLetter, str(dead_letter.stream_id)) == 1
 
 
 def test_no_search_fails(root: Client) -> None:

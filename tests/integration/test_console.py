@@ -202,9 +202,9 @@ def a_dead_letter() -> DeadLetter:
 
 
 def test_retry_applies_the_queue_and_leads_back_to_the_list(database: Mode) -> None:
-    letter, client = a_dead_letter(), root()
-    assert "Retry" in page(client, url(DeadLetter, letter.pk, "change"))
-    answer = client.post(url(DeadLetter, letter.pk, "retry"), follow=True)
+    dead_letter, client = a_dead_letter(), root()
+    assert "Retry" in page(client, url(DeadLetter, dead_letter.pk, "change"))
+    answer = client.post(url(DeadLetter, dead_letter.pk, "retry"), follow=True)
     assert "2 applied" in answer.content.decode()
     assert Post.objects.get().likes == 2
     assert not DeadLetter.objects.exists()
@@ -220,10 +220,10 @@ def test_retry_all_applies_every_stream(database: Mode) -> None:
 
 
 def test_discard_gives_the_event_up_and_the_stream_goes_on(database: Mode) -> None:
-    letter = a_dead_letter()
-    root().post(url(DeadLetter, letter.pk, "discard"))
+    dead_letter = a_dead_letter()
+    root().post(url(DeadLetter, dead_letter.pk, "discard"))
     assert Post.objects.get().likes == 1
-    assert Discarded.objects.get().event_id == letter.event_id
+    assert Discarded.objects.get().event_id == dead_letter.event_id
     assert OperatorAction.objects.get().action == "dead letter: discard"
 
 
@@ -271,10 +271,10 @@ def test_a_rebuild_is_cancelled(database: Mode) -> None:
 # --- rubbish, and people without the right ---------------------------------------------------
 
 
-def every_button(letter: DeadLetter, rebuild: Rebuild) -> list[tuple[str, dict[str, str]]]:
+def every_button(dead_letter: DeadLetter, rebuild: Rebuild) -> list[tuple[str, dict[str, str]]]:
     return [
-        (url(DeadLetter, letter.pk, "retry"), {}),
-        (url(DeadLetter, letter.pk, "discard"), {}),
+        (url(DeadLetter, dead_letter.pk, "retry"), {}),
+        (url(DeadLetter, dead_letter.pk, "discard"), {}),
         (url(DeadLetter, "retry-all"), {}),
         (url(Rebuild, "log"), {"projection": "history"}),
         (url(Rebuild, "store"), {"projection": "history"}),
@@ -283,12 +283,12 @@ def every_button(letter: DeadLetter, rebuild: Rebuild) -> list[tuple[str, dict[s
 
 
 def test_who_may_only_look_presses_no_button(database: Mode) -> None:
-    letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
+    dead_letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
     clerk = signed_in("clerk")
     for codename in ("view_deadletter", "view_rebuild"):
         person("clerk").user_permissions.add(Permission.objects.get(codename=codename))
     before: list[Any] = [*DeadLetter.objects.values(), *Rebuild.objects.values()]
-    for address, body in every_button(letter, rebuild):
+    for address, body in every_button(dead_letter, rebuild):
         assert clerk.post(address, body).status_code == 403, address
         assert address not in page(clerk, url(DeadLetter))
         assert Client().post(address, body).status_code == 302
@@ -297,11 +297,11 @@ def test_who_may_only_look_presses_no_button(database: Mode) -> None:
 
 
 def test_a_button_needs_a_post_with_the_csrf_token(database: Mode) -> None:
-    letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
+    dead_letter, rebuild = a_dead_letter(), requests.ask("posts", "log", "root")
     strict = Client(enforce_csrf_checks=True)
     root()
     strict.force_login(User.objects.get(username="root"))
-    for address, body in every_button(letter, rebuild):
+    for address, body in every_button(dead_letter, rebuild):
         assert strict.get(address).status_code == 405
         assert strict.post(address, body).status_code == 403
     assert not OperatorAction.objects.exists()

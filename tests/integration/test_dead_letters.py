@@ -17,13 +17,13 @@ from contracts.posts import (
 from messaging import plausible
 from messaging.bus.base import Message, partition_of
 from messaging.exceptions import TooManyFailures
-from messaging.projections.consuming import consumer, gaps, retry
+from messaging.projections.consuming import consumer, gaps, resolving
 from messaging.projections.models import DeadLetter
 from queries_app.models import Likes, Post
 from queries_app.projections.likes import likes
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.parked import created, edited, letters, poison, version_of
+from tests.support.parked import created, edited, parked, poison, version_of
 from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
 
@@ -34,7 +34,7 @@ def test_a_poison_event_is_parked_with_its_stream_and_others_go_on(database: Mod
     publish(edited(bad, 4), edited(good, 3))
     consume_all()
     assert (version_of(bad), version_of(good)) == (2, 3)
-    assert letters() == [(3, "poison"), (4, "behind")]
+    assert parked() == [(3, "poison"), (4, "behind")]
     assert "MissingRow" in DeadLetter.objects.get(version=3).reason
 
 
@@ -45,14 +45,14 @@ def test_the_log_names_a_parked_event_by_the_ids_that_lead_on(
     event = CommentUpdated(post_id=post_id, comment_id=uuid4(), text="?")
     publish(created(post_id), record_of(post_id, 2, event, command_id=command_id))
     consume_all()
-    parked = DeadLetter.objects.get()
+    dead_letter = DeadLetter.objects.get()
     (line,) = [one for one in caplog.messages if one.startswith("posts: parked ")]
     for wanted in (
         "posts.comment_updated.v1",
-        f"event {parked.event_id}",
+        f"event {dead_letter.event_id}",
         f"version 2 of stream {post_id}",
         f"command {command_id}",
-        f"partition {parked.partition} offset {parked.offset}",
+        f"partition {dead_letter.partition} offset {dead_letter.offset}",
     ):
         assert wanted in line
 
@@ -66,7 +66,7 @@ def test_what_a_failed_event_changed_before_it_failed_does_not_stay(database: Mo
         post.likes += 1
         raise ValueError("in the middle")
 
-    posts.appliers[PostLiked] = type(applier)(half, applier.rows)
+    posts.appliers[PostLiked] = type(applier)(half, applier.row_keys)
     post_id = uuid4()
     try:
         publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="b")))
@@ -74,7 +74,7 @@ def test_what_a_failed_event_changed_before_it_failed_does_not_stay(database: Mo
     finally:
         posts.appliers[PostLiked] = applier
     assert Post.objects.get().likes == 0
-    assert letters() == [(2, "poison")]
+    assert parked() == [(2, "poison")]
 
 
 def test_a_gap_is_parked_and_drains_by_itself_when_the_missing_version_comes(
@@ -84,12 +84,12 @@ def test_a_gap_is_parked_and_drains_by_itself_when_the_missing_version_comes(
     publish(created(post_id), edited(post_id, 3), edited(post_id, 4))
     consume_all()
     assert version_of(post_id) == 1
-    assert letters() == [(3, "gap"), (4, "behind")]
+    assert parked() == [(3, "gap"), (4, "behind")]
     publish(edited(post_id, 2))
     consume_all()
     assert version_of(post_id) == 4
     assert Post.objects.get().message == "v4"
-    assert letters() == []
+    assert parked() == []
 
 
 def test_a_gap_that_closes_within_a_batch_leaves_nothing_behind(database: Mode) -> None:
@@ -97,7 +97,7 @@ def test_a_gap_that_closes_within_a_batch_leaves_nothing_behind(database: Mode) 
     publish(created(post_id), edited(post_id, 3), edited(post_id, 2))
     consume_all()
     assert version_of(post_id) == 3
-    assert letters() == []
+    assert parked() == []
 
 
 def test_a_parked_event_that_is_delivered_again_is_kept_once(database: Mode) -> None:
@@ -107,7 +107,7 @@ def test_a_parked_event_that_is_delivered_again_is_kept_once(database: Mode) -> 
     consume_all()
     publish(late)
     consume_all()
-    assert letters() == [(3, "gap")]
+    assert parked() == [(3, "gap")]
 
 
 def test_another_event_with_the_version_of_a_parked_one_halts_its_partition(
@@ -117,7 +117,7 @@ def test_another_event_with_the_version_of_a_parked_one_halts_its_partition(
     publish(created(post_id), edited(post_id, 3), edited(post_id, 3), edited(post_id, 2))
     (reason,) = consume_all().values()
     assert f"Fork: version 3 of stream {post_id}" in reason
-    assert (version_of(post_id), letters()) == (1, [(3, "gap")]), "and what follows is not read"
+    assert (version_of(post_id), parked()) == (1, [(3, "gap")]), "and what follows is not read"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_unreadable_record_is_parked_and_stops_nobody(database: Mode, message
     publish(message, created(post_id))
     consume_all()
     assert version_of(post_id) == 1
-    assert [code for _, code in letters()] == ["unreadable"]
+    assert [code for _, code in parked()] == ["unreadable"]
 
 
 def test_what_the_database_refuses_is_found_and_parked(postgresql: Mode) -> None:
@@ -147,7 +147,7 @@ def test_what_the_database_refuses_is_found_and_parked(postgresql: Mode) -> None
     publish(edited(bad, 3))
     consume_all()
     assert (version_of(bad), version_of(good)) == (1, 2)
-    assert letters() == [(2, "poison"), (3, "behind")]
+    assert parked() == [(2, "poison"), (3, "behind")]
 
 
 def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(database: Mode) -> None:
@@ -157,7 +157,7 @@ def test_when_most_events_fail_the_code_is_at_fault_and_nothing_is_parked(databa
     publish(*(poison(s, 2) for s in streams), *(edited(uuid4(), 1) for _ in range(25)))
     with pytest.raises(TooManyFailures):
         consume_all()
-    assert letters() == []
+    assert parked() == []
 
 
 def test_so_too_where_they_come_a_few_at_a_time(
@@ -170,7 +170,7 @@ def test_so_too_where_they_come_a_few_at_a_time(
     publish(*(poison(s, 2) for s in streams))
     with pytest.raises(TooManyFailures):
         consume_all()
-    assert 0 < len(letters()) < len(streams)
+    assert 0 < len(parked()) < len(streams)
 
 
 def test_a_row_beyond_a_limit_of_the_database_is_parked_and_its_partition_goes_on(
@@ -191,7 +191,7 @@ def test_a_row_beyond_a_limit_of_the_database_is_parked_and_its_partition_goes_o
     publish(edited(bad, 3))
     consume_all()
     assert (version_of(bad), version_of(good)) == (1, 1)
-    assert letters() == [(2, "poison"), (3, "behind")]
+    assert parked() == [(2, "poison"), (3, "behind")]
     assert "index row" in DeadLetter.objects.get(version=2).reason
 
 
@@ -203,12 +203,12 @@ def test_an_event_that_names_a_row_whose_key_the_database_refuses_is_parked(
     unliked = record_of(bad, 2, PostUnliked(post_id=bad, username="a\0b"))
     publish(created(bad), unliked, created(good), edited(bad, 3))
     consume_all(likes)
-    assert letters() == [(2, "poison"), (3, "behind")]
+    assert parked() == [(2, "poison"), (3, "behind")]
     assert "NUL" in DeadLetter.objects.get(version=2).reason
     publish(edited(bad, 4), edited(good, 2))
     consume_all(likes)
     assert Likes.objects.get(stream_id=good).version == 2
-    assert letters() == [(2, "poison"), (3, "behind"), (4, "behind")]
+    assert parked() == [(2, "poison"), (3, "behind"), (4, "behind")]
 
     late = of_one_partition()[0]
     publish(record_of(late, 2, PostUnliked(post_id=late, username="a\0b")), edited(late, 3))
@@ -220,7 +220,7 @@ def test_an_event_that_names_a_row_whose_key_the_database_refuses_is_parked(
     assert (failed.state, failed.error) == ("done", "")
     assert DeadLetter.objects.filter(code="poison").count() == 2
 
-    retry.discard(DeadLetter.objects.get(stream_id=bad, version=2))
+    resolving.discard(DeadLetter.objects.get(stream_id=bad, version=2))
     assert Likes.objects.get(stream_id=bad).version == 4
 
 
@@ -232,14 +232,14 @@ def test_an_event_whose_rows_cannot_be_named_is_parked(
     def rows(event: PostLiked) -> list[tuple[object, ...]]:
         if event.username == "bad":
             raise LookupError("no such thing")
-        return list(sound.rows(event))
+        return list(sound.row_keys(event))
 
     monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(sound.apply, rows))
     bad, good = of_one_partition()
     publish(created(bad), created(good), record_of(bad, 2, PostLiked(post_id=bad, username="bad")))
     publish(record_of(good, 2, PostLiked(post_id=good, username="bob")))
     consume_all(likes)
-    assert (Likes.objects.get(stream_id=good).count, letters()) == (1, [(2, "poison")])
+    assert (Likes.objects.get(stream_id=good).count, parked()) == (1, [(2, "poison")])
     assert "LookupError: no such thing" in DeadLetter.objects.get().reason
 
 
@@ -257,11 +257,11 @@ def test_a_function_whose_statement_is_beyond_a_limit_parks_its_event(
     def asks(root: object, event: PostLiked, rows: object) -> None:
         raise OperationalError("stack depth limit exceeded") from BeyondALimit()
 
-    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(asks, sound.rows))
+    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(asks, sound.row_keys))
     post_id = uuid4()
     publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
     consume_all(likes)
-    assert letters() == [(2, "poison")]
+    assert parked() == [(2, "poison")]
 
 
 def of_one_partition() -> tuple[UUID, UUID]:

@@ -158,16 +158,18 @@ def test_of_the_dead_letters_only_that_of_the_rejected_record_goes(database: Mod
     publish_all()
     place = forge(uuid4(), 9)
     consume_all()
-    letter = DeadLetter.objects.get()
+    dead_letter = DeadLetter.objects.get()
     checkpoints.begin("history", current_bus().identity())
 
     def beside(**changes: object) -> int:
-        fields = {field.name: getattr(letter, field.name) for field in letter._meta.fields}
+        fields = {
+            field.name: getattr(dead_letter, field.name) for field in dead_letter._meta.fields
+        }
         return DeadLetter.objects.create(**(fields | {"id": None} | changes)).pk
 
     left = {
         beside(projection="history", event_id=uuid4()),  # from the same place of an earlier log
-        beside(generation=letter.generation + 1),  # which is gone already
+        beside(generation=dead_letter.generation + 1),  # which is gone already
     }
     reject(place)
     assert set(DeadLetter.objects.values_list("pk", flat=True)) == left
@@ -181,7 +183,9 @@ def test_a_letter_is_not_taken_from_whoever_applies_it(postgresql: Mode) -> None
     with transaction.atomic(using="read"):
         checkpoints.hold("posts", 1, [int(place[0])])
         at_work.start()
-        wait_until(lambda: not at_work.is_alive() or waits_for_a_lock(), "it comes to the letter")
+        wait_until(
+            lambda: not at_work.is_alive() or waits_for_a_lock(), "it comes to the dead letter"
+        )
         assert waits_for_a_lock()
         assert DeadLetter.objects.exists()
     at_work.join(60)

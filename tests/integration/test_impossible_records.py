@@ -76,11 +76,11 @@ def test_what_cannot_be_is_parked_without_a_stream(sqlite: Mode, which: str) -> 
     publish_all()
     for projection in (posts, likes):
         assert consume_all(projection) == {}
-        letter = DeadLetter.objects.get(projection=projection.name)
-        assert (letter.code, letter.stream_id) == ("impossible", None)
-        assert says in letter.reason
-        assert f"version 2 of stream {post_id}" in letter.reason
-        assert letter.value is not None, "the record stays to be looked at"
+        dead_letter = DeadLetter.objects.get(projection=projection.name)
+        assert (dead_letter.code, dead_letter.stream_id) == ("impossible", None)
+        assert says in dead_letter.reason
+        assert f"version 2 of stream {post_id}" in dead_letter.reason
+        assert dead_letter.value is not None, "the record stays to be looked at"
     assert Post.objects.get().message == "the genuine second"
     assert assert_read_models_equal_the_fold() == 1
 
@@ -126,9 +126,9 @@ def test_a_record_in_the_partition_of_other_streams_is_not_believed(postgresql: 
     producer.close()
     assert consume_all() == {}
     assert Post.objects.get().version == 1
-    letter = DeadLetter.objects.get()
-    assert (letter.partition, letter.offset) == (wrong, genuine[wrong])
-    assert "belongs to another partition" in letter.reason
+    dead_letter = DeadLetter.objects.get()
+    assert (dead_letter.partition, dead_letter.offset) == (wrong, genuine[wrong])
+    assert "belongs to another partition" in dead_letter.reason
 
 
 def test_what_is_far_in_the_future_waits_for_its_time_and_nothing_waits_for_it(
@@ -139,17 +139,19 @@ def test_what_is_far_in_the_future_waits_for_its_time_and_nothing_waits_for_it(
     late = edit(post_id, recorded_at=utc_now() + timedelta(days=2))
     publish(record_of(post_id, 1, created), late)
     consume_all()
-    letter = DeadLetter.objects.get()
-    assert (letter.code, letter.stream_id) == ("from the future", None)
-    AutomaticRetry(posts).look(1, range(12))
+    dead_letter = DeadLetter.objects.get()
+    assert (dead_letter.code, dead_letter.stream_id) == ("from the future", None)
+    AutomaticRetry(posts).run_if_due(1, range(12))
     assert Post.objects.get(stream_id=post_id).version == 1
 
     DeadLetter.objects.update(due_at=utc_now())
-    AutomaticRetry(posts).look(1, range(12))
-    assert DeadLetter.objects.get().due_at == letter.due_at, "looked at again, and still too early"
+    AutomaticRetry(posts).run_if_due(1, range(12))
+    assert DeadLetter.objects.get().due_at == dead_letter.due_at, (
+        "looked at again, and still too early"
+    )
     with clock_off_by(DAY + 60):
         DeadLetter.objects.update(due_at=utc_now() - timedelta(days=2))
-        AutomaticRetry(posts).look(1, range(12))
+        AutomaticRetry(posts).run_if_due(1, range(12))
     assert not DeadLetter.objects.exists()
     assert Post.objects.get(stream_id=post_id).version == 2
 
@@ -168,10 +170,14 @@ def test_of_two_from_the_future_the_later_waits_for_the_earlier(database: Mode) 
         for offset in (1, 2):  # the later one is due first
             due = DeadLetter.objects.filter(offset=offset)
             due.update(due_at=utc_now() - timedelta(days=4))
-            AutomaticRetry(posts).look(1, range(12))
+            AutomaticRetry(posts).run_if_due(1, range(12))
             if offset == 1:
-                letter = due.get()
-                assert (letter.code, letter.stream_id, letter.version) == ("gap", post_id, 3)
+                dead_letter = due.get()
+                assert (dead_letter.code, dead_letter.stream_id, dead_letter.version) == (
+                    "gap",
+                    post_id,
+                    3,
+                )
     assert not DeadLetter.objects.exists()
     assert Post.objects.get(stream_id=post_id).message == "v3"
 

@@ -13,7 +13,7 @@ from commands_app.commands import EditMessage, NewPost
 from contracts.posts import MessageUpdated
 from messaging import mediator
 from messaging.message import Context
-from messaging.projections.consuming import retry, transaction
+from messaging.projections.consuming import resolving, transaction
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
@@ -22,7 +22,7 @@ from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all
 from tests.support.modes import Mode
-from tests.support.parked import created, edited, letters, poison, version_of
+from tests.support.parked import created, edited, parked, poison, version_of
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish
@@ -41,7 +41,7 @@ def edits(apply: Callable[[Post, str], None]) -> Iterator[None]:
     def applier(post: Post, event: MessageUpdated, rows: Any) -> None:
         apply(post, event.message)
 
-    posts.appliers[MessageUpdated] = Applier(applier, sound.rows)
+    posts.appliers[MessageUpdated] = Applier(applier, sound.row_keys)
     try:
         yield
     finally:
@@ -66,15 +66,15 @@ def interrupted_retry(monkeypatch: pytest.MonkeyPatch) -> UUID:
         post.message = message
 
     with edits(away_at_the_fourth), pytest.raises(OperationalError, match="away"):
-        retry.retry(DeadLetter.objects.get(version=2))
-    assert letters() == [(4, "behind"), (5, "behind"), (6, "behind")]
+        resolving.retry(DeadLetter.objects.get(version=2))
+    assert parked() == [(4, "behind"), (5, "behind"), (6, "behind")]
     assert version_of(post_id) == 3
     return post_id
 
 
 def look() -> None:
     """What a consumer does when it starts, and every so often."""
-    AutomaticRetry(posts).look(1, ALL)
+    AutomaticRetry(posts).run_if_due(1, ALL)
 
 
 def test_a_consumer_ends_a_retry_that_was_interrupted(
@@ -84,7 +84,7 @@ def test_a_consumer_ends_a_retry_that_was_interrupted(
     publish(edited(post_id, 7))
     with Running() as consumer:
         wait_until(lambda: version_of(post_id) == 7, "all that waited is applied")
-    assert (consumer.error, letters()) == (None, [])
+    assert (consumer.error, parked()) == (None, [])
     assert Post.objects.get().message == "v7"
 
 
@@ -104,9 +104,9 @@ def test_what_the_coming_of_a_missing_event_released_is_applied_after_an_interru
     publish(edited(post_id, 2))
     with edits(away_at_the_third), pytest.raises(OperationalError, match="away"):
         consume_all()
-    assert (version_of(post_id), letters()) == (2, [(3, "gap"), (4, "behind")])
+    assert (version_of(post_id), parked()) == (2, [(3, "gap"), (4, "behind")])
     look()
-    assert (version_of(post_id), letters()) == (4, [])
+    assert (version_of(post_id), parked()) == (4, [])
 
 
 def test_a_rebuild_applies_what_an_interrupted_builder_had_released(
@@ -119,14 +119,14 @@ def test_a_rebuild_applies_what_an_interrupted_builder_had_released(
     def away_once(*arguments: Any) -> Any:
         if interrupted:
             return retry_stream(*arguments)
-        interrupted.append(letters())
+        interrupted.append(parked())
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(transaction, "retry_stream", away_once)
     done = rebuild(posts, "log")
     assert interrupted == [[(3, "gap"), (4, "behind")]]
     assert (done.state, done.error) == ("done", "")
-    assert (version_of(post_id), letters()) == (4, [])
+    assert (version_of(post_id), parked()) == (4, [])
 
 
 def test_what_the_switch_itself_unblocks_is_applied_before_it(database: Mode) -> None:
@@ -144,7 +144,7 @@ def test_what_the_switch_itself_unblocks_is_applied_before_it(database: Mode) ->
     with at_step("caught up", heal) as step:
         done = rebuild(posts, "log")
     assert (step.reached, done.state, done.error) == (True, "done", "")
-    assert (version_of(post_id), letters()) == (3, [])
+    assert (version_of(post_id), parked()) == (3, [])
 
 
 def test_from_the_store_nothing_overtakes_a_parked_event_of_an_earlier_chunk(
@@ -165,7 +165,7 @@ def test_from_the_store_nothing_overtakes_a_parked_event_of_an_earlier_chunk(
     with edits(fail_at_the_second):
         assert rebuild(posts, "store").state == "done"
     assert version_of(post_id) == 1
-    assert letters() == [(2, "poison"), *((version, "behind") for version in range(3, 8))]
+    assert parked() == [(2, "poison"), *((version, "behind") for version in range(3, 8))]
 
 
 def test_giving_up_that_was_interrupted_is_ended(
@@ -179,12 +179,12 @@ def test_giving_up_that_was_interrupted_is_ended(
         raise OperationalError("the database is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(retry, "retry_stream", away)
+        patched.setattr(resolving, "retry_stream", away)
         with pytest.raises(OperationalError):
-            retry.discard(DeadLetter.objects.get(version=2))
-    assert letters() == [(2, "poison"), (3, "behind")]
+            resolving.discard(DeadLetter.objects.get(version=2))
+    assert parked() == [(2, "poison"), (3, "behind")]
     look()
-    assert (version_of(post_id), letters()) == (3, [])
+    assert (version_of(post_id), parked()) == (3, [])
 
 
 def test_what_waits_for_an_event_that_failed_or_has_not_come_is_left_alone(
@@ -199,10 +199,10 @@ def test_what_waits_for_an_event_that_failed_or_has_not_come_is_left_alone(
     caplog.clear()
     look()
     assert caplog.messages == []
-    assert sorted(letters()) == [(2, "poison"), (3, "behind"), (3, "gap"), (4, "behind")]
+    assert sorted(parked()) == [(2, "poison"), (3, "behind"), (3, "gap"), (4, "behind")]
 
 
-def test_such_a_letter_is_listed_and_cannot_be_given_up(
+def test_such_a_dead_letter_is_listed_and_cannot_be_given_up(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post_id = interrupted_retry(monkeypatch)
@@ -210,8 +210,8 @@ def test_such_a_letter_is_listed_and_cannot_be_given_up(
     assert f"behind  {post_id} v4  (+2 behind)" in listed
     assert "1 dead letters, 3 with those behind." in listed
     first = DeadLetter.objects.get(version=4)
-    with pytest.raises(retry.NotDiscarded, match=f"manage.py deadletters retry {first.id}"):
-        retry.discard(first)
+    with pytest.raises(resolving.NotDiscarded, match=f"manage.py deadletters retry {first.id}"):
+        resolving.discard(first)
     assert not Discarded.objects.exists()
     retried = here("deadletters", "retry", str(first.id))
     assert (retried.returncode, retried.stdout) == (0, f"posts stream {post_id}: 3 applied\n")
@@ -221,15 +221,15 @@ def test_of_versions_in_the_wrong_order_the_first_stands_for_the_stream(database
     post_id = uuid4()
     publish(created(post_id), edited(post_id, 5), edited(post_id, 3))
     consume_all()
-    assert letters() == [(3, "behind"), (5, "gap")]
+    assert parked() == [(3, "behind"), (5, "gap")]
     listed = here("deadletters", "list").stdout
     assert f"behind  {post_id} v3  (+1 behind)" in listed
     assert "1 dead letters, 2 with those behind." in listed
-    with pytest.raises(retry.NotDiscarded, match=f"manage.py republish {post_id}"):
-        retry.discard(DeadLetter.objects.get(version=3))
+    with pytest.raises(resolving.NotDiscarded, match=f"manage.py republish {post_id}"):
+        resolving.discard(DeadLetter.objects.get(version=3))
 
 
-def test_a_letter_of_another_projection_or_generation_hides_none(database: Mode) -> None:
+def test_a_dead_letter_of_another_projection_or_generation_hides_none(database: Mode) -> None:
     one = {"stream_id": uuid4(), "code": "poison", "partition": 0}
     DeadLetter.objects.create(projection="posts", generation=1, version=2, **one)
     DeadLetter.objects.create(projection="posts", generation=2, version=3, **one)
@@ -242,5 +242,5 @@ def test_a_stream_of_another_partition_is_left_to_its_consumer(
 ) -> None:
     interrupted_retry(monkeypatch)
     partition = DeadLetter.objects.get(version=4).partition
-    AutomaticRetry(posts).look(1, set(ALL) - {partition})
-    assert letters() == [(4, "behind"), (5, "behind"), (6, "behind")]
+    AutomaticRetry(posts).run_if_due(1, set(ALL) - {partition})
+    assert parked() == [(4, "behind"), (5, "behind"), (6, "behind")]

@@ -63,7 +63,7 @@ def pinned_post() -> UUID:
     return post_id
 
 
-def letters() -> list[tuple[int | None, str]]:
+def parked() -> list[tuple[int | None, str]]:
     return list(DeadLetter.objects.order_by("version").values_list("version", "code"))
 
 
@@ -73,7 +73,7 @@ def versions() -> set[int]:
 
 def look() -> None:
     """What a consumer does when it starts."""
-    AutomaticRetry(posts).look(1, ALL)
+    AutomaticRetry(posts).run_if_due(1, ALL)
 
 
 @pytest.mark.parametrize("unknown", [PINNED, "posts.post_liked.v9"], ids=["type", "version"])
@@ -87,7 +87,7 @@ def test_a_stream_waits_for_the_code_that_knows_its_event_and_others_go_on(
     edit = MessageUpdated(post_id=newer, message="v3")
     publish(record_of(newer, 3, edit), record_of(other, 2, replace(edit, post_id=other)))
     consume_all()
-    assert letters() == [(2, WAITS), (3, "behind")]
+    assert parked() == [(2, WAITS), (3, "behind")]
     assert Post.objects.get(stream_id=newer).version == 1
     assert Post.objects.get(stream_id=other).version == 2
 
@@ -114,7 +114,7 @@ def test_an_event_of_another_type_of_stream_does_not_wait(database: Mode) -> Non
     with newer_code():
         publish(record_of(loan, 1, PostPinned(post_id=loan), stream_type="loan"))
     consume_all()
-    assert letters() == []
+    assert parked() == []
 
 
 def test_newer_code_applies_what_waits_when_it_starts(database: Mode) -> None:
@@ -122,10 +122,10 @@ def test_newer_code_applies_what_waits_when_it_starts(database: Mode) -> None:
     publish_all()
     consume_all()
     look()  # the same code again
-    assert letters() == [(2, WAITS), (3, "behind")]
+    assert parked() == [(2, WAITS), (3, "behind")]
     with newer_code():
         look()
-    assert letters() == []
+    assert parked() == []
     assert list(Post.objects.values_list("version", "message")) == [(3, "v3")]
 
 
@@ -136,13 +136,13 @@ def test_what_waits_in_other_partitions_is_left_to_their_consumer(database: Mode
     partition = DeadLetter.objects.get(version=2).partition
     with newer_code():
         retries = AutomaticRetry(posts)
-        retries.look(1, set(ALL) - {partition})
-        assert letters() == [(2, WAITS), (3, "behind")]
-        retries.look(1, ALL)
-        assert letters() == [(2, WAITS), (3, "behind")], "it looks now and then, not always"
-        retries.assigned()
-        retries.look(1, ALL)
-        assert letters() == []
+        retries.run_if_due(1, set(ALL) - {partition})
+        assert parked() == [(2, WAITS), (3, "behind")]
+        retries.run_if_due(1, ALL)
+        assert parked() == [(2, WAITS), (3, "behind")], "it looks now and then, not always"
+        retries.run_at_once()
+        retries.run_if_due(1, ALL)
+        assert parked() == []
 
 
 @pytest.mark.parametrize("source", ["log", "store"])
@@ -151,10 +151,10 @@ def test_a_rebuild_by_older_code_parks_it_as_a_consumer_does(sqlite: Mode, sourc
     publish_all()
     consume_all()
     assert rebuild(posts, source).state == "done"
-    assert letters() == [(2, WAITS), (3, "behind")]
+    assert parked() == [(2, WAITS), (3, "behind")]
     with newer_code():
-        AutomaticRetry(posts).look(2, ALL)
-    assert (letters(), versions()) == ([], {3})
+        AutomaticRetry(posts).run_if_due(2, ALL)
+    assert (parked(), versions()) == ([], {3})
 
 
 def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
@@ -168,7 +168,7 @@ def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
     post_id = uuid4()
     edit = MessageUpdated(post_id=post_id, message="v2")
     publish(record_of(post_id, 1, created(post_id)), record_of(post_id, 2, edit))
-    posts.appliers[MessageUpdated] = Applier(broken, sound.rows)
+    posts.appliers[MessageUpdated] = Applier(broken, sound.row_keys)
     try:
         consume_all()
         tried.clear()
@@ -181,10 +181,10 @@ def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
         assert len(tried) == 1
     finally:
         posts.appliers[MessageUpdated] = sound
-    assert letters() == [(2, "poison")]
+    assert parked() == [(2, "poison")]
     DeadLetter.objects.update(tried_by="other code")
     look()
-    assert (letters(), versions()) == ([], {2})
+    assert (parked(), versions()) == ([], {2})
 
 
 def test_all_that_wait_are_tried_though_they_are_many(
@@ -198,7 +198,7 @@ def test_all_that_wait_are_tried_though_they_are_many(
     with newer_code():
         retries = AutomaticRetry(posts)
         for left in (3, 1, 0):
-            retries.look(1, ALL)
+            retries.run_if_due(1, ALL)
             assert DeadLetter.objects.count() == left
 
 
@@ -223,9 +223,9 @@ def test_a_stream_that_cannot_be_tried_holds_up_nobody(database: Mode) -> None:
 def test_a_record_that_names_no_stream_is_tried_once_too(database: Mode) -> None:
     publish(Message("k", b"no json"))
     consume_all()
-    DeadLetter.objects.update(tried_by="")  # parked before letters knew by which code
+    DeadLetter.objects.update(tried_by="")  # parked before dead letters knew by which code
     look()
-    assert letters() == [(None, "unreadable")]
+    assert parked() == [(None, "unreadable")]
     assert DeadLetter.objects.exclude(tried_by="").count() == 1
 
 

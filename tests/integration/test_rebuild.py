@@ -277,7 +277,7 @@ def test_no_reader_goes_back_to_an_earlier_version(database: Mode, source: str) 
     def fails(*args: object) -> None:
         raise ValueError("new code, new mistake")
 
-    posts.appliers[MessageUpdated] = Applier(fails, sound.rows)
+    posts.appliers[MessageUpdated] = Applier(fails, sound.row_keys)
     try:
         failed = rebuild(posts, source)
     finally:
@@ -298,7 +298,7 @@ def test_a_rebuild_with_mended_code_brings_what_was_parked(database: Mode, sourc
     def fails(*args: object) -> None:
         raise ValueError("a mistake")
 
-    posts.appliers[PostLiked] = Applier(fails, sound.rows)
+    posts.appliers[PostLiked] = Applier(fails, sound.row_keys)
     try:
         all_consumed()
     finally:
@@ -323,7 +323,7 @@ def test_a_server_that_is_away_is_no_fault_of_an_event(
             raise error
         sound.apply(*args)
 
-    monkeypatch.setitem(posts.appliers, PostLiked, Applier(asks_a_server, sound.rows))
+    monkeypatch.setitem(posts.appliers, PostLiked, Applier(asks_a_server, sound.row_keys))
     assert rebuild(posts, source).state == "done"
     assert not list(failures), "all of them were raised"
     assert_equals_the_fold(posts, 2)
@@ -346,8 +346,8 @@ def test_a_bad_event_is_parked_in_the_new_generation_too(database: Mode) -> None
     consume_all()
     assert rebuild(posts, "log").state == "done"
     assert dict(Post.objects.values_list("stream_id", "version")) == {bad: 1, good: 2}
-    letter = DeadLetter.objects.get()
-    assert (letter.generation, letter.version, letter.code) == (2, 2, "poison")
+    dead_letter = DeadLetter.objects.get()
+    assert (dead_letter.generation, dead_letter.version, dead_letter.code) == (2, 2, "poison")
 
 
 def test_an_event_that_was_given_up_is_passed_over(database: Mode) -> None:
@@ -356,9 +356,9 @@ def test_an_event_that_was_given_up_is_passed_over(database: Mode) -> None:
     publish(poisoned(stream_id, 2))
     publish(record_of(stream_id, 3, PostLiked(post_id=stream_id, username="bob")))
     consume_all()
-    letter = DeadLetter.objects.get(version=2)
+    dead_letter = DeadLetter.objects.get(version=2)
     Discarded.objects.create(
-        projection="posts", event_id=letter.event_id, stream_id=stream_id, version=2
+        projection="posts", event_id=dead_letter.event_id, stream_id=stream_id, version=2
     )
     assert rebuild(posts, "log").state == "done"
     assert not DeadLetter.objects.exists()

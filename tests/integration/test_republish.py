@@ -34,9 +34,9 @@ def test_a_gap_is_healed_by_republishing_its_stream(database: Mode) -> None:
     mediator.send(EditMessage(post_id=post_id, message="third"), ALICE)
     publish_all()
     consume_all(posts)
-    letter = DeadLetter.objects.get()
-    assert (letter.code, letter.version) == ("gap", 3)
-    command = letter.reason.split("`manage.py ")[1].split("`")[0]
+    dead_letter = DeadLetter.objects.get()
+    assert (dead_letter.code, dead_letter.version) == ("gap", 3)
+    command = dead_letter.reason.split("`manage.py ")[1].split("`")[0]
     done = here(*command.split())
     assert (done.returncode, done.stdout) == (0, "3 events wait in the outbox for a relay.\n")
     publish_all()

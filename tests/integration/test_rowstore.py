@@ -54,6 +54,6 @@ def test_an_event_whose_value_is_too_long_is_parked_and_others_go_on(
     )
     consume_all()
     assert [post.stream_id for post in Post.objects.all()] == [good]
-    assert [(letter.stream_id, letter.code) for letter in DeadLetter.objects.all()] == [
-        (bad, "poison")
-    ]
+    assert [
+        (dead_letter.stream_id, dead_letter.code) for dead_letter in DeadLetter.objects.all()
+    ] == [(bad, "poison")]

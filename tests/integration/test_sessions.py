@@ -229,7 +229,7 @@ def test_a_projection_that_finds_its_database_away_parks_nothing(
             raise failures.pop()
         sound.apply(post, event, rows)
 
-    posts.appliers[PostLiked] = Applier(away_at_first, sound.rows)
+    posts.appliers[PostLiked] = Applier(away_at_first, sound.row_keys)
     try:
         if source == "log":
             with pytest.raises(error):

@@ -18,7 +18,7 @@ from messaging.bus.signing import KeyRing
 from messaging.eventstore.models import Event
 from messaging.exceptions import HistoryMismatch, NoKeys
 from messaging.message import Context
-from messaging.projections.consuming import retry
+from messaging.projections.consuming import resolving
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -142,11 +142,11 @@ def test_a_forgery_is_parked_and_the_genuine_record_of_its_version_applied(
     publish_all()
     for name, projection in PROJECTIONS.items():
         assert consume_all(projection) == {}
-        letters = DeadLetter.objects.filter(projection=name)
+        parked = DeadLetter.objects.filter(projection=name)
         code = "unknown key" if which == "an unknown key" else "forged"
-        assert [(one.code, one.stream_id) for one in letters] == [(code, None)] * 2
-        assert any(f"version 2 of stream {post_id}" in one.reason for one in letters)
-        assert all(b"forged" in bytes(one.value or b"") for one in letters), "it can be seen"
+        assert [(one.code, one.stream_id) for one in parked] == [(code, None)] * 2
+        assert any(f"version 2 of stream {post_id}" in one.reason for one in parked)
+        assert all(b"forged" in bytes(one.value or b"") for one in parked), "it can be seen"
     assert Post.objects.get().message == "the genuine second"
     assert assert_read_models_equal_the_fold() == 1
     assert not Checkpoint.objects.exclude(halted="").exists()
@@ -242,7 +242,7 @@ def test_a_rebuild_from_the_log_passes_over_forgeries(mode: Mode) -> None:
 
 
 def retried() -> None:
-    AutomaticRetry(posts).look(1, ALL)
+    AutomaticRetry(posts).run_if_due(1, ALL)
 
 
 @pytest.mark.parametrize("lacking", [[ONE], [ONE, ("two", WRONG[1])]], ids=["key", "secret"])
@@ -270,8 +270,8 @@ def test_what_a_ring_cannot_verify_is_tried_again_with_another_ring(
     with keys(ONE, TWO):
         retrying = AutomaticRetry(posts)
         while DeadLetter.objects.exists():
-            retrying.look(1, ALL)
-            assert retrying._next_look == 0 or not DeadLetter.objects.exists()
+            retrying.run_if_due(1, ALL)
+            assert retrying._next_run == 0 or not DeadLetter.objects.exists()
     assert Post.objects.get().message == "fourth"
     assert assert_read_models_equal_the_fold() == 1
 
@@ -299,12 +299,12 @@ def test_what_was_refused_for_its_signature_is_never_believed_without_one(databa
         consume_all()
     with keys(ONE, signs=False):
         retried()
-        for letter in DeadLetter.objects.all():
-            retry.retry(letter)
+        for dead_letter in DeadLetter.objects.all():
+            resolving.retry(dead_letter)
     with keys(TWO):
         retried()
-        for letter in DeadLetter.objects.all():
-            retry.retry(letter)
+        for dead_letter in DeadLetter.objects.all():
+            resolving.retry(dead_letter)
     assert sorted(codes()) == ["forged", "unknown key"]
     assert not Post.objects.exists()
 

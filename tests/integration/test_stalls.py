@@ -16,8 +16,8 @@ from messaging.console import dashboard
 from messaging.message import Context
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.status import ProjectionStatus, projection_status
-from messaging.projections.consuming import checkpoints, stalls
-from messaging.projections.consuming.stalls import LevelCheck
+from messaging.projections.consuming import checkpoints, consumer
+from messaging.projections.consuming.stalls import confirm_level
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
 from tests.support.clock import nobody_moved_for
@@ -192,14 +192,10 @@ def test_a_checkpoint_says_when_it_moved(partition: int) -> None:
     assert age.now - age.checked_at < timedelta(minutes=1)
 
 
-def test_only_what_is_level_with_the_log_is_confirmed(
-    partition: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stalls, "CONFIRM_EVERY_S", 0)
+def test_only_what_is_level_with_the_log_is_confirmed(partition: int) -> None:
     nobody_moved_for(3_600)
     before = checked()
-    level = LevelCheck("posts", current_bus())
-    level.confirm(1, checkpoints.live_offsets("posts")[1])
+    assert confirm_level("posts", 1, current_bus(), checkpoints.live_offsets("posts")[1])
     confirmed = {p for p, at in checked().items() if at != before[p]}
     assert confirmed == set(range(12)) - {partition}
 
@@ -207,7 +203,7 @@ def test_only_what_is_level_with_the_log_is_confirmed(
 def test_an_idle_consumer_confirms_its_partitions(
     any_bus: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stalls, "CONFIRM_EVERY_S", 0.1)
+    monkeypatch.setattr(consumer, "CONFIRM_EVERY_S", 0.1)
     current_bus().ensure_topic()
     with Running() as idle:
         wait_until(lambda: len(idle.owned()) == 12, "it has all partitions", 60)

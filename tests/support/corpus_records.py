@@ -137,11 +137,11 @@ def expected_of(case: Case, vendor: str) -> str:
 
 def became(one: Sent, place: Place, projection: str = "posts") -> str:
     """The code of its dead letter, or whether its stream is at this event now."""
-    letter = DeadLetter.objects.filter(
+    dead_letter = DeadLetter.objects.filter(
         projection=projection, partition=place.partition, offset=place.offset
     ).first()
-    if letter is not None:
-        return letter.code
+    if dead_letter is not None:
+        return dead_letter.code
     at = Post.objects.filter(stream_id=one.stream_id, event_id=one.event_id)
     return "applied" if at.exists() else "passed over"
 

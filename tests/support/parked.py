@@ -31,5 +31,5 @@ def version_of(post_id: UUID) -> int:
     return Post.objects.get(stream_id=post_id).version
 
 
-def letters() -> list[tuple[int | None, str]]:
+def parked() -> list[tuple[int | None, str]]:
     return list(DeadLetter.objects.order_by("version").values_list("version", "code"))

@@ -1,5 +1,5 @@
-"""Letters that need no operator: what other code parked is tried once with this code, what only
-waited is applied when its turn has come, and what was given up goes."""
+"""Retries that need no operator: what other code parked is retried once with this code, what only
+waited is applied when its turn has come, and what was discarded is passed over."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from messaging.bus.signing import key_ring
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.consuming import retry
+from messaging.projections.consuming import resolving
 from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.consuming.dead_letters import (
     FROM_THE_FUTURE,
@@ -27,20 +27,20 @@ log = logging.getLogger("postlog.retrying")
 
 # During a deployment, consumers with older code still park events, and then hand over.
 EVERY_S = 30.0
-AT_ONCE = 100  # letters, so that new records do not wait for long
+MAX_RETRIED = 100  # dead letters at once, so that new records do not wait for long
 
 
 class AutomaticRetry:
-    """Of one consumer. Looks when it starts, and then from time to time."""
+    """Of one consumer: when it starts, and then from time to time."""
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
-        self._next_look = 0.0
+        self._next_run = 0.0
 
-    def look(self, generation: int, partitions: Collection[int]) -> None:
-        """Try the letters of these partitions that this code has not tried yet, and end what was
-        interrupted."""
-        if time.monotonic() < self._next_look:
+    def run_if_due(self, generation: int, partitions: Collection[int]) -> None:
+        """Retry what is parked in these partitions and this code has not tried yet, and resume
+        retries that were interrupted."""
+        if time.monotonic() < self._next_run:
             return
         code = digest_of(self._projection)
         untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
@@ -55,25 +55,25 @@ class AutomaticRetry:
             generation=generation,
             partition__in=list(partitions),
         )
-        letters = list(found.order_by("id")[:AT_ONCE])
-        applied = [self._retry(letter) for letter in retry.first_of_each_stream(letters)]
-        # What waits for a record that named no stream is found at the next look.
-        if len(letters) < AT_ONCE and not any(applied):
-            self._next_look = time.monotonic() + EVERY_S
+        parked = list(found.order_by("id")[:MAX_RETRIED])
+        applied = [self._retry(one) for one in resolving.first_of_each_stream(parked)]
+        # What waits for a record that named no stream is found the next time.
+        if len(parked) < MAX_RETRIED and not any(applied):
+            self._next_run = time.monotonic() + EVERY_S
 
-    def assigned(self) -> None:
-        """Other partitions: their letters are tried at the next look."""
-        self._next_look = 0.0
+    def run_at_once(self) -> None:
+        """Be due at the next call: other partitions were assigned."""
+        self._next_run = 0.0
 
-    def _retry(self, letter: DeadLetter) -> bool:
+    def _retry(self, parked: DeadLetter) -> bool:
         """Whether it named no stream and is applied."""
         name = self._projection.name
         try:
-            retried = retry.retry(letter)
+            result = resolving.retry(parked)
         except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
             log.error("%s: %s", name, error)
-            tried = {"tried_by": tried_by(name, letter.code), "due_at": None}
-            DeadLetter.objects.filter(id=letter.id).update(**tried)
+            tried = {"tried_by": tried_by(name, parked.code), "due_at": None}
+            DeadLetter.objects.filter(id=parked.id).update(**tried)
             return False
-        log.info("retried: %s", retry.describe(letter, retried))
-        return letter.stream_id is None and retried.applied > 0
+        log.info("retried: %s", resolving.describe(parked, result))
+        return parked.stream_id is None and result.applied > 0

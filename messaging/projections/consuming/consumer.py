@@ -15,8 +15,8 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.checkpoints import Move
-from messaging.projections.consuming.gaps import LOOK_EVERY_S, report_gaps
-from messaging.projections.consuming.stalls import LevelCheck
+from messaging.projections.consuming.gaps import report_gaps
+from messaging.projections.consuming.stalls import confirm_level
 from messaging.projections.consuming.transaction import (
     consume,
     consume_all,
@@ -31,6 +31,8 @@ log = logging.getLogger("postlog.consumer")
 
 BATCH = 1_000  # records in one transaction
 IDENTITY_EVERY_S = 10.0
+GAPS_EVERY_S = 2.0
+CONFIRM_EVERY_S = 5.0
 ASLEEP_AFTER_S = 2.0  # without a step: the process was frozen, or worked on a long batch
 
 
@@ -51,7 +53,7 @@ class Consumer:
         self._gaps: set[int] = set()  # that were reported
         self._gaps_checked = 0.0
         self._retries = AutomaticRetry(projection)
-        self._level = LevelCheck(projection.name, bus)
+        self._confirmed = time.monotonic()
         self._identity_checked = 0.0
         self._stepped = 0.0
         self.last_error = ""  # empty: what it wrote last was committed
@@ -117,15 +119,15 @@ class Consumer:
         try:
             polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
         except OffsetOutOfRange:
-            if self._is_superseded():
+            if self._check_log():
                 raise FencedOff("the offsets were those of another generation") from None
             raise
-        if polled.changed or (self._is_due() and self._is_superseded()):
+        if polled.changed or self._check_log_if_due():
             self._seek(subscription, polled.assignment)  # what was polled comes again
             return False
-        self._report_gaps()
-        self._retries.look(self._generation, self._positions)
-        confirmed = self._level.confirm(self._generation, self._positions)
+        self._report_gaps_if_due()
+        self._retries.run_if_due(self._generation, self._positions)
+        confirmed = self._confirm_level_if_due()
         if not polled.records and not polled.passed:
             return confirmed
         require_dense(polled.records, self._positions)
@@ -148,10 +150,17 @@ class Consumer:
         one = partial(consume, self._projection, self._generation, self._breaker)
         return consume_all(self._projection, self._generation, records, one)
 
-    def _report_gaps(self) -> None:
-        if time.monotonic() - self._gaps_checked >= LOOK_EVERY_S:
+    def _report_gaps_if_due(self) -> None:
+        if time.monotonic() - self._gaps_checked >= GAPS_EVERY_S:
             self._gaps_checked = time.monotonic()
             self._gaps = report_gaps(self.name, self._generation, self._gaps)
+
+    def _confirm_level_if_due(self) -> bool:
+        if time.monotonic() - self._confirmed < CONFIRM_EVERY_S:
+            return False
+        found = confirm_level(self.name, self._generation, self._bus, self._positions)
+        self._confirmed = time.monotonic()
+        return found
 
     def _pass_over(self, passed: Mapping[int, int]) -> None:
         # The client passes over what it had fetched behind the record that halted a partition.
@@ -177,19 +186,21 @@ class Consumer:
         for partition, offset in self._positions.items():
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
-        self._retries.assigned()
+        self._retries.run_at_once()
         self._require_same_log(assignment)
         log.info("%s: partitions %s", self.name, sorted(assignment) or "none")
 
-    def _is_due(self) -> bool:
-        """From time to time, and after a freeze: meanwhile the log can have lost its tail and
-        grown again, and once the batch is applied nothing would tell."""
+    def _check_log_if_due(self) -> bool:
+        """`_check_log` from time to time, and after a freeze: meanwhile the log can have lost its
+        tail and grown again, and once the batch is applied nothing would tell."""
         now = time.monotonic()
         asleep, self._stepped = now - self._stepped > ASLEEP_AFTER_S, now
-        return asleep or now - self._identity_checked >= IDENTITY_EVERY_S
+        is_due = asleep or now - self._identity_checked >= IDENTITY_EVERY_S
+        return is_due and self._check_log()
 
-    def _is_superseded(self) -> bool:
-        """Whether readers were switched to another generation.
+    def _check_log(self) -> bool:
+        """Compare the log with what was read of it; return whether readers were switched to
+        another generation.
 
         Raises `HistoryMismatch` if the topic was recreated, or does not hold what was read of
         it: whoever reads a topic does not notice that.
@@ -206,7 +217,7 @@ class Consumer:
         try:
             checkpoints.require_same_log(self.name, self._generation, self._bus, partitions)
         except HistoryMismatch:
-            # If the topic was recreated meanwhile, that is what there is to say.
+            # If the topic was recreated meanwhile, say that.
             checkpoints.require_live_identity(self.name, self._bus.identity())
             raise
 

@@ -57,18 +57,18 @@ class ParkedEvent:
 
 
 def waiting_behind(
-    projection: str, generation: int, streams: Collection[UUID], retried: Collection[int]
+    projection: str, generation: int, streams: Collection[UUID], retried_ids: Collection[int]
 ) -> dict[UUID, dict[int, UUID | None]]:
-    """The versions of these streams that are parked, with their event ids. Without the letters
+    """The versions of these streams that are parked, with their event ids. Without those
     that are being retried. Two statements; the second only if anything is parked at all."""
-    letters = DeadLetter.objects.filter(
+    parked = DeadLetter.objects.filter(
         projection=projection, generation=generation, stream_id__isnull=False
     )
     found: dict[UUID, dict[int, UUID | None]] = {}
-    if not letters.exists():
+    if not parked.exists():
         return found
-    rows = letters.filter(stream_id__in=streams).exclude(id__in=retried)
-    for stream_id, version, event_id in rows.values_list("stream_id", "version", "event_id"):
+    waiting = parked.filter(stream_id__in=streams).exclude(id__in=retried_ids)
+    for stream_id, version, event_id in waiting.values_list("stream_id", "version", "event_id"):
         assert stream_id is not None
         assert version is not None
         found.setdefault(stream_id, {})[version] = event_id
@@ -82,10 +82,10 @@ def discarded(projection: str) -> frozenset[UUID]:
 
 
 def is_ready(projection: str) -> Q:
-    """Letters of this projection that only waited, and whose predecessor has taken effect.
+    """Parked events of this projection that only waited, and whose predecessor is applied now.
 
     Usually they are retried right after their predecessor; if the process dies in between, they
-    are left here.
+    stay parked.
     """
     released = PROJECTIONS[projection].root._default_manager.filter(
         generation=OuterRef("generation"),
@@ -96,16 +96,16 @@ def is_ready(projection: str) -> Q:
 
 
 def is_given_up(projection: str) -> Q:
-    """Letters that an operator gave up: their streams go on behind them. They stay where that
-    was interrupted."""
+    """Parked events that an operator discarded. They are left where the process died between the
+    discard and the retry of the stream."""
     given_up = Discarded.objects.filter(projection=projection, event_id=OuterRef("event_id"))
     return Q(Exists(given_up))
 
 
 def is_head() -> Q:
-    """The first letter of each stream, and every one that names no stream.
+    """The first dead letter of each stream, and every one that names no stream.
 
-    Not told by the code: versions that come in the wrong order leave a `behind` before a `gap`.
+    The code does not tell: versions that come in the wrong order leave a `behind` before a `gap`.
     """
     earlier = DeadLetter.objects.filter(
         projection=OuterRef("projection"),
@@ -116,14 +116,14 @@ def is_head() -> Q:
     return Q(~Exists(earlier))
 
 
-def record_of(letter: DeadLetter) -> LogRecord:
-    key, value = letter.key, letter.value
+def record_of(parked: DeadLetter) -> LogRecord:
+    key, value = parked.key, parked.value
     return LogRecord(
-        letter.partition,
-        NOT_IN_LOG if letter.offset is None else letter.offset,
+        parked.partition,
+        NOT_IN_LOG if parked.offset is None else parked.offset,
         None if key is None else bytes(key),
         None if value is None else bytes(value),
-        signature=None if letter.signature is None else bytes(letter.signature),
+        signature=None if parked.signature is None else bytes(parked.signature),
     )
 
 
@@ -135,23 +135,23 @@ def park(projection: str, generation: int, events: Collection[ParkedEvent]) -> N
         )
 
 
-def still_parked(letters: Collection[DeadLetter]) -> list[DeadLetter]:
+def still_parked(parked: Collection[DeadLetter]) -> list[DeadLetter]:
     """Those that nobody has applied or deleted meanwhile."""
-    ids = DeadLetter.objects.filter(id__in=[letter.id for letter in letters])
+    ids = DeadLetter.objects.filter(id__in=[one.id for one in parked])
     there = set(ids.values_list("id", flat=True))
-    return [letter for letter in letters if letter.id in there]
+    return [one for one in parked if one.id in there]
 
 
 def settle(
     projection: str, keys: Mapping[int, RecordKey], parked: Mapping[RecordKey, ParkedEvent]
 ) -> None:
-    """After a retry: a letter that failed again gets its new reason, the others are deleted.
+    """After a retry: what failed again gets its new reason, the others are deleted.
     `keys`: of all that were retried, by id."""
     done = set(keys)
-    for letter_id, key in keys.items():
+    for parked_id, key in keys.items():
         if (again := parked.get(key)) is not None:
-            done.remove(letter_id)
-            DeadLetter.objects.filter(id=letter_id).update(
+            done.remove(parked_id)
+            DeadLetter.objects.filter(id=parked_id).update(
                 # One that was not believed before named no stream.
                 **({} if again.envelope is None else _stream_of(again)),
                 code=again.code,
@@ -182,7 +182,7 @@ def report(projection: str, events: Collection[ParkedEvent]) -> None:
 
 
 def tried_by(projection: str, code: str) -> str:
-    """What has tried a letter with this code: the code of the projection, or the ring of keys."""
+    """What has tried a dead letter of this code: the projection's code, or the ring of keys."""
     if code in OF_THE_RING:
         ring = key_ring()
         return "" if ring is None else ring.digest

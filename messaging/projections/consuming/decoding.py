@@ -88,12 +88,12 @@ class Decoder:
             return self._refused(found, FROM_THE_FUTURE, reason, at - plausible.FUTURE)
         return found
 
-    def parked(self, letter: DeadLetter) -> DecodedRecord:
+    def from_dead_letter(self, dead_letter: DeadLetter) -> DecodedRecord:
         """Read a dead letter. One that names a stream was believed when it was parked."""
-        record = record_of(letter)
-        if letter.stream_id is not None:
+        record = record_of(dead_letter)
+        if dead_letter.stream_id is not None:
             return self._read(record)[0]
-        return self.record_of_the_log(record, signed=letter.code in OF_THE_RING)
+        return self.record_of_the_log(record, signed=dead_letter.code in OF_THE_RING)
 
     def _read(self, record: LogRecord) -> tuple[DecodedRecord, codec.Payload]:
         """What it says, and its payload as it stands there."""

@@ -11,7 +11,6 @@ from messaging.projections.models import DeadLetter
 log = logging.getLogger("postlog.gaps")
 
 HEALS_WITHIN = timedelta(seconds=10)
-LOOK_EVERY_S = 2.0
 
 
 def report_gaps(projection: str, generation: int, reported: Set[int]) -> set[int]:
@@ -22,11 +21,9 @@ def report_gaps(projection: str, generation: int, reported: Set[int]) -> set[int
         code="gap",
         parked_at__lt=Now() - HEALS_WITHIN,
     )
-    found = {
-        letter.id: letter for letter in gaps.only("stream_id", "version", "event_id", "reason")
-    }
-    for letter_id in found.keys() - reported:
-        gap = found[letter_id]
+    found = {one.id: one for one in gaps.only("stream_id", "version", "event_id", "reason")}
+    for gap_id in found.keys() - reported:
+        gap = found[gap_id]
         log.error(
             "%s: version %s of stream %s (event %s) waits. %s",
             projection, gap.version, gap.stream_id, gap.event_id, gap.reason,

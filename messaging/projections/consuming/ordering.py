@@ -5,7 +5,7 @@ parked, later events of its stream join it, and other streams continue.
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -51,20 +51,20 @@ def apply_in_order(
     batch: Sequence[DecodedRecord],
     *,
     refused: str = "",
-    retried: frozenset[int] = frozenset(),
+    retried_ids: Collection[int] = (),
 ) -> tuple[RowBatch, Outcome]:
     """Apply the batch to rows in memory. Needs a transaction; the caller writes the rows.
 
     If an event fails, it starts over without it, on freshly loaded rows, until no new one fails:
     what a failed event has changed in memory must not stay. `refused`: why the database did not
-    take what the only event led to. `retried`: ids of the dead letters that are the batch.
+    take what the only event led to. `retried_ids`: of the dead letters that are the batch.
     """
     poison: dict[RecordKey, str] = {batch[0].record_key: refused} if refused and batch else {}
     while True:
         run = _Run(projection, generation, poison)
-        run.apply_all(batch, retried)
+        run.apply_all(batch, retried_ids)
         if run.outcome.failed.keys() <= poison.keys():
-            return run.rows, run.outcome
+            return run.row_batch, run.outcome
         poison |= run.outcome.failed
 
 
@@ -72,7 +72,7 @@ class _Run:
     def __init__(
         self, projection: Projection, generation: int, poison: dict[RecordKey, str]
     ) -> None:
-        self.rows = RowBatch(projection, generation)
+        self.row_batch = RowBatch(projection, generation)
         self.outcome = Outcome()
         self._name = projection.name
         self._generation = generation
@@ -80,10 +80,10 @@ class _Run:
         self._waiting: dict[UUID, dict[int, UUID | None]] = {}
         self._discarded = discarded(projection.name)
 
-    def apply_all(self, batch: Sequence[DecodedRecord], retried: frozenset[int]) -> None:
+    def apply_all(self, batch: Sequence[DecodedRecord], retried_ids: Collection[int]) -> None:
         streams = {one.envelope.stream_id for one in batch if one.envelope is not None}
-        self._waiting = waiting_behind(self._name, self._generation, streams, retried)
-        self.rows.load(
+        self._waiting = waiting_behind(self._name, self._generation, streams, retried_ids)
+        self.row_batch.load(
             # Load nothing for a refused event: its keys may be why it was refused.
             RecordedEvent(one.envelope, None if one.record_key in self._poison else one.event)
             for one in batch
@@ -98,7 +98,7 @@ class _Run:
                 self._apply_one(decoded, decoded.envelope)
 
     def _apply_one(self, decoded: DecodedRecord, envelope: Envelope) -> None:
-        root = self.rows.root(envelope.stream_id)
+        root = self.row_batch.root(envelope.stream_id)
         progress, latest = (0, None) if root is None else (root.version, root.event_id)
         waiting = self._waiting.get(envelope.stream_id, {})
         if envelope.version <= progress:
@@ -116,7 +116,7 @@ class _Run:
         """Apply an event whose turn it is, or park it."""
         key = decoded.record_key
         if key in self._discarded:
-            self.rows.skip(envelope)
+            self.row_batch.skip(envelope)
             return True
         if decoded.failure:
             self._park(decoded, decoded.code, decoded.failure)
@@ -125,7 +125,7 @@ class _Run:
             self._park(decoded, "poison", self._poison[key])
             return False
         try:
-            self.rows.apply(RecordedEvent(envelope, decoded.event))
+            self.row_batch.apply(RecordedEvent(envelope, decoded.event))
         except Exception as error:
             if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault

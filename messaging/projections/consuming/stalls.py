@@ -5,7 +5,6 @@ the log. So `checked_at` tells an idle partition from a stalled one, to every pr
 reads it, also when the consumer is dead.
 """
 
-import time
 from collections.abc import Container, Mapping
 from math import inf
 
@@ -16,7 +15,6 @@ from messaging.projections.models import Checkpoint
 
 STALLED_AFTER_S = 15
 OUTRUN_AFTER_S = 60  # while others move: a consumer with much to do takes partitions in turn
-CONFIRM_EVERY_S = 5.0
 
 
 def stalled(
@@ -34,28 +32,16 @@ def stalled(
     return {p: None if age == inf else int(age) for p, age in behind.items() if age > limit}
 
 
-class LevelCheck:
-    """Confirms the checkpoints of one consumer that are level with the log."""
+def confirm_level(projection: str, generation: int, bus: Bus, positions: Mapping[int, int]) -> bool:
+    """Confirm the checkpoints that are level with the log; whether any is, which is a write.
+    `positions`: the next offset that the consumer takes, of each of its partitions.
 
-    def __init__(self, projection: str, bus: Bus) -> None:
-        self._projection = projection
-        self._bus = bus
-        self._checked = time.monotonic()
-
-    def confirm(self, generation: int, positions: Mapping[int, int]) -> bool:
-        """Whether any was confirmed, which is a write. `positions`: the next offset that the
-        consumer takes, of each of its partitions.
-
-        The broker is asked where they end. That the client found nothing is no proof: it finds
-        nothing in a partition that it forgot to read either.
-        """
-        if time.monotonic() - self._checked < CONFIRM_EVERY_S:
-            return False
-        ends = self._bus.end_offsets()
-        level = [partition for partition, at in positions.items() if ends.get(partition) == at]
-        rows = Checkpoint.objects.filter(
-            projection=self._projection, generation=generation, partition__in=level
-        )
-        confirmed = rows.update(checked_at=Now())
-        self._checked = time.monotonic()
-        return confirmed > 0
+    The broker is asked where they end. That the client found nothing is no proof: it finds
+    nothing in a partition that it forgot to read either.
+    """
+    ends = bus.end_offsets()
+    level = [partition for partition, at in positions.items() if ends.get(partition) == at]
+    rows = Checkpoint.objects.filter(
+        projection=projection, generation=generation, partition__in=level
+    )
+    return rows.update(checked_at=Now()) > 0

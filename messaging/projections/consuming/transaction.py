@@ -6,7 +6,7 @@ fails for a consumer whose partition or generation somebody else has taken over.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -32,7 +32,7 @@ log = logging.getLogger("postlog.consuming")
 RETRY_BATCH = 1_000  # parked events in one transaction
 
 
-class Retried(NamedTuple):
+class RetryResult(NamedTuple):
     """How many parked events of a stream were applied, and how many failed or wait again."""
 
     applied: int
@@ -46,21 +46,21 @@ def consume_all(
     projection: Projection,
     generation: int,
     records: Mapping[int, Sequence[LogRecord]],
-    consume: Callable[..., Outcome],
-    check: Callable[[], None] = lambda: None,
+    consume_batch: Callable[..., Outcome],
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
     """Consume what a poll gave, by partition: in one transaction, or in several where it is large,
     where the database refuses rows, or where it unblocks parked events.
 
-    Returns the partitions that are halted now, and why. `check` is called before each stream that
-    is retried, and may raise. Raises as `consume` does.
+    Returns the partitions that are halted now, and why. `check_cancelled` is called before each
+    stream that is retried, and may raise. Raises as `consume` does.
     """
     halted: Halted = {}
     for part in in_batches([record for some in records.values() for record in some]):
         if rest := _not_halted(halted, part):
-            outcome = bisect(rest, consume)
+            outcome = bisect(rest, consume_batch)
             halted |= outcome.halted
-            retry_unblocked(projection, generation, outcome, check)
+            retry_unblocked(projection, generation, outcome, check_cancelled)
     return {partition: reason for partition, (_, reason) in halted.items()}
 
 
@@ -111,27 +111,29 @@ def apply_batch(
     batch: Sequence[DecodedRecord],
     *,
     refused: str = "",
-    retried: frozenset[int] = frozenset(),
+    retried_ids: Collection[int] = (),
 ) -> Outcome:
-    """Apply events to rows in memory, and write the rows. `retried`: ids of the dead letters that
-    the batch was made of."""
-    rows, outcome = apply_in_order(projection, generation, batch, refused=refused, retried=retried)
+    """Apply events to rows in memory, and write the rows. `retried_ids`: of the dead letters
+    that the batch was made of."""
+    row_batch, outcome = apply_in_order(
+        projection, generation, batch, refused=refused, retried_ids=retried_ids
+    )
     breaker.require_mostly_sound(outcome)
-    rows.write()
+    row_batch.write()
     return outcome
 
 
-def bisect(items: Sequence[Any], consume: Callable[..., Outcome]) -> Outcome:
+def bisect(items: Sequence[Any], apply: Callable[..., Outcome]) -> Outcome:
     """Halve what the database refuses until the item that it refuses is alone, to be parked."""
     try:
-        return consume(items)
+        return apply(items)
     except RefusedRows as error:
         if len(items) == 1:
-            return consume(items, refused=str(error))
+            return apply(items, refused=str(error))
     half = len(items) // 2
-    outcome = bisect(items[:half], consume)
+    outcome = bisect(items[:half], apply)
     if rest := _not_halted(outcome.halted, items[half:]):
-        outcome.add(bisect(rest, consume))
+        outcome.add(bisect(rest, apply))
     return outcome
 
 
@@ -176,7 +178,7 @@ def require_dense(records: Mapping[int, Sequence[LogRecord]], positions: Mapping
 # --- from the dead letters --------------------------------------------------------------------
 
 
-def retry_stream(projection: Projection, generation: int, stream_id: UUID) -> Retried:
+def retry_stream(projection: Projection, generation: int, stream_id: UUID) -> RetryResult:
     """Apply the parked events of a stream in order, until one fails again or none is left.
 
     Raises as `consume` does, and `HistoryMismatch` if the rows and the dead letters tell two
@@ -186,37 +188,37 @@ def retry_stream(projection: Projection, generation: int, stream_id: UUID) -> Re
         projection=projection.name, generation=generation, stream_id=stream_id
     ).order_by("version")
     total = Outcome()
-    while not total.parked and (letters := list(waiting[:RETRY_BATCH])):
-        total.add(retry_letters(projection, generation, letters))
-    return Retried(total.retried, len(total.parked))
+    while not total.parked and (parked := list(waiting[:RETRY_BATCH])):
+        total.add(retry_batch(projection, generation, parked))
+    return RetryResult(total.retried, len(total.parked))
 
 
-def retry_letters(projection: Projection, generation: int, letters: list[DeadLetter]) -> Outcome:
+def retry_batch(projection: Projection, generation: int, parked: list[DeadLetter]) -> Outcome:
     """Apply these dead letters: of one stream, in order, or one that names no stream."""
-    return bisect(letters, partial(_retry, projection, generation, Breaker()))
+    return bisect(parked, partial(_apply_parked, projection, generation, Breaker()))
 
 
-def _retry(
+def _apply_parked(
     projection: Projection,
     generation: int,
     breaker: Breaker,
-    letters: Sequence[DeadLetter],
+    parked: Sequence[DeadLetter],
     *,
     refused: str = "",
 ) -> Outcome:
     with transaction.atomic(using=DATABASE, durable=True):
         # A retry moves no checkpoint; lock them so that the partitions' consumers wait.
-        checkpoints.hold(projection.name, generation, {letter.partition for letter in letters})
-        found = dead_letters.still_parked(letters)
+        checkpoints.hold(projection.name, generation, {one.partition for one in parked})
+        found = dead_letters.still_parked(parked)
         decoder = Decoder(projection)
-        batch = {letter.id: decoder.parked(letter) for letter in found}
+        batch = {one.id: decoder.from_dead_letter(one) for one in found}
         concerning = [one for one in batch.values() if one.concerns(projection.stream_type)]
         outcome = apply_batch(
-            projection, generation, breaker, concerning, refused=refused, retried=frozenset(batch)
+            projection, generation, breaker, concerning, refused=refused, retried_ids=batch.keys()
         )
         for _, reason in outcome.halted.values():
             raise HistoryMismatch(reason)
-        keys = {letter_id: decoded.record_key for letter_id, decoded in batch.items()}
+        keys = {id_: decoded.record_key for id_, decoded in batch.items()}
         dead_letters.settle(projection.name, keys, outcome.parked)
     outcome.retried = len(batch) - len(outcome.parked)
     committed(projection, breaker, outcome)
@@ -227,13 +229,12 @@ def retry_unblocked(
     projection: Projection,
     generation: int,
     outcome: Outcome,
-    check: Callable[[], None] = lambda: None,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> None:
-    """Apply the parked events that what was just committed has unblocked. If this process dies
-    before, the next look of `AutomaticRetry` does it. `check` is called before each stream, and
-    may raise."""
+    """Apply the parked events that the batch just committed has unblocked. If this process dies
+    first, `AutomaticRetry` does it. `check_cancelled` is called before each stream, and may raise."""
     for stream_id in sorted(outcome.unblocked):
-        check()
+        check_cancelled()
         try:
             retry_stream(projection, generation, stream_id)
         except HistoryMismatch as error:  # of this stream: it was parked before, and stays so
