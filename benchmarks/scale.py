@@ -104,9 +104,9 @@ def rebuild_from_store() -> None:
 
     from messaging.bus import current_bus
     from messaging.rebuilding import requests
-    from messaging.rebuilding.rebuilder import Rebuilder
+    from messaging.rebuilding.worker import RebuildWorker
 
-    Rebuilder(current_bus()).build(requests.ask("posts", "store", "bench"), Flag())
+    RebuildWorker(current_bus()).build(requests.ask("posts", "store", "bench"), Flag())
     for alias, tables in (("default", "messaging_eventstore_event"), ("read", "queries_app_post")):
         with connections[alias].cursor() as cursor:
             cursor.execute(f"ANALYZE {tables}")

@@ -138,7 +138,7 @@ def projection_status(
         name=name,
         generation=generation,
         state=_state(halted, stalled_now, rebuild),
-        rebuild=requests.told(rebuild) if rebuild else None,
+        rebuild=requests.describe(rebuild) if rebuild else None,
         lag=sum(lag.values()) if ends is not None else None,
         lag_by_partition=lag,
         halted=halted,

@@ -134,13 +134,13 @@ class Rebuild(models.Model):
     asked_at = models.DateTimeField(auto_now_add=True)
     switched_at = models.DateTimeField(null=True, help_text="When readers were switched to it.")
     ended_at = models.DateTimeField(null=True)
-    builder = models.UUIDField(null=True, help_text="Who is at it. Others must not write.")
+    builder = models.UUIDField(null=True, help_text="Who builds it. Others must not write.")
     at_stream = models.UUIDField(null=True, help_text="From the store: the last one built.")
     at_version = models.IntegerField(default=0)
     events_done = models.BigIntegerField(default=0)
     events_total = models.BigIntegerField(default=0, help_text="As counted at the beginning.")
     error = models.TextField(blank=True)
-    accept_going_back = models.BooleanField(
+    accept_regression = models.BooleanField(
         default=False,
         db_default=False,
         help_text="Switch even if readers have seen later versions than the source has.",

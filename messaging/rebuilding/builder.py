@@ -1,7 +1,7 @@
 """The builder: builds a new generation beside the live one, then switches readers to it.
 
 If a builder is killed, the next one resumes: every step is one transaction that also
-notes how far the rebuild has come, and only if the builder's time is not over.
+notes how far the rebuild has come, and fails if another builder has taken over.
 """
 
 import logging
@@ -17,7 +17,6 @@ from django.db.models.functions import Now
 
 from messaging.bus.base import Bus, LogRecord
 from messaging.exceptions import (
-    BusError,
     FencedOff,
     HistoryMismatch,
     TooManyFailures,
@@ -53,8 +52,8 @@ log = logging.getLogger("postlog.rebuild")
 MAX_AT_SWITCH = 1_000  # records that are applied while the live consumers wait
 
 
-class Stopped(Exception):
-    """The process is to stop; the rebuild resumes later."""
+class Interrupted(Exception):
+    """The process is to stop, or its lock is lost; the rebuild resumes later."""
 
 
 class Unblocked(Exception):
@@ -62,38 +61,38 @@ class Unblocked(Exception):
 
 
 class Builder:
-    """Builds one generation. `held` says whether this process may still be at it."""
+    """Builds one generation. `is_leader`: whether this process still has the rebuild's lock."""
 
-    def __init__(self, rebuild: Rebuild, bus: Bus, held: Callable[[], bool]) -> None:
+    def __init__(self, rebuild: Rebuild, bus: Bus, is_leader: Callable[[], bool]) -> None:
         self._rebuild = rebuild
         self._projection = PROJECTIONS[rebuild.projection]
         self._bus = bus
-        self._held = held
+        self._is_leader = is_leader
         self._id = uuid4()
         self._breaker = Breaker()
         self._stop = Flag()
 
     def run(self, stop: Flag) -> None:
         """Build until it has ended, or `stop` is set. What no retry can cure ends it as
-        failed; `BusError` and the database's errors are raised."""
+        failed; errors of the bus and of the databases are raised."""
         self._stop = stop
-        steps: dict[str, Callable[[], None]] = {
+        phases: dict[str, Callable[[], None]] = {
             State.ASKED: self._prepare,
             State.FILLING: self._fill,
             State.CATCHING_UP: self._catch_up,
             State.CLEANING_UP: self._clean_up,
         }
         Rebuild.objects.filter(id=self._rebuild.id).update(builder=self._id)
-        self._look()
-        while (step := steps.get(self._rebuild.state)) is not None:
+        self._refresh()
+        while (phase := phases.get(self._rebuild.state)) is not None:
             try:
                 self._say(self._rebuild.state)
-                step()
-            except Stopped:
+                phase()
+            except Interrupted:
                 return
             except (BuilderReplaced, FencedOff) as error:
                 # Checkpoints that are gone belong to a generation that somebody has cleaned up.
-                self._look()
+                self._refresh()
                 if self._rebuild.builder not in (None, self._id):
                     return
                 if isinstance(error, FencedOff) and self._rebuild.builder is not None:
@@ -102,7 +101,7 @@ class Builder:
             except (HistoryMismatch, TooManyFailures, UnknownMessage) as error:
                 log.error("rebuild of %s: %s", self._projection.name, error)
                 self._change(state=State.CLEANING_UP, error=str(error))
-            self._look()
+            self._refresh()
         self._say(self._rebuild.state)
 
     def _prepare(self) -> None:
@@ -131,16 +130,17 @@ class Builder:
     def _fill(self) -> None:
         """Fold the stored events, stream by stream, from where the last builder stopped."""
         from_store.fill(
-            self._projection, self._rebuild, self._change, self._go_on, self._long_statement
-        )
+            self._projection, self._rebuild, self._change, self._check_cancelled,
+            self._long_statement,
+        )  # fmt: skip
         self._say("all streams are built")
         self._change(state=State.CATCHING_UP)
 
     def _catch_up(self) -> None:
-        """Follow the log until what is left is little enough to do while the others wait."""
+        """Follow the log until so little is left that it can be applied while the others wait."""
         generation = self._rebuild.generation
         checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
-        self._apply_what_is_ready()
+        self._apply_unblocked()
         while True:
             with log_tail(self._projection, generation, self._bus) as tail:
                 self._follow(tail)
@@ -155,8 +155,9 @@ class Builder:
     def _follow(self, tail: LogTail) -> None:
         """Consume the log up to its end, each batch in a transaction with the progress."""
         generation = self._rebuild.generation
-        for records, passed in tail.read_to(self._bus.end_offsets(), self._go_on):
-            halted = consume_all(self._projection, generation, records, self._consume, self._go_on)
+        check = self._check_cancelled
+        for records, passed in tail.read_to(self._bus.end_offsets(), check):
+            halted = consume_all(self._projection, generation, records, self._consume, check)
             for reason in halted.values():
                 raise HistoryMismatch(reason)
             with transaction.atomic(using=DATABASE):
@@ -172,20 +173,20 @@ class Builder:
     def _apply(
         self, records: Sequence[LogRecord], batch: Sequence[DecodedRecord], *, refused: str = ""
     ) -> Outcome:
-        self._noted(len(records))
+        self._note_progress(len(records))
         return apply_records(
             self._projection, self._rebuild.generation, self._breaker, records, batch,
             refused=refused,
         )  # fmt: skip
 
-    def _apply_what_is_ready(self) -> None:
-        """What a builder had released when it was interrupted. Left as it is, it would be behind
-        at the switch."""
+    def _apply_unblocked(self) -> None:
+        """Apply what an interrupted builder had unblocked: left parked, it would be missing at the
+        switch."""
         name, generation = self._projection.name, self._rebuild.generation
         ready = DeadLetter.objects.filter(is_ready(name), projection=name, generation=generation)
         for stream_id in set(ready.values_list("stream_id", flat=True)):
             assert stream_id is not None  # it has a predecessor
-            self._go_on()
+            self._check_cancelled()
             retry_stream(self._projection, generation, stream_id)
 
     def _switched(self, tail: LogTail) -> bool:
@@ -193,8 +194,8 @@ class Builder:
         for that."""
         name, generation = self._projection.name, self._rebuild.generation
         with transaction.atomic(using=DATABASE, durable=True):
-            # First, so that a take-over waits until this has ended. If it came in between, this
-            # work would be rolled back, and two builders could undo each other for ever.
+            # First, so that a take-over waits until this has ended. In between it would roll this
+            # back, and two builders could undo each other for ever.
             self._require_mine()
             # The live consumers wait from here on. Readers do not.
             state = ProjectionState.objects.select_for_update().get(name=name)
@@ -202,16 +203,16 @@ class Builder:
                 projection=name, generation=state.live_generation
             )
             wanted = self._offsets_of(list(live.order_by("partition")), tail.identity)
-            if tail.missing(wanted) > MAX_AT_SWITCH:
+            if tail.remaining(wanted) > MAX_AT_SWITCH:
                 return False
             outcomes = self._apply_rest(tail, wanted)
             self._say("level with the live generation")
             with self._long_statement():
-                if not self._rebuild.accept_going_back:
+                if not self._rebuild.accept_regression:
                     generations.require_no_regression(
                         self._projection, generation, state.live_generation
                     )
-            # So that a consumer of the old generation finds that its time is over.
+            # This fences the consumers of the old generation.
             live.delete()
             mine = Checkpoint.objects.filter(projection=name, generation=generation)
             mine.update(checked_at=Now())  # level now, however long the rebuild has taken
@@ -226,8 +227,8 @@ class Builder:
         return True
 
     def _offsets_of(self, live: Sequence[Checkpoint], identity: str) -> dict[int, int]:
-        """Up to where the live consumers have read. A checkpoint of another log says nothing, one
-        beyond the end no more than the end."""
+        """Up to where the live consumers have read. A checkpoint of another log does not count, one
+        beyond the end counts as the end."""
         ends = self._bus.end_offsets()
         return {
             row.partition: min(row.offset, ends[row.partition])
@@ -251,41 +252,42 @@ class Builder:
 
     def _pass_over(self, tail: LogTail, passed: Mapping[int, int]) -> None:
         if passed:
-            self._noted(0)
+            self._note_progress(0)
             moves = {p: Move(tail.positions[p], to) for p, to in passed.items()}
             checkpoints.advance(self._projection.name, self._rebuild.generation, moves)
 
     def _clean_up(self) -> None:
         """Delete what nobody reads. A builder that freezes here may wake after a later rebuild:
         `_require_mine` stops it."""
-        generations.delete_unread(self._projection, self._require_mine, self._go_on)
+        generations.delete_unread(self._projection, self._require_mine, self._check_cancelled)
         self._say("cleaned up")
         self._change(state=requests.ended_as(self._rebuild), ended_at=utc_now())
 
     def _require_mine(self) -> None:
-        """Raise `BuilderReplaced`, unless until the transaction ends nobody else can take it."""
+        """Raise `BuilderReplaced`, or keep others from taking over until the transaction ends."""
         self._change(state=self._rebuild.state)
 
-    def _noted(self, count: int) -> None:
+    def _note_progress(self, count: int) -> None:
         self._change(events_done=F("events_done") + count)
 
     def _change(self, **values: Any) -> None:
         requests.change(self._rebuild, self._id, **values)
 
-    def _go_on(self) -> None:
+    def _check_cancelled(self) -> None:
         if self._stop.is_set():
-            raise Stopped
-        if not self._held():
-            raise BusError(f"the lock of the rebuild of {self._projection.name} was lost")
+            raise Interrupted
+        if not self._is_leader():
+            log.warning("rebuild of %s: its lock was lost", self._projection.name)
+            raise Interrupted
 
     @contextmanager
     def _long_statement(self) -> Iterator[None]:
-        """Around one that may run for minutes on a large store."""
+        """Wrap a statement that may run for minutes on a large store."""
         take_time(self._stop)
-        with kept(self._held):
+        with kept(self._is_leader):
             yield
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         self._rebuild.refresh_from_db()
 
     def _say(self, what: str) -> None:

@@ -15,24 +15,26 @@ PATIENCE_S = 30  # without any record, though there must be some
 
 
 class LogTail:
-    """What the log holds behind the checkpoints of a generation. After an error, or a transaction
-    that did not commit, open another: this one has read on."""
+    """The records after the checkpoints of a generation. After an error, or a transaction that did
+    not commit, open another: this one has read on."""
 
     def __init__(self, reader: Reader, positions: dict[int, int], identity: str) -> None:
         self._reader = reader
         self.positions = positions  # partition -> the next offset
         self.identity = identity  # of the log
 
-    def missing(self, wanted: Mapping[int, int]) -> int:
-        """How many records are missing to these offsets."""
+    def remaining(self, wanted: Mapping[int, int]) -> int:
+        """How many records are left up to these offsets."""
         return sum(max(0, offset - self.positions[p]) for p, offset in wanted.items())
 
-    def read_to(self, wanted: Mapping[int, int], check: Callable[[], None]) -> Iterator[Fetched]:
-        """What comes up to these offsets at least, in batches. The positions move on when the
-        next batch is asked for. `check` is called before each, and may raise."""
+    def read_to(
+        self, wanted: Mapping[int, int], check_cancelled: Callable[[], None]
+    ) -> Iterator[Fetched]:
+        """Yield the records up to these offsets at least, in batches. The positions advance when
+        the next batch is asked for. `check_cancelled` is called before each, and may raise."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.missing(wanted):
-            check()
+        while self.remaining(wanted):
+            check_cancelled()
             fetched = self._reader.poll(timeout_s=0.5, max_records=BATCH)
             if not fetched.records and not fetched.passed:
                 if time.monotonic() > deadline:

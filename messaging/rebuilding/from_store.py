@@ -46,13 +46,13 @@ def fill(
     projection: Projection,
     rebuild: Rebuild,
     change: Change,
-    check: Callable[[], None],
+    check_cancelled: Callable[[], None],
     long_statement: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """Fold all stored events of the projection's streams, from where the last builder stopped.
 
-    `change(**values)` notes progress in the open transaction, `check` is called before each chunk
-    and may raise, `long_statement` stands around the query.
+    `change(**values)` notes progress in the open transaction, `check_cancelled` is called before
+    each chunk and may raise, `long_statement` wraps the query.
     """
     after = BEGINNING if rebuild.at_stream is None else (rebuild.at_stream, rebuild.at_version)
     breaker = Breaker()
@@ -61,7 +61,7 @@ def fill(
             events = scan.enter_context(stored_events(projection.stream_type, after))
         last = after[0]
         for chunk in chunks(events):
-            check()
+            check_cancelled()
             continues = chunk[0].envelope.stream_id == last
             try:
                 with transaction.atomic(using=DATABASE, durable=True):
@@ -70,7 +70,7 @@ def fill(
             except BadChunk:
                 one = partial(_apply, projection, rebuild.generation, breaker, change)
                 outcome = bisect(chunk, one)
-                retry_unblocked(projection, rebuild.generation, outcome, check)
+                retry_unblocked(projection, rebuild.generation, outcome, check_cancelled)
             last = chunk[-1].envelope.stream_id
 
 

@@ -19,8 +19,8 @@ LEFT JOIN {root} n ON n.generation = %s AND n.stream_id = l.stream_id
 WHERE l.generation = %s AND l.version > COALESCE(n.version, 0) LIMIT 1
 """
 
-# Part of the statement that deletes, which so sees which generation is live at that moment,
-# however long its process was frozen before.
+# Part of the statement that deletes: it sees which generation is live at that moment, however long
+# its process was frozen before.
 UNREAD = """EXISTS (
     SELECT 1 FROM messaging_projections_projectionstate s WHERE s.name = %(name)s
     AND s.live_generation <> %(generation)s
@@ -43,8 +43,8 @@ def next_generation(projection: str) -> int:
 
 
 def require_no_regression(projection: Projection, generation: int, live: int) -> None:
-    """Raise `WouldRegress` if a stream would go back for readers who are switched to this
-    generation."""
+    """Raise `WouldRegress` if readers would see an earlier version of a stream after the switch to
+    this generation."""
     found = first_regressed_stream(projection, generation, live)
     if found is None:
         return
@@ -77,22 +77,22 @@ def first_regressed_stream(
 
 
 def delete_unread(
-    projection: Projection, fence: Callable[[], None], go_on: Callable[[], None]
+    projection: Projection, fence: Callable[[], None], check_cancelled: Callable[[], None]
 ) -> None:
     """Delete, in chunks, the rows of generations that were replaced or given up.
 
     Each chunk is a transaction of its own, in which `fence` has to raise if this process no
-    longer owns the rebuild. `go_on` is called between chunks.
+    longer owns the rebuild. `check_cancelled` is called between chunks.
     """
     tables: list[type[Model]] = [*projection.models, Checkpoint, DeadLetter]
     for model in tables:
         for generation in _generations_in(projection, model):
             while _delete_chunk(projection, model, generation, fence):
-                go_on()
+                check_cancelled()
 
 
 def _generations_in(projection: Projection, model: type[Model]) -> Iterator[int]:
-    """Those with rows in the table, found by leaps through its index."""
+    """Those with rows in the table, found by skipping through its index."""
     rows = model._default_manager.order_by("generation").values_list("generation", flat=True)
     if model in (Checkpoint, DeadLetter):
         rows = rows.filter(projection=projection.name)

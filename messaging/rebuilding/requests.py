@@ -19,8 +19,8 @@ class UnderWay(PostlogError):
 
     def __init__(self, rebuild: Rebuild) -> None:
         super().__init__(
-            f"A rebuild of {rebuild.projection} is under way already: {told(rebuild)}. Wait for "
-            "it (`manage.py status`), or cancel it: "
+            f"A rebuild of {rebuild.projection} is under way already: {describe(rebuild)}. Wait "
+            "for it (`manage.py status`), or cancel it: "
             f"`manage.py rebuild {rebuild.projection} --cancel`."
         )
         self.rebuild = rebuild
@@ -35,8 +35,8 @@ def active(projection: str) -> Rebuild | None:
     return Rebuild.objects.filter(projection=projection).exclude(state__in=Rebuild.ENDED).first()
 
 
-def ask(projection: str, source: str, by: str, *, accept_going_back: bool = False) -> Rebuild:
-    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_going_back`: switch
+def ask(projection: str, source: str, by: str, *, accept_regression: bool = False) -> Rebuild:
+    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_regression`: switch
     readers even if they have seen later versions, which are lost for good."""
     checkpoints.state_of(projection)
     attempts = 0
@@ -48,7 +48,7 @@ def ask(projection: str, source: str, by: str, *, accept_going_back: bool = Fals
                     generation=next_generation(projection),
                     source=source,
                     asked_by=by,
-                    accept_going_back=accept_going_back,
+                    accept_regression=accept_regression,
                 )
         except IntegrityError:
             running = active(projection)
@@ -75,21 +75,21 @@ def cancel(projection: str) -> Rebuild | None:
 
 
 def change(rebuild: Rebuild, builder: UUID, **values: object) -> None:
-    """Note progress, in the transaction that makes it. Raises `BuilderReplaced` if this builder's
-    time is over, so that what it wrote in the transaction does not stay."""
+    """Note progress, in the transaction that makes it. Raises `BuilderReplaced` if this builder was
+    replaced, so that the transaction is rolled back."""
     mine = Rebuild.objects.filter(id=rebuild.id, builder=builder, state=rebuild.state)
     if not mine.update(**values):
         raise BuilderReplaced(f"{rebuild.projection}: the rebuild was cancelled or taken over.")
 
 
 def ended_as(rebuild: Rebuild) -> State:
-    """How it has ended, once everything is cleaned up."""
+    """The state in which it ends, once everything is cleaned up."""
     if rebuild.switched_at is not None:
         return State.DONE
     return State.FAILED if rebuild.error else State.CANCELLED
 
 
-def told(rebuild: Rebuild) -> str:
-    """In a few words."""
+def describe(rebuild: Rebuild) -> str:
+    """The state of a rebuild in a few words."""
     share = f", {rebuild.events_done:,} of {rebuild.events_total:,} events"
     return f"generation {rebuild.generation}, from the {rebuild.source}, {rebuild.state}{share}"

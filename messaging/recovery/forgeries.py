@@ -7,9 +7,9 @@ from messaging.eventstore.scan import events_of
 from messaging.recovery.log_index import LogIndex, digest_of
 
 
-def unknown_keys(copy: LogIndex) -> Iterator[str]:
-    """What cannot be compared, because the key that it is signed with is not there."""
-    for (partition, key_id), (count, first) in sorted(copy.unknown_keys.items()):
+def unknown_keys(index: LogIndex) -> Iterator[str]:
+    """Describe what cannot be verified, because the key that signed it is not there."""
+    for (partition, key_id), (count, first) in sorted(index.unknown_keys.items()):
         yield (
             f"partition {partition}: {count:,} records from offset {first} on are signed with key "
             f'{key_id}, which POSTLOG["RECORD_KEYS"] lacks here. If it is yours, add it behind the '
@@ -17,10 +17,10 @@ def unknown_keys(copy: LogIndex) -> Iterator[str]:
         )
 
 
-def forgeries(copy: LogIndex) -> Iterator[str]:
-    """Those that say what the store does not. The others are of before records were signed, or
-    somebody has copied them: nobody applies them, and they contradict nothing."""
-    for stream_id, group in groupby(copy.forgeries(), key=lambda one: one.stream_id):
+def forgeries(index: LogIndex) -> Iterator[str]:
+    """Describe the forged records that contradict the store. The others date from before records
+    were signed, or are copies of genuine ones: nobody applies them."""
+    for stream_id, group in groupby(index.forgeries(), key=lambda one: one.stream_id):
         stored = {
             (one.envelope.version, digest_of(one.document())) for one in events_of([stream_id])
         }

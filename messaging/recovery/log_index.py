@@ -23,16 +23,16 @@ CREATE TABLE record (
     document BLOB, type TEXT, PRIMARY KEY (stream, version, event, digest)
 ) WITHOUT ROWID
 """
-# Records that are not signed, or wrongly; `signed`: no, but they claim to be.
+# Records that are not signed, or not rightly; `signed` says whether they carry a signature.
 FORGED_SCHEMA = """
 CREATE TABLE forged (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
     signed INTEGER
 )
 """
-# Those that may be of before records were signed: without a signature, before the first record of
-# their partition that has a right one, or where no record of the log has one. What was published
-# again since, signed, is not missing.
+# Records that may date from before records were signed: without a signature, and before the first
+# signed record of their partition, or in a log without any. What was published again since, signed,
+# is left out.
 UNSIGNED_BEFORE = """
 SELECT "partition", "offset" FROM forged f WHERE NOT signed
 AND ("offset" < (SELECT MIN("offset") FROM record r WHERE r."partition" = f."partition")
@@ -40,9 +40,9 @@ AND ("offset" < (SELECT MIN("offset") FROM record r WHERE r."partition" = f."par
 AND NOT EXISTS (SELECT 1 FROM record r WHERE r.stream = f.stream AND r.version = f.version)
 ORDER BY "partition", "offset"
 """
-# Of what is in the log several times, word for word, the first one counts.
+# Of identical records the first one counts.
 INSERT = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-LATE = """
+OUT_OF_ORDER = """
 SELECT stream, version, "partition", "offset" FROM (
     SELECT *, LAG("offset") OVER (PARTITION BY stream ORDER BY version) AS earlier,
         LAG("partition") OVER (PARTITION BY stream ORDER BY version) AS beside FROM record
@@ -50,12 +50,12 @@ SELECT stream, version, "partition", "offset" FROM (
 """
 
 
-class Logged(NamedTuple):
+class IndexedRecord(NamedTuple):
     """One event as the log has it."""
 
     event_id: UUID
     digest: bytes
-    place: str
+    location: str
     document: bytes | None  # as it stands in the log, if that was to be kept
     stream_type: str
 
@@ -72,7 +72,7 @@ class Forgery(NamedTuple):
 
 
 class LogIndex:
-    """Use it as a context manager: the file is gone at the end."""
+    """A context manager: the file is deleted at the end."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class LogIndex:
         latest: datetime | None = None,
         ring: KeyRing | None = None,
     ) -> None:
-        """`latest`: what says that it was recorded later is none of the relay's. `ring`: nor is
-        what has no right signature."""
+        """No relay wrote what claims to have been recorded after `latest`, nor what has no right
+        signature of `ring`."""
         self._ring = ring
         self._partitions = partitions
         self._latest = latest
@@ -98,7 +98,7 @@ class LogIndex:
         self._db.execute(FORGED_SCHEMA)
         self.unknown_keys: dict[tuple[int, str], tuple[int, int]] = {}  # -> count, first offset
         self.forged = 0
-        self.odd: list[str] = []  # records that are not what the relay writes
+        self.malformed: list[str] = []  # records that no relay can have written
         self.last: dict[int, tuple[int, UUID]] = {}  # each partition's last event, and its offset
         self.read = 0
 
@@ -119,9 +119,9 @@ class LogIndex:
         bus: Bus,
         begin: Mapping[int, int],
         ends: Mapping[int, int],
-        tell: Callable[[int, str], None] = lambda *_: None,
+        report: Callable[[int, str], None] = lambda *_: None,
     ) -> None:
-        """Read these offsets of the log; `tell` is called with how many records are read."""
+        """Read these offsets of the log; `report` is called with how many records are read."""
         for partition, end in ends.items():
             for records in bus.read(partition, begin[partition], end):
                 require_keys(records)
@@ -131,28 +131,28 @@ class LogIndex:
                 self._db.executemany(INSERT, rows)
                 self._db.execute("COMMIT")
                 self.read += len(records)
-                tell(self.read, "records of the log are read")
+                report(self.read, "records of the log are read")
 
-    def of(self, stream_id: UUID) -> dict[int, list[Logged]]:
-        """What the log has of a stream, by version. More than one entry: they contradict."""
-        found: dict[int, list[Logged]] = {}
+    def records_of(self, stream_id: UUID) -> dict[int, list[IndexedRecord]]:
+        """The records of a stream, by version. Several of one version contradict each other."""
+        found: dict[int, list[IndexedRecord]] = {}
         rows = self._db.execute("SELECT * FROM record WHERE stream = ?", [stream_id.bytes])
         for _, version, event, digest, partition, offset, document, stream_type in rows:
-            place = _place(partition, offset)
-            logged = Logged(UUID(bytes=event), digest, place, document, stream_type)
-            found.setdefault(version, []).append(logged)
+            location = _location(partition, offset)
+            one = IndexedRecord(UUID(bytes=event), digest, location, document, stream_type)
+            found.setdefault(version, []).append(one)
         return found
 
     def streams(self) -> Iterator[UUID]:
         rows = self._db.execute("SELECT DISTINCT stream FROM record ORDER BY stream")
         return (UUID(bytes=stream) for (stream,) in rows)
 
-    def late(self) -> Iterator[str]:
-        """Events that stand in the log before an earlier one of their stream."""
-        for stream, version, partition, offset in self._db.execute(LATE):
+    def out_of_order(self) -> Iterator[str]:
+        """Describe the events that stand in the log before an earlier one of their stream."""
+        for stream, version, partition, offset in self._db.execute(OUT_OF_ORDER):
             yield (
                 f"stream {UUID(bytes=stream)}: version {version} stands at "
-                f"{_place(partition, offset)}, before version {version - 1}"
+                f"{_location(partition, offset)}, before version {version - 1}"
             )
 
     def forgeries(self) -> Iterator[Forgery]:
@@ -164,8 +164,8 @@ class LogIndex:
             yield Forgery(*ids, digest, partition, offset)
 
     def unsigned_before(self) -> list[str]:
-        """The places of records that may be genuine, and older than signatures."""
-        return [_place(*row) for row in self._db.execute(UNSIGNED_BEFORE)]
+        """Where records stand that may be genuine, and older than signatures."""
+        return [_location(*row) for row in self._db.execute(UNSIGNED_BEFORE)]
 
     def _is_signed(self, record: LogRecord) -> bool:
         fault = None if self._ring is None else self._ring.fault_of(record)
@@ -190,20 +190,20 @@ class LogIndex:
     def _row(self, record: LogRecord) -> tuple[object, ...] | None:
         if not self._is_signed(record):
             return None
-        place = _place(record.partition, record.offset)
+        location = _location(record.partition, record.offset)
         try:
             if record.value is None:
                 raise DecodeError("the record has no value")
             envelope, data = codec.decode_envelope(record.value)
         except DecodeError as error:
-            self.odd.append(f"{place}: not readable: {error}")
+            self.malformed.append(f"{location}: not readable: {error}")
             return None
         if fault := self._fault(envelope, data):
-            self.odd.append(f"{place}: event {envelope.event_id} cannot be: {fault}")
+            self.malformed.append(f"{location}: event {envelope.event_id} cannot be: {fault}")
             return None
         key = str(envelope.stream_id)
         if record.partition != partition_of(key, self._partitions):
-            self.odd.append(f"{place}: stream {key} belongs to another partition")
+            self.malformed.append(f"{location}: stream {key} belongs to another partition")
         self.last[record.partition] = (record.offset, envelope.event_id)
         document = codec.encode_record(envelope, bytes(data).decode())
         return (
@@ -227,5 +227,5 @@ def digest_of(document: bytes) -> bytes:
     return blake2b(document, digest_size=16).digest()
 
 
-def _place(partition: int, offset: int) -> str:
+def _location(partition: int, offset: int) -> str:
     return f"partition {partition} offset {offset}"

@@ -16,7 +16,7 @@ from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Result
-from messaging.recovery.log_index import Logged, LogIndex, digest_of
+from messaging.recovery.log_index import IndexedRecord, LogIndex, digest_of
 
 ResultBuilder = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,8 +49,8 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """What the store lacks of one stream: the events behind `before`, in order."""
+class MissingEvents:
+    """The events of one stream that the store lacks, after version `before`, in order."""
 
     stream_id: UUID
     before: int
@@ -58,10 +58,10 @@ class Lacking:
     payloads: list[str]
 
 
-def conflicts(copy: LogIndex) -> Iterator[str]:
-    """Why the store cannot be completed from this log; nothing if it can."""
-    for stream_id in copy.streams():
-        logged = copy.of(stream_id)
+def conflicts(index: LogIndex) -> Iterator[str]:
+    """Say why the store cannot be completed from this log; nothing if it can."""
+    for stream_id in index.streams():
+        logged = index.records_of(stream_id)
         row = Stream.objects.filter(pk=stream_id).first()  # first: an append moves both
         stream_type, stored = _stored(stream_id)
         for version, found in sorted(logged.items()):
@@ -69,21 +69,21 @@ def conflicts(copy: LogIndex) -> Iterator[str]:
             if len(found) > 1:
                 yield (
                     f"stream {stream_id}: the log has two records of version {version}: "
-                    + " and ".join(f"event {one.event_id} at {one.place}" for one in found)
+                    + " and ".join(f"event {one.event_id} at {one.location}" for one in found)
                     + ". `manage.py reject-record` declares the one invalid that is not yours"
                 )
             elif event_id != found[0].event_id:
                 yield (
                     f"stream {stream_id}: version {version} is event {event_id} in the "
-                    f"store and {found[0].event_id} at {found[0].place}. The store's was appended "
-                    "after it had lost the other: put back a copy from before that, or an empty "
-                    "database, and send those commands again. If no relay of yours wrote that "
-                    "record, declare it invalid: `manage.py reject-record`"
+                    f"store and {found[0].event_id} at {found[0].location}. The store's was "
+                    "appended after it had lost the other: put back a copy from before that, or an "
+                    "empty database, and send those commands again. If no relay of yours wrote "
+                    "that record, declare it invalid: `manage.py reject-record`"
                 )
             elif digest != found[0].digest:
                 yield (
                     f"stream {stream_id}: version {version}, event {event_id}, reads otherwise in "
-                    f"the store than at {found[0].place}: one of them was changed afterwards"
+                    f"the store than at {found[0].location}: one of them was changed afterwards"
                 )
         known = 0 if row is None else row.version
         yield from _gaps(stream_id, known, logged, stored)
@@ -93,12 +93,12 @@ def conflicts(copy: LogIndex) -> Iterator[str]:
 def _gaps(
     stream_id: UUID,
     known: int,
-    logged: Mapping[int, Sequence[Logged]],
+    logged: Mapping[int, Sequence[IndexedRecord]],
     stored: Mapping[int, tuple[UUID, bytes]],
 ) -> Iterator[str]:
-    """Versions that nobody has, and those that the log has and the store has lost although its
-    stream is at version `known`. Those are not appended: republished, they would come behind
-    later ones, and a store that has lost single rows may have lost more."""
+    """Versions that neither has, and those that the store has lost although its stream is at
+    version `known`. The lost ones are not appended: republished, they would follow later ones, and
+    a store that has lost single rows may have lost more."""
     last = max(known, *logged)
     if missing := [v for v in range(1, last + 1) if v not in logged and v not in stored]:
         yield f"stream {stream_id}: version {missing[0]} is neither in the store nor in the log"
@@ -107,45 +107,46 @@ def _gaps(
             one = logged[version][0]
             yield (
                 f"stream {stream_id}: it is at version {known} in the store, and version "
-                f"{version}, event {one.event_id} at {one.place}, is missing there. The database "
-                "is damaged, or its tables were copied at different moments: put back a whole "
-                "copy, or an empty database, and run this again"
+                f"{version}, event {one.event_id} at {one.location}, is missing there. The "
+                "database is damaged, or its tables were copied at different moments: put back a "
+                "whole copy, or an empty database, and run this again"
             )
 
 
 def _of_another_type(
-    stream_id: UUID, stream_type: str | None, logged: Mapping[int, Sequence[Logged]]
+    stream_id: UUID, stream_type: str | None, logged: Mapping[int, Sequence[IndexedRecord]]
 ) -> Iterator[str]:
-    """Records that say that the stream is of another type than the store, or the first of them,
-    has. Appended, they would break the stream for ever."""
+    """Records whose stream type is not that of the store, or of the first record. Appended, they
+    would break the stream for ever."""
     known = stream_type or logged[min(logged)][0].stream_type
     for version, found in sorted(logged.items()):
         for one in found:
             if one.stream_type != known:
                 yield (
                     f"stream {stream_id}: it is of type {known!r}, and version {version}, event "
-                    f"{one.event_id} at {one.place}, says {one.stream_type!r}. If no relay of "
+                    f"{one.event_id} at {one.location}, says {one.stream_type!r}. If no relay of "
                     "yours wrote that record, declare it invalid: `manage.py reject-record`"
                 )
 
 
-def restore(copy: LogIndex, go_on: Callable[[Restored], None], *, dry: bool = False) -> Restored:
+def restore(index: LogIndex, report: Callable[[Restored], None], *, dry: bool = False) -> Restored:
     """Append what the store lacks, whole streams at a time; nothing goes into the outbox, as
-    the log has it. Call `conflicts` first. If it is killed, run it again: it resumes.
+    the log has it. Call `conflicts` first. If this is killed, run it again: it resumes.
 
-    Raises `HistoryMismatch` if somebody appends meanwhile.
+    `report` is called before each chunk, and may raise. Raises `HistoryMismatch` if somebody
+    appends meanwhile.
     """
     done, actors = Restored(), conf.actors()(existing=True)
-    for chunk in _chunks(_lacking(copy)):
-        go_on(done)
+    for chunk in _chunks(_missing_events(index)):
+        report(done)
         if not dry:
-            for lacking in chunk:
-                _make_actors(lacking, actors, done)
+            for missing in chunk:
+                _make_actors(missing, actors, done)
             with transaction.atomic(using=statements.DATABASE, durable=True):
-                for lacking in chunk:
-                    _append(lacking)
-                    done.receipts += _restore_receipts(lacking)
-        done.events += sum(len(lacking.envelopes) for lacking in chunk)
+                for missing in chunk:
+                    _append(missing)
+                    done.receipts += _restore_receipts(missing)
+        done.events += sum(len(missing.envelopes) for missing in chunk)
         done.streams += len(chunk)
     return done
 
@@ -160,36 +161,38 @@ def _stored(stream_id: UUID) -> tuple[str | None, Mapping[int, tuple[UUID, bytes
     }
 
 
-def _lacking(copy: LogIndex) -> Iterator[Lacking]:
-    for stream_id in copy.streams():
+def _missing_events(index: LogIndex) -> Iterator[MissingEvents]:
+    for stream_id in index.streams():
         stream = Stream.objects.filter(pk=stream_id).first()
         before = 0 if stream is None else stream.version
-        behind = {v: found[0] for v, found in copy.of(stream_id).items() if v > before}
-        if behind:
-            pairs = [_decoded(behind[version]) for version in sorted(behind)]
-            yield Lacking(stream_id, before, [e for e, _ in pairs], [data for _, data in pairs])
+        later = {v: found[0] for v, found in index.records_of(stream_id).items() if v > before}
+        if later:
+            pairs = [_decoded(later[version]) for version in sorted(later)]
+            yield MissingEvents(
+                stream_id, before, [e for e, _ in pairs], [data for _, data in pairs]
+            )
 
 
-def _decoded(logged: Logged) -> tuple[Envelope, str]:
-    assert logged.document is not None, "the copy was to keep the documents"
+def _decoded(logged: IndexedRecord) -> tuple[Envelope, str]:
+    assert logged.document is not None, "the index was to keep the documents"
     envelope, data = codec.decode_envelope(logged.document)
     return envelope, bytes(data).decode()
 
 
-def _append(lacking: Lacking) -> None:
-    stream = Stream.objects.select_for_update().filter(pk=lacking.stream_id).first()
-    if (0 if stream is None else stream.version) != lacking.before:
+def _append(missing: MissingEvents) -> None:
+    stream = Stream.objects.select_for_update().filter(pk=missing.stream_id).first()
+    if (0 if stream is None else stream.version) != missing.before:
         raise HistoryMismatch(
-            f"Somebody appends to stream {lacking.stream_id} meanwhile. Stop sending commands, "
+            f"Somebody appends to stream {missing.stream_id} meanwhile. Stop sending commands, "
             "and run this again."
         )
-    statements.append(lacking.before, lacking.envelopes, lacking.payloads, publish=False)
+    statements.append(missing.before, missing.envelopes, missing.payloads, publish=False)
 
 
-def _restore_receipts(lacking: Lacking) -> int:
-    """Of the commands whose senders chose their ids, so that sending again stays safe."""
+def _restore_receipts(missing: MissingEvents) -> int:
+    """Restore receipts of commands whose senders chose the ids, so that resending stays safe."""
     count = 0
-    events = zip(lacking.envelopes, lacking.payloads, strict=True)
+    events = zip(missing.envelopes, missing.payloads, strict=True)
     for (command_id, actor), group in groupby(events, lambda p: (p[0].command_id, p[0].actor)):
         if command_id.version == SERVER_GENERATED:
             continue
@@ -211,8 +214,8 @@ def _result_of(events: Sequence[tuple[Envelope, str]]) -> Result | None:
     return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)
 
 
-def _make_actors(lacking: Lacking, actors: Actors, done: Restored) -> None:
-    for actor in dict.fromkeys(envelope.actor for envelope in lacking.envelopes):
+def _make_actors(missing: MissingEvents, actors: Actors, done: Restored) -> None:
+    for actor in dict.fromkeys(envelope.actor for envelope in missing.envelopes):
         try:
             actors.username(actor)
         except Invalid:
@@ -220,10 +223,10 @@ def _make_actors(lacking: Lacking, actors: Actors, done: Restored) -> None:
     done.actors = actors.made
 
 
-def _chunks(found: Iterator[Lacking]) -> Iterator[list[Lacking]]:
-    chunk: list[Lacking] = []
-    for lacking in found:
-        chunk.append(lacking)
+def _chunks(found: Iterator[MissingEvents]) -> Iterator[list[MissingEvents]]:
+    chunk: list[MissingEvents] = []
+    for missing in found:
+        chunk.append(missing)
         if sum(len(one.envelopes) for one in chunk) >= EVENTS_AT_ONCE:
             yield chunk
             chunk = []

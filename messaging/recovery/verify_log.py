@@ -10,7 +10,7 @@ from messaging.eventstore.models import Event, LogIdentity, Outbox, Stream
 from messaging.eventstore.scan import StoredEvent, events_of
 from messaging.recovery.log_index import LogIndex, digest_of
 
-STREAMS = 500  # that are looked at together
+STREAMS = 500  # compared at once
 
 Events = Mapping[UUID, Sequence[StoredEvent]]  # of each stream, by version
 
@@ -40,10 +40,10 @@ def events_by_stream(streams: Sequence[Stream]) -> Events:
 
 
 class StoreAgainstLog:
-    """What is missing in the log at first may be on its way: it is looked at again."""
+    """What is missing in the log at first may be on its way: `missing` checks it again."""
 
-    def __init__(self, copy: LogIndex) -> None:
-        self._copy = copy
+    def __init__(self, index: LogIndex) -> None:
+        self._index = index
         self.events = 0
         self._unseen: list[tuple[UUID, int]] = []
 
@@ -62,7 +62,7 @@ class StoreAgainstLog:
                 f"stream {stream_id}: the store has versions {ranges(versions)} of "
                 f"{stream.version}: run `manage.py restore-events`"
             )
-        logged = self._copy.of(stream_id)
+        logged = self._index.records_of(stream_id)
         for one in stored:
             version = one.envelope.version
             found = logged.pop(version, [])
@@ -73,11 +73,11 @@ class StoreAgainstLog:
                     yield (
                         f"stream {stream_id}: version {version} is event "
                         f"{one.envelope.event_id} in the store and {other.event_id} at "
-                        f"{other.place}: two histories (`manage.py reject-record` declares a "
+                        f"{other.location}: two histories (`manage.py reject-record` declares a "
                         "record invalid that no relay of yours wrote)"
                     )
                 elif other.digest != digest_of(one.document()):
-                    yield f"stream {stream_id}: version {version} reads otherwise at {other.place}"
+                    yield f"stream {stream_id}: version {version} differs at {other.location}"
         if logged:
             yield (
                 f"stream {stream_id}: the log has versions {ranges(sorted(logged))}, the store has "
@@ -85,7 +85,7 @@ class StoreAgainstLog:
             )
 
     def streams_of_the_log_alone(self) -> Iterator[str]:
-        for stream_id in self._copy.streams():
+        for stream_id in self._index.streams():
             if not Stream.objects.filter(stream_id=stream_id).exists():
                 yield (
                     f"stream {stream_id}: the log has it, the store has not: run "
@@ -99,7 +99,7 @@ class StoreAgainstLog:
         with LogIndex(len(ends), ring=key_ring()) as rest:
             rest.add(bus, ends, bus.end_offsets())
             for stream_id, group in groupby(self._unseen, key=lambda one: one[0]):
-                lost = sorted({version for _, version in group} - rest.of(stream_id).keys())
+                lost = sorted({version for _, version in group} - rest.records_of(stream_id).keys())
                 if lost:
                     yield (
                         f"stream {stream_id}: versions {ranges(lost)} are not in the log: run "

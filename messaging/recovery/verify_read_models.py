@@ -24,13 +24,13 @@ from messaging.projections.serving.live import live
 from messaging.recovery.verify_log import Events
 
 CHUNK = 1_000
-LOOK_EVERY_S = 0.2
+POLL_EVERY_S = 0.2
 
 Rows = dict[type[ReadModel], dict[Key, ReadModel]]
 
 
 class ReadModelsAgainstStore:
-    """Of one projection. What lags is looked at again, for as long as it comes nearer."""
+    """Of one projection. Waits for streams that lag, for as long as they make headway."""
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
@@ -40,9 +40,9 @@ class ReadModelsAgainstStore:
         self._rows: Rows = {}
         self._generation = 0
 
-    def look(self, streams: Sequence[Stream]) -> None:
-        """Read the rows of these streams, as they are at one moment. Read the events
-        afterwards: so those of all that the rows show are among them."""
+    def read_rows(self, streams: Sequence[Stream]) -> None:
+        """Read the rows of these streams as of one moment. Read the events afterwards, so that they
+        include all that the rows show."""
         self._streams = [s for s in streams if s.stream_type == self._projection.stream_type]
         ids = [stream.stream_id for stream in self._streams]
         self._rows = {}
@@ -55,7 +55,7 @@ class ReadModelsAgainstStore:
                 self._rows[model] = {key_of(row): row for row in rows}
 
     def compare(self, events: Events) -> Iterator[str]:
-        """What was looked at, with the events of its streams."""
+        """Compare the rows that were read with the events of their streams."""
         row_batch = RowBatch(self._projection, self._generation)
         for stream in self._streams:
             root: Any = self._rows[self._projection.root].get((stream.stream_id,))
@@ -90,12 +90,12 @@ class ReadModelsAgainstStore:
                 last = chunk[-1]
 
     def behind(self, patience_s: float) -> Iterator[str]:
-        """The streams that have not come to where the store was, and why."""
+        """Describe the streams that have not reached the version of the store, and why."""
         deadline = time.monotonic() + patience_s
         while self._behind and time.monotonic() < deadline:
-            if self._drop_those_that_have_come():
+            if self._drop_those_that_caught_up():
                 deadline = time.monotonic() + patience_s
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
         for stream_id, version in self._behind.items():
             root = live(self._projection, self._projection.root).filter(stream_id=stream_id).first()
             shown = 0 if root is None else root.version
@@ -117,9 +117,9 @@ class ReadModelsAgainstStore:
         first = parked.order_by("version").first()
         if first is not None:
             return f"dead letter {first.id} ({first.code}) holds it up"
-        return "it was not consumed. Is `manage.py runconsumer` at work?"
+        return "it was not consumed. Is `manage.py runconsumer` running?"
 
-    def _drop_those_that_have_come(self) -> bool:
+    def _drop_those_that_caught_up(self) -> bool:
         before, ids = len(self._behind), list(self._behind)
         for start in range(0, len(ids), CHUNK):
             roots = live(self._projection, self._projection.root).filter(
@@ -140,14 +140,14 @@ class ReadModelsAgainstStore:
             for key in sorted(there.keys() | wanted.keys(), key=str):
                 found, right = _values(there.get(key), fields), _values(wanted.get(key), fields)
                 if found != right:
-                    yield f"{self._name}: {_told(model, key)}: {_difference(found, right)}"
+                    yield f"{self._name}: {_describe(model, key)}: {_difference(found, right)}"
 
 
 def _values(row: ReadModel | None, fields: Sequence[str]) -> dict[str, Any] | None:
     return None if row is None else {name: getattr(row, name) for name in fields}
 
 
-def _told(model: type[ReadModel], key: Key) -> str:
+def _describe(model: type[ReadModel], key: Key) -> str:
     return " ".join([f"{model.__name__} of stream {key[0]}", *map(str, key[1:])])
 
 

@@ -22,7 +22,7 @@ from messaging.models import Heartbeat, OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
 from messaging.rebuilding import requests
-from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.worker import RebuildWorker
 from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
 from queries_app.projections import posts
 from tests.support.api import person
@@ -249,7 +249,7 @@ def test_a_rebuild_is_asked_for_watched_and_done(database: Mode) -> None:
     assert "<progress" in page(client, url(Rebuild, rebuild.pk, "change"))
     again = client.post(url(Rebuild, "log"), {"projection": "posts"}, follow=True)
     assert "is under way already" in again.content.decode()
-    Rebuilder(current_bus()).build(rebuild, Flag())
+    RebuildWorker(current_bus()).build(rebuild, Flag())
     assert checkpoints.live_generation("posts") == 2
     text = page(client, url(Rebuild, rebuild.pk, "change"))
     assert "done" in text

@@ -18,7 +18,7 @@ from dev.services import free_port
 from messaging.bus import current_bus
 from messaging.exceptions import HistoryMismatch, Unreachable
 from messaging.rebuilding import requests
-from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
+from messaging.rebuilding.worker import RebuildWorker, builders_lock
 from messaging.relay import outbox
 from messaging.relay.relay import Relay
 from messaging.workers import leadership as module
@@ -175,12 +175,12 @@ def test_a_rebuild_that_waits_says_for_which_lock(
 ) -> None:
     current_bus().ensure_topic()
     requests.ask("posts", "log", "test")
-    lock, rebuilder = builders_lock("posts"), Rebuilder(current_bus())
+    lock, worker = builders_lock("posts"), RebuildWorker(current_bus())
     with taken(lock):
-        rebuilder.look(Flag())
-        rebuilder.look(Flag())
+        worker.run_once(Flag())
+        worker.run_once(Flag())
     assert told.text.count(f"rebuild of posts: waiting: another process has {lock.name}") == 1
-    rebuilder.look(Flag())
+    worker.run_once(Flag())
     assert requests.active("posts") is None, "it was built"
 
 

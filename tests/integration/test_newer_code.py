@@ -190,7 +190,7 @@ def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
 def test_all_that_wait_are_tried_though_they_are_many(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.projections.consuming.automatic_retry.AT_ONCE", 2)
+    monkeypatch.setattr("messaging.projections.consuming.automatic_retry.MAX_RETRIED", 2)
     streams = [uuid4() for _ in range(5)]
     with newer_code():
         publish(*(record_of(s, 1, PostPinned(post_id=s)) for s in streams))

@@ -22,7 +22,7 @@ from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.transaction import pass_over
 from messaging.projections.models import Checkpoint
 from messaging.rebuilding import requests
-from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.worker import RebuildWorker
 from messaging.relay import log_identity, outbox, relay
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -219,7 +219,7 @@ def test_a_hole_that_the_bus_does_not_report_is_a_loss(database: Mode) -> None:
     assert "Records are missing" in str(running.error)
     assert not Post.objects.exists()
     built = requests.ask("posts", "log", "test")
-    Rebuilder(bus).build(built, Flag())
+    RebuildWorker(bus).build(built, Flag())
     built.refresh_from_db()
     assert built.state == "failed"
     assert "Records are missing" in built.error

@@ -18,7 +18,7 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
 from messaging.projections.registry import PROJECTIONS, Applier
 from messaging.projections.serving.live import live
-from messaging.rebuilding import from_store, rebuilder, requests
+from messaging.rebuilding import from_store, requests, worker
 from queries_app.models import HistoryEntry, Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all, take
@@ -314,7 +314,7 @@ def test_a_server_that_is_away_is_no_fault_of_an_event(
     database: Mode, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     all_consumed()
-    monkeypatch.setattr(rebuilder, "BACKOFF_S", 0)
+    monkeypatch.setattr(worker, "BACKOFF_S", 0)
     sound = posts.appliers[PostLiked]
     failures = iter([BusError("away"), InterfaceError("away"), StreamBusy("away")])
 

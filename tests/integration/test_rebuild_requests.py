@@ -19,7 +19,7 @@ from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
 from messaging.rebuilding.migration_operation import AskForRebuild
-from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.worker import RebuildWorker
 from queries_app.projections import posts
 from tests.support.api import Api
 from tests.support.consuming import consume_all
@@ -165,7 +165,7 @@ def test_a_migration_asks_for_a_rebuild_of_what_was_built(database: Mode) -> Non
     assert (rebuild.projection, rebuild.generation, rebuild.state) == ("posts", 2, "asked")
     from threading import Event as Flag
 
-    Rebuilder(current_bus()).look(Flag())
+    RebuildWorker(current_bus()).run_once(Flag())
     rebuild.refresh_from_db()
     assert rebuild.state == "done"
 

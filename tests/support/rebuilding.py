@@ -22,7 +22,7 @@ from messaging.message import Context
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import Projection
 from messaging.rebuilding import requests
-from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.worker import RebuildWorker
 from queries_app.projections import posts
 from queries_app.projections.history import history
 from queries_app.projections.likes import likes
@@ -40,7 +40,7 @@ STEPS = ["asked", "filling", "all streams are built", "catching up", "caught up"
 def rebuild(projection: Projection, source: str, stop: Flag | None = None) -> Rebuild:
     """Ask for it, or go on with the one under way, until it has ended or `stop` is set."""
     found = requests.active(projection.name) or requests.ask(projection.name, source, "test")
-    Rebuilder(current_bus()).build(found, stop or Flag())
+    RebuildWorker(current_bus()).build(found, stop or Flag())
     found.refresh_from_db()
     return found
 

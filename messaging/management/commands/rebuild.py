@@ -15,11 +15,11 @@ from messaging.monitoring.audit import record_from_shell, shell_user
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
-from messaging.rebuilding.rebuilder import Rebuilder, builders_lock
+from messaging.rebuilding.worker import RebuildWorker, builders_lock
 from messaging.workers.leadership import acquired
 from messaging.workers.threads import run_until_stopped
 
-LOOK_EVERY_S = 0.25
+REDRAW_EVERY_S = 0.25
 REPORT_EVERY_S = 5.0
 
 
@@ -71,13 +71,13 @@ class Command(DatabaseCommand):
         record_from_shell("rebuild", f"{name} from the {source}{accepted}")
         rebuild = requests.active(name)
         if rebuild is None:
-            rebuild = requests.ask(name, source, shell_user(), accept_going_back=back)
+            rebuild = requests.ask(name, source, shell_user(), accept_regression=back)
             self._build(rebuild)
         else:
-            self._go_on(rebuild, source, back=back)
+            self._resume(rebuild, source, back=back)
         self._tell_end(rebuild)
 
-    def _go_on(self, rebuild: Rebuild, source: str, *, back: bool) -> None:
+    def _resume(self, rebuild: Rebuild, source: str, *, back: bool) -> None:
         if back and rebuild.source != source:
             # What the one source lacks for good, the other may have.
             raise requests.UnderWay(rebuild)
@@ -87,14 +87,14 @@ class Command(DatabaseCommand):
         if not is_free:
             raise requests.UnderWay(rebuild)
         if back:
-            Rebuild.objects.filter(id=rebuild.id).update(accept_going_back=True)
-        self.stdout.write(f"Resuming what was interrupted: {requests.told(rebuild)}.")
+            Rebuild.objects.filter(id=rebuild.id).update(accept_regression=True)
+        self.stdout.write(f"Resuming what was interrupted: {requests.describe(rebuild)}.")
         self._build(rebuild)
 
     def _build(self, rebuild: Rebuild) -> None:
         run_until_stopped(
             {
-                "rebuild": lambda stop: Rebuilder(current_bus()).build(rebuild, stop),
+                "rebuild": lambda stop: RebuildWorker(current_bus()).build(rebuild, stop),
                 "progress": lambda stop: self._show(rebuild, stop),
             },
             code_if_cut_short=1,
@@ -104,7 +104,7 @@ class Command(DatabaseCommand):
         console = Console(stderr=True)
         if not console.is_terminal:
             while not stop.wait(REPORT_EVERY_S):
-                self.stderr.write(requests.told(Rebuild.objects.get(id=rebuild.id)))
+                self.stderr.write(requests.describe(Rebuild.objects.get(id=rebuild.id)))
             return
         columns = (
             TextColumn("{task.fields[state]}"),
@@ -115,7 +115,7 @@ class Command(DatabaseCommand):
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=None, state="", rate=0.0)
             begun, first = time.monotonic(), rebuild.events_done
-            while not stop.wait(LOOK_EVERY_S):
+            while not stop.wait(REDRAW_EVERY_S):
                 now = Rebuild.objects.get(id=rebuild.id)
                 rate = (now.events_done - first) / (time.monotonic() - begun)
                 total = max(now.events_total, now.events_done) or None
@@ -131,7 +131,7 @@ class Command(DatabaseCommand):
             raise CommandError(f"{rebuild.projection}: the rebuild was cancelled.")
         if rebuild.ended_at is None:
             raise CommandError(
-                f"Stopped: {requests.told(rebuild)}. It resumes when you run this again, or by "
+                f"Stopped: {requests.describe(rebuild)}. It resumes when you run this again, or by "
                 "itself in a running `manage.py runconsumer`."
             )
         seconds = (rebuild.ended_at - rebuild.asked_at).total_seconds()

@@ -63,35 +63,37 @@ class Command(DatabaseCommand):
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
         believed: dict[str, Any] = {"rejected": rejected, "latest": latest, "ring": key_ring()}
-        with LogIndex(len(ends), keep_documents=True, **believed) as copy:
-            copy.add(bus, bus.begin_offsets(), ends, reports.tell)
-            self.stderr.write(f"{copy.read:,} records of the log are read.")
+        with LogIndex(len(ends), keep_documents=True, **believed) as index:
+            index.add(bus, bus.begin_offsets(), ends, reports.tell)
+            self.stderr.write(f"{index.read:,} records of the log are read.")
             if not options["ignore_unreadable"]:
-                self._refuse(copy.odd, "say --ignore-unreadable if these are no events of yours")
+                self._refuse(
+                    index.malformed, "say --ignore-unreadable if these are no events of yours"
+                )
             if not options["ignore_unsigned"]:
-                self._refuse_unverified(copy)
-            self._refuse(list(restore.conflicts(copy)), "nothing was restored")
+                self._refuse_unverified(index)
+            self._refuse(list(restore.conflicts(index)), "nothing was restored")
             if not options["dry_run"]:
                 record_from_shell("restore-events")
 
-            def go_on(done: Restored) -> None:
+            def report(done: Restored) -> None:
                 self._require_leadership(lock)
                 reports.tell(done.events, "events are restored")
 
-            done = restore.restore(copy, go_on, dry=options["dry_run"])
+            done = restore.restore(index, report, dry=options["dry_run"])
         if not options["dry_run"]:
             log_identity.require_same_log(identity)
-            log_identity.note_compared(bus, copy.last)
+            log_identity.note_compared(bus, index.last)
         self._tell(done, dry=options["dry_run"])
-        if copy.forged:
-            self.stdout.write(f"{copy.forged:,} records without a right signature were left out.")
+        if index.forged:
+            self.stdout.write(f"{index.forged:,} records without a right signature were left out.")
 
-    def _refuse_unverified(self, copy: LogIndex) -> None:
-        """What may be genuine, and cannot be verified, is not left out in silence."""
+    def _refuse_unverified(self, index: LogIndex) -> None:
+        """Refuse to leave out in silence what may be genuine, and cannot be verified."""
         hint = "; or say --ignore-unsigned to leave them out"
-        self._refuse(list(unknown_keys(copy)), f"nothing was restored{hint}")
+        self._refuse(list(unknown_keys(index)), f"nothing was restored{hint}")
         self._refuse(
-            [f"{place}: not signed" for place in copy.unsigned_before()],
+            [f"{location}: not signed" for location in index.unsigned_before()],
             "they may be of before records were signed. To restore them too, run this with "
             f'POSTLOG["SIGN_RECORDS"] = False{hint}',
         )

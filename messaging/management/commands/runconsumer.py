@@ -14,7 +14,7 @@ from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.registry import PROJECTIONS
-from messaging.rebuilding.rebuilder import Rebuilder
+from messaging.rebuilding.worker import RebuildWorker
 from messaging.relay.relay import Relay
 from messaging.workers import cleaning
 from messaging.workers.heartbeats import Heartbeats
@@ -52,7 +52,7 @@ class Command(DatabaseCommand):
             parts["until level"] = level.run
         else:
             parts["stalls"] = StallWatch().run
-            parts["rebuilds"] = Rebuilder(current_bus()).run
+            parts["rebuilds"] = RebuildWorker(current_bus()).run
             parts["cleaning"] = cleaning.run
             parts["hazards"] = partial(watch_hazards, current_bus())
         sessions.require_that_they_last()

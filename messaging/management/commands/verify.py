@@ -57,20 +57,20 @@ class Command(DatabaseCommand):
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         rejected = RejectedRecord.all_of_them()
         latest = plausible.latest(connections[DATABASE])
-        with LogIndex(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as copy:
-            copy.add(bus, begin, ends, reports.tell)
-            self.stderr.write(f"{copy.read:,} records of the log are read.")
-            yield from copy.odd
-            yield from unknown_keys(copy)
-            yield from forgeries(copy)
-            yield from copy.late()
-            store = StoreAgainstLog(copy)
+        with LogIndex(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as index:
+            index.add(bus, begin, ends, reports.tell)
+            self.stderr.write(f"{index.read:,} records of the log are read.")
+            yield from index.malformed
+            yield from unknown_keys(index)
+            yield from forgeries(index)
+            yield from index.out_of_order()
+            store = StoreAgainstLog(index)
             read_models = [ReadModelsAgainstStore(one) for one in PROJECTIONS.values()]
             yield from self._stream_by_stream(store, read_models, reports)
             yield from store.streams_of_the_log_alone()
             yield from store.missing(bus, ends)
-            if copy.forged:
-                self.stderr.write(f"{copy.forged:,} records have no right signature.")
+            if index.forged:
+                self.stderr.write(f"{index.forged:,} records have no right signature.")
         for one in read_models:
             yield from one.foreign()
             yield from one.behind(patience_s)
@@ -81,7 +81,7 @@ class Command(DatabaseCommand):
     ) -> Iterator[str]:
         for streams in all_streams():
             for one in read_models:
-                one.look(streams)
+                one.read_rows(streams)
             events = events_by_stream(streams)
             yield from store.compare(streams, events)
             for one in read_models:

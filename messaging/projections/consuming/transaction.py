@@ -232,7 +232,7 @@ def retry_unblocked(
     check_cancelled: Callable[[], None] = lambda: None,
 ) -> None:
     """Apply the parked events that the batch just committed has unblocked. If this process dies
-    first, `AutomaticRetry` does it. `check_cancelled` is called before each stream, and may raise."""
+    first, `AutomaticRetry` does. `check_cancelled` is called before each stream, and may raise."""
     for stream_id in sorted(outcome.unblocked):
         check_cancelled()
         try:

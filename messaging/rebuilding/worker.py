@@ -1,4 +1,4 @@
-"""Takes requests for rebuilds: one builder a projection, by lock, in whichever process."""
+"""Takes requests for rebuilds: one builder for each projection, by lock, in whichever process."""
 
 import logging
 from threading import Event as Flag
@@ -15,7 +15,7 @@ from messaging.workers.repeats import Repeats
 
 log = logging.getLogger("postlog.rebuild")
 
-LOOK_EVERY_S = 1.0
+POLL_EVERY_S = 1.0
 BACKOFF_S = 2.0
 
 
@@ -23,7 +23,7 @@ def builders_lock(projection: str) -> Leadership:
     return leadership(f"rebuild-{projection}", DATABASE)
 
 
-class Rebuilder:
+class RebuildWorker:
     """One thread's work, in the consumer's process: builds whatever is asked for."""
 
     def __init__(self, bus: Bus) -> None:
@@ -32,20 +32,20 @@ class Rebuilder:
         self._repeats = Repeats(log)
 
     def run(self, stop: Flag) -> None:
-        """Returns when `stop` is set."""
-        while not stop.wait(LOOK_EVERY_S):
-            self.look(stop)
+        """Build until `stop` is set."""
+        while not stop.wait(POLL_EVERY_S):
+            self.run_once(stop)
 
     def build(self, rebuild: Rebuild, stop: Flag) -> None:
-        """Returns when this one has ended, here or in another process, or `stop` is set."""
+        """Return when this one has ended, here or in another process, or `stop` is set."""
         while not stop.is_set():
-            self.look(stop, only=rebuild.id)
+            self.run_once(stop, only=rebuild.id)
             if Rebuild.objects.get(id=rebuild.id).state in Rebuild.ENDED:
                 return
-            stop.wait(LOOK_EVERY_S)
+            stop.wait(POLL_EVERY_S)
 
-    def look(self, stop: Flag, only: int | None = None) -> None:
-        """Build what nobody is at. Whatever is away is waited for."""
+    def run_once(self, stop: Flag, only: int | None = None) -> None:
+        """Build what no other process builds. Waits and returns if a server is away."""
         try:
             wanted = Rebuild.objects.exclude(state__in=Rebuild.ENDED)
             for rebuild in wanted if only is None else wanted.filter(id=only):
