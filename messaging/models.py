@@ -21,8 +21,8 @@ class Heartbeat(models.Model):
 
     role = models.CharField(max_length=20)  # relay, consumer
     process = models.CharField(max_length=200, help_text="Host and process id.")
-    at_work = models.BooleanField(help_text="Not only standing by.")
-    since = models.DateTimeField(help_text="That it is at work, or stands by.")
+    active = models.BooleanField(help_text="False: it stands by.")
+    since = models.DateTimeField(help_text="When it became active, or began to stand by.")
     beat_at = models.DateTimeField()
     error = models.TextField(
         blank=True, default="", db_default="", help_text="Why it cannot work now; it tries again."

@@ -1,4 +1,4 @@
-"""The read side's progress, who is at work, and what operators did."""
+"""The read side's progress, who is active, and what operators did."""
 
 from django.contrib import admin
 
@@ -27,7 +27,7 @@ class DiscardedAdmin(ReadOnlyAdmin):
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
-    list_display = ("role", "process", "at_work", "since", "beat_at")
+    list_display = ("role", "process", "active", "since", "beat_at")
     ordering = ("role", "process")
 
 

@@ -25,7 +25,7 @@ from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
-from messaging.workers.heartbeats import alive, missing
+from messaging.workers.heartbeats import alive, missing_workers
 
 FRESH_S = 1.5
 HAZARDS_FRESH_S = 60
@@ -127,7 +127,7 @@ def write_side() -> WriteSide:
         oldest_snapshot_s=oldest_snapshot_s(),
         relays=alive("relay"),
         consumers=alive("consumer"),
-        missing=missing(),
+        missing=missing_workers(),
     )
 
 

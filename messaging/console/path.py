@@ -74,7 +74,7 @@ def outbox(write: WriteSide) -> Step:
 
 def relays(write: WriteSide) -> Step:
     def line(one: Heartbeat) -> Line:
-        role = "leader" if one.at_work else "stands by"
+        role = "leader" if one.active else "stands by"
         since = f" for {age(one.since)}, last beat {age(one.beat_at)} ago"
         return Line(f"{one.process}: ", role, since)
 
@@ -91,7 +91,7 @@ def log(state: LogState | None) -> Step:
 def consumers(write: WriteSide) -> Step:
     lines = []
     for one in write.consumers:
-        lines.append(Line(f"{one.process}: at work for {age(one.since)}"))
+        lines.append(Line(f"{one.process}: active for {age(one.since)}"))
         if one.error:
             lines.append(Line(f"It cannot work now and tries again: {one.error}", level=BAD))
     return _workers("Consumers", lines)

@@ -159,7 +159,7 @@ def _bus_fault() -> str:
 
 
 def _relay_fault() -> str:
-    if any(one.at_work for one in alive("relay")):
+    if any(one.active for one in alive("relay")):
         return ""
     return "none leads: start manage.py runconsumer, or manage.py runrelay"
 

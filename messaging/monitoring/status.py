@@ -105,7 +105,7 @@ def _ask_the_log() -> _Log:
 def _worker(one: Heartbeat) -> WorkerStatus:
     age = (utc_now() - one.since).total_seconds()
     return WorkerStatus(
-        role=one.role, process=one.process, at_work=one.at_work, for_s=round(age), error=one.error
+        role=one.role, process=one.process, at_work=one.active, for_s=round(age), error=one.error
     )
 
 

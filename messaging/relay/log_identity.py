@@ -36,6 +36,9 @@ JOIN messaging_eventstore_event e ON e.stream_id = v.column1 AND e.version = v.c
 """
 
 
+Check = Callable[[], None]  # called now and then; raises to end what calls it
+
+
 class Contradiction(NamedTuple):
     """What a record says that the store does not have."""
 
@@ -90,13 +93,13 @@ def note_compared(bus: Bus, last: Mapping[int, tuple[int, UUID]]) -> None:
         outbox.acknowledge({p: (offset, str(event_id)) for p, (offset, event_id) in last.items()})
 
 
-def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> dict[int, int]:
+def require_same_history(bus: Bus, check_cancelled: Check = lambda: None) -> dict[int, int]:
     """Raise `HistoryMismatch` unless the log holds what it acknowledged, and all after that, and
     at least the last records of each partition, stand in the store. Returns up to where that is so.
 
-    They do not after the store was put back to an earlier copy of itself: publishing
-    would then begin a second history beside the one that consumers know. That may be many
-    records; `go_on` is called every few hundred of them and raises what is to end it.
+    They do not stand there after the store was put back to an earlier copy of itself: publishing
+    would then begin a second history beside the one that consumers know. There may be many
+    records; `check_cancelled` is called every few hundred of them, and may raise.
     """
     # The ends first: of a log that is put back meanwhile, the higher ones.
     firsts, ends = bus.begin_offsets(), bus.end_offsets()
@@ -107,7 +110,7 @@ def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> 
         after = known.get(partition, end) + 1
         ranges[partition] = (max(firsts[partition], min(after, end - TAIL)), end)
     passed_over: dict[str, tuple[int, str]] = {}  # by kind: whoever writes one can write a million
-    for contradiction in contradictions(bus, ranges, go_on):
+    for contradiction in contradictions(bus, ranges, check_cancelled):
         if not contradiction.fault:
             raise HistoryMismatch(contradiction.text)
         count, first = passed_over.get(contradiction.fault, (0, contradiction.text))
@@ -118,7 +121,7 @@ def require_same_history(bus: Bus, go_on: Callable[[], None] = lambda: None) -> 
 
 
 def contradictions(
-    bus: Bus, ranges: Mapping[int, tuple[int, int]], go_on: Callable[[], None] = lambda: None
+    bus: Bus, ranges: Mapping[int, tuple[int, int]], check_cancelled: Check = lambda: None
 ) -> Iterator[Contradiction]:
     """Yield one for each record in these ranges of the log that is an event of one of this
     store's stream types and is not in the store. Records that cannot be read, cannot be or are of
@@ -132,7 +135,7 @@ def contradictions(
             if event_id != envelope.event_id:
                 fault = None if ring is None else ring.fault_of(record)
                 yield _contradiction(record, envelope, event_id, fault)
-        go_on()
+        check_cancelled()
 
 
 def _event(record: LogRecord) -> tuple[LogRecord, Envelope] | None:

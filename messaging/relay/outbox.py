@@ -36,8 +36,8 @@ WHERE bytes_before < {size}
 ORDER BY position
 """
 SAME_LOG = "FROM messaging_eventstore_logidentity WHERE identity = %s AND accepted = %s"
-# One statement, one round trip. The share lock keeps whoever accepts another log waiting. Nobody
-# waits for the disk: if a crash takes this back, the events are published again.
+# One statement, one round trip. The share lock keeps whoever accepts another log waiting. With
+# synchronous_commit=off losing this DELETE in a crash only republishes.
 REMOVE = f"""
 WITH same_log AS (SELECT set_config('synchronous_commit', 'off', true) {SAME_LOG} FOR SHARE),
   removed AS (DELETE FROM messaging_eventstore_outbox
@@ -45,7 +45,7 @@ WITH same_log AS (SELECT set_config('synchronous_commit', 'off', true) {SAME_LOG
   acknowledged AS ({{acknowledge}})
 SELECT EXISTS (SELECT FROM same_log)
 """
-# Only upwards: a relay that was frozen after it looked at its lock knows less than the next one.
+# Only upwards: a relay that was frozen after it checked its lock knows less than the next one.
 ACKNOWLEDGE = """
 INSERT INTO messaging_eventstore_acknowledged ("partition", "offset", event_id)
 SELECT column1, column2, column3 FROM (VALUES {marks}) AS v WHERE {condition}

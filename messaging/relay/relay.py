@@ -1,13 +1,12 @@
-"""The relay: publishes the outbox to the log, in order, and forgets what was acknowledged.
+"""The relay: publishes the outbox to the log, in order, and deletes what was acknowledged.
 
 At least once: a crash between the acknowledgement and the delete publishes again, and
-consumers drop repeats by version. One relay works, others stand by.
+consumers drop repeats by version. One relay is active, others stand by.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from threading import Event as Flag
 from typing import NamedTuple, TypeVar
 
@@ -36,7 +35,7 @@ BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still
 
 
 class Interrupted(Exception):
-    """The relay is to stop, its lock is lost while it compares, or it is to begin again with a log
+    """The relay is to stop, has lost its lock while it compared, or has to start again with a log
     that an operator has accepted."""
 
 
@@ -60,11 +59,11 @@ class Relay:
         self._on_the_way: Sent | None = None
         self._log: LogIdentity | None = None  # the one that it compared with the store
         self._identity_checked = 0.0
-        self._go_on: Callable[[], None] = lambda: None  # of a comparison that may take long
+        self._check_cancelled: Callable[[], None] = lambda: None  # while it compares
         self._compared: dict[int, int] = {}  # up to where each partition tells what the store does
 
-    def is_at_work(self) -> bool:
-        """Not standing by: this is the one that publishes."""
+    def is_active(self) -> bool:
+        """Whether this is the relay that publishes; the others stand by."""
         return self._publisher is not None
 
     def run(self, stop: Flag) -> None:
@@ -89,14 +88,14 @@ class Relay:
                     stop.wait(pause)
                 else:
                     pause = 0 if published else min(max(2 * pause, MIN_POLL_S), MAX_POLL_S)
-                    stop.wait(pause if self.is_at_work() else STANDBY_POLL_S)
+                    stop.wait(pause if self.is_active() else STANDBY_POLL_S)
             self._finish_at_stop()
         finally:
             self.close()
 
     def _finish_at_stop(self) -> None:
-        """Wait for what is on its way. What cannot be told of it stays in the outbox."""
-        if not self.is_at_work():
+        """Wait for what is on its way. What is not acknowledged stays in the outbox."""
+        if not self.is_active():
             return
         try:
             self._finish()
@@ -120,7 +119,7 @@ class Relay:
             if self._publisher is None:
                 self._lead(stop or Flag())
             if time.monotonic() - self._identity_checked > IDENTITY_EVERY_S:
-                self._look()
+                self._check_log()
             published = self._publish_next()
             if not published:
                 self._failures = 0
@@ -140,12 +139,12 @@ class Relay:
         require_writable(DATABASE)
         self._bus.ensure_topic()
         self._log = self._require_same_log()
-        self._go_on = lambda: _require_going_on(stop, self._leadership.held)
+        self._check_cancelled = lambda: _raise_if_interrupted(stop, self._leadership.held)
         # It may take minutes, as after a restore, in which nobody publishes.
         log.info("relay: leading; comparing the log with the store before it publishes")
-        compare = partial(log_identity.require_same_history, go_on=self._go_on)
-        self._compared = self._comparing(compare)
-        log.info("relay: at work")
+        check = self._check_cancelled
+        self._compared = self._compare(lambda bus: log_identity.require_same_history(bus, check))
+        log.info("relay: active")
         self._publisher = self._bus.publisher()
 
     def _stand_by(self) -> None:
@@ -179,25 +178,25 @@ class Relay:
             pending, places = self._on_the_way.pending, self._on_the_way.wait()
             self._require_behind(pending, places)
             assert self._log is not None
-            # While it was frozen since that look, an operator may have accepted another log.
+            # While it was frozen since that check, an operator may have accepted another log.
             if self._leadership.held() and not outbox.remove(pending, places, self._log):
                 log.warning("relay: another log was accepted meanwhile: beginning again with it")
                 raise Interrupted
             self._on_the_way = None
             self._failures = 0  # that a batch could be sent is no sign that it arrives
-            self._look_between(places)
+            self._report_foreign(places)
 
-    def _look(self) -> None:
-        """From time to time: is it still the same log, and has anybody else written to it?"""
+    def _check_log(self) -> None:
+        """Check now and then that it is still the same log, and that nobody else writes to it."""
         self._finish()  # else its own records would have to be looked up
         self._require_same_log()
         # The ends first: of a log that is put back meanwhile, the higher ones.
         ends = self._bus.end_offsets()
-        self._comparing(log_identity.require_acknowledged)
+        self._compare(log_identity.require_acknowledged)
         self._report({p: (self._compared.get(p, end), end) for p, end in ends.items()})
         self._compared |= ends
 
-    def _comparing(self, compare: Callable[[Bus], T]) -> T:
+    def _compare(self, compare: Callable[[Bus], T]) -> T:
         try:
             return undisturbed(self._bus, compare)
         except HistoryMismatch:
@@ -219,8 +218,8 @@ class Relay:
                 raise LostTail(partition, offset, "another record", now, who, BATCH_STANDS)
             known[partition] = offset + 1
 
-    def _look_between(self, places: Iterable[Place]) -> None:
-        """One relay writes at a time, so what stands between its records is somebody else's."""
+    def _report_foreign(self, places: Iterable[Place]) -> None:
+        """Report what stands between these records. One relay writes at a time: it is not ours."""
         foreign: dict[int, tuple[int, int]] = {}
         compared = self._compared
         for partition, offset in places:
@@ -241,10 +240,10 @@ class Relay:
         def report(bus: Bus) -> None:
             firsts = bus.begin_offsets()  # what retention has deleted is no contradiction
             left = {p: (max(start, firsts[p]), end) for p, (start, end) in ranges.items()}
-            for contradiction in log_identity.contradictions(bus, left, self._go_on):
+            for contradiction in log_identity.contradictions(bus, left, self._check_cancelled):
                 log.error("relay: %s", contradiction.text)
 
-        self._comparing(report)
+        self._compare(report)
 
     def _require_same_log(self) -> LogIdentity:
         found = log_identity.require_same_log(self._bus.identity())
@@ -252,8 +251,8 @@ class Relay:
         return found
 
 
-def _require_going_on(stop: Flag, while_held: Callable[[], bool]) -> None:
-    """Raises `Interrupted`. Looking at both also shows that this thread is not stuck, and that
-    this process still has the lock."""
-    if stop.is_set() or not while_held():
+def _raise_if_interrupted(stop: Flag, is_leader: Callable[[], bool]) -> None:
+    """Raise `Interrupted` if the relay is to stop or has lost its lock. Asking also shows the
+    others that this thread is not stuck, and keeps the lock."""
+    if stop.is_set() or not is_leader():
         raise Interrupted

@@ -28,7 +28,7 @@ log = logging.getLogger("postlog.liveness")
 
 
 class Heartbeats:
-    """Beats for the roles of one process. `roles` says of each whether it is at work now, and
+    """Beats for the roles of one process. `roles` says of each whether it is active now, and
     `errors`, where it can tell, why it cannot work; empty if it can."""
 
     def __init__(
@@ -57,34 +57,34 @@ class Heartbeats:
     def _wait(self, stop: Flag) -> None:
         next_beat = time.monotonic() + BEAT_EVERY_S
         while time.monotonic() < next_beat and not stop.wait(LOOK_EVERY_S):
-            if any(is_at_work() is not self._last.get(r) for r, is_at_work in self._roles.items()):
+            if any(is_active() is not self._last.get(r) for r, is_active in self._roles.items()):
                 return
 
     def _beat(self) -> None:
         now = Now()
-        for role, is_at_work in self._roles.items():
-            at_work = is_at_work()
-            changed = {"since": now} if self._last.get(role) is not at_work else {}
+        for role, is_active in self._roles.items():
+            active = is_active()
+            changed = {"since": now} if self._last.get(role) is not active else {}
             error = self._errors[role]() if role in self._errors else ""
-            beat = {"at_work": at_work, "beat_at": now, "error": error}
+            beat = {"active": active, "beat_at": now, "error": error}
             Heartbeat.objects.update_or_create(
                 role=role,
                 process=self._process,
                 defaults={**beat, **changed},
                 create_defaults={**beat, "since": now},
             )
-            self._last[role] = at_work
+            self._last[role] = active
         Heartbeat.objects.filter(beat_at__lt=now - FORGOTTEN_AFTER).delete()
 
 
 def alive(role: str) -> list[Heartbeat]:
-    """The workers of a role that have shown themselves lately, those at work first."""
+    """The workers of a role that have shown themselves lately, the active ones first."""
     young = Heartbeat.objects.filter(role=role, beat_at__gt=Now() - DEAD_AFTER)
-    return list(young.order_by("-at_work", "since"))
+    return list(young.order_by("-active", "since"))
 
 
-def missing() -> list[str]:
+def missing_workers() -> list[str]:
     """The commands to start so that what is stored reaches its readers."""
     if not alive("consumer"):
         return ["manage.py runconsumer"]  # which stands by as a relay as well
-    return [] if any(one.at_work for one in alive("relay")) else ["manage.py runrelay"]
+    return [] if any(one.active for one in alive("relay")) else ["manage.py runrelay"]

@@ -68,7 +68,7 @@ def test_commands_relay_consumer_and_rebuild_work_behind_a_pooler(
         assert "generation 2 is live" in rebuilt.stdout
         verified = manage(right, "verify")
         assert (verified.returncode, verified.stdout) == (0, "")
-        leaders = sum("relay: at work" in worker.output() for worker in (one, other))
+        leaders = sum("relay: active" in worker.output() for worker in (one, other))
         assert leaders == 1, "a lock has one holder"
         assert (one.stop(), other.stop()) == (0, 0)
 

@@ -16,12 +16,12 @@ ALICE = Context(actor="alice")
 
 def test_the_standby_takes_over_from_a_killed_relay(mode: Mode) -> None:
     with Worker(mode.env, "runrelay") as first:
-        wait_until(lambda: "at work" in first.output(), "the first relay leads")
+        wait_until(lambda: "relay: active" in first.output(), "the first relay leads")
         with Worker(mode.env, "runrelay") as second:
             wait_until(lambda: "standing by" in second.output(), "the second stands by")
             mediator.send(NewPost(message="one"), ALICE)
             wait_until(lambda: outbox.waiting() == 0, "it is published")
-            assert "at work" not in second.output()
+            assert "relay: active" not in second.output()
             first.kill()
             mediator.send(NewPost(message="two"), ALICE)
             wait_until(lambda: outbox.waiting() == 0, "the second publishes", 15)
@@ -34,10 +34,10 @@ def test_a_frozen_relay_is_replaced_and_breaks_no_order_when_thawed(postgresql: 
     mediator.send(NewPost(post_id=post_id, message="0"), ALICE)
     with Worker(postgresql.env, "runrelay") as first, Worker(postgresql.env, "runrelay") as second:
         wait_until(lambda: outbox.waiting() == 0, "one of them leads")
-        leader, other = (first, second) if "at work" in first.output() else (second, first)
+        leader, other = (first, second) if "relay: active" in first.output() else (second, first)
         leader.freeze()
         mediator.send(EditMessage(post_id=post_id, message="1"), ALICE)
-        wait_until(lambda: "at work" in other.output(), "the other takes over", 15)
+        wait_until(lambda: "relay: active" in other.output(), "the other takes over", 15)
         wait_until(lambda: outbox.waiting() == 0, "it publishes")
         leader.thaw()
         for number in range(2, 30):

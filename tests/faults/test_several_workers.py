@@ -65,13 +65,13 @@ def test_partitions_are_shared_and_handed_over_within_seconds(mode: Mode) -> Non
 
 
 def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
-    assert heartbeats.missing() == ["manage.py runconsumer"]
+    assert heartbeats.missing_workers() == ["manage.py runconsumer"]
     with Worker(sqlite.env, "runconsumer", "--no-relay") as consumer:
-        wait_until(lambda: heartbeats.missing() == ["manage.py runrelay"], "it beats")
+        wait_until(lambda: heartbeats.missing_workers() == ["manage.py runrelay"], "it beats")
         with Worker(sqlite.env, "runrelay") as relay, Worker(sqlite.env, "runrelay") as standby:
             wait_until(lambda: len(heartbeats.alive("relay")) == 2, "both relays beat")
-            wait_until(lambda: not heartbeats.missing(), "one of them is at work")
-            assert [one.at_work for one in heartbeats.alive("relay")] == [True, False]
+            wait_until(lambda: not heartbeats.missing_workers(), "one of them is active")
+            assert [one.active for one in heartbeats.alive("relay")] == [True, False]
             workers = current_status().workers
             assert [one.role for one in workers] == ["relay", "relay", "consumer"]
             assert (relay.stop(), standby.stop()) == (0, 0)
@@ -79,4 +79,4 @@ def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
         consumer.kill()
         assert heartbeats.alive("consumer"), "a killed one cannot"
         wait_until(lambda: not heartbeats.alive("consumer"), "but its row grows old")
-    assert heartbeats.missing() == ["manage.py runconsumer"]
+    assert heartbeats.missing_workers() == ["manage.py runconsumer"]

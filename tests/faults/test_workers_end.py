@@ -53,7 +53,7 @@ def one_post_is_shown() -> None:
 @pytest.mark.parametrize("command", ["runrelay", "runconsumer"])
 def test_a_worker_stops_in_time_though_postgresql_hangs(postgresql: Mode, command: str) -> None:
     with behind_a_proxy(postgresql) as (proxy, env), Worker(env, command) as worker:
-        wait_until(lambda: "at work" in worker.output(), "it leads")
+        wait_until(lambda: "relay: active" in worker.output(), "it leads")
         if command == "runconsumer":
             one_post_is_shown()
         proxy.stall()
@@ -102,7 +102,7 @@ def test_a_worker_that_is_stuck_in_a_dead_connection_ends_with_the_reason(
         behind_a_proxy(postgresql) as (proxy, env),
         Worker(env | patience, "runconsumer") as worker,
     ):
-        wait_until(lambda: "at work" in worker.output(), "it leads")
+        wait_until(lambda: "relay: active" in worker.output(), "it leads")
         one_post_is_shown()
         proxy.stall()
         assert worker.wait() == 1

@@ -53,7 +53,7 @@ def root(database: Mode) -> Client:
     Rebuild.objects.create(projection="posts", generation=2, source="log", asked_by="root")
     OperatorAction.objects.create(actor="root", action="rebuild", detail="posts")
     Heartbeat.objects.create(
-        role="relay", process="here 1", at_work=True, since=utc_now(), beat_at=utc_now()
+        role="relay", process="here 1", active=True, since=utc_now(), beat_at=utc_now()
     )
     return signed_in(is_superuser=True)
 

@@ -247,7 +247,7 @@ def test_a_host_that_is_not_ours_is_400_in_the_error_form(sqlite: Mode) -> None:
 def test_ready_when_all_that_it_needs_is_there(database: Mode) -> None:
     current_bus().ensure_topic()
     now = utc_now()
-    Heartbeat.objects.create(role="relay", process="p", at_work=True, since=now, beat_at=now)
+    Heartbeat.objects.create(role="relay", process="p", active=True, since=now, beat_at=now)
     assert Client().get("/health/live").json() == {"status": "ok"}
     answer = ready()
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "failing": {}})

@@ -330,7 +330,7 @@ def test_a_real_record_fits_its_description_and_a_wrong_one_does_not(sqlite: Mod
 def leading() -> None:
     current_bus().ensure_topic()
     now = utc_now()
-    Heartbeat.objects.create(role="relay", process="p", at_work=True, since=now, beat_at=now)
+    Heartbeat.objects.create(role="relay", process="p", active=True, since=now, beat_at=now)
 
 
 def test_without_a_relay_at_work_it_is_not_ready(database: Mode) -> None:

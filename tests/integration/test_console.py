@@ -79,7 +79,7 @@ def test_it_follows_what_happens(database: Mode) -> None:
     now = utc_now()
     for role, process in (("relay", "near 1"), ("relay", "far 2"), ("consumer", "near 1")):
         Heartbeat.objects.create(
-            role=role, process=process, at_work=process == "near 1",
+            role=role, process=process, active=process == "near 1",
             since=now - timedelta(minutes=7), beat_at=now,
         )  # fmt: skip
     text = page(client)

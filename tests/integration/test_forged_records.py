@@ -361,11 +361,11 @@ def test_each_of_several_records_between_its_own_is_reported(
         mediator.send(EditMessage(post_id=post_id, message=f"edit {version}"), ALICE)
         publish_all()
         places.append(Place(int(forged[-1][0]), int(forged[-1][1]) + 1))
-    one._look_between(places)
-    one._look_between([Place(places[-1].partition, -1)])  # the broker had it already
+    one._report_foreign(places)
+    one._report_foreign([Place(places[-1].partition, -1)])  # the broker had it already
     mediator.send(LikePost(post_id=post_id), BOB)
     publish_all()
-    one._look_between([Place(places[-1].partition, places[-1].offset + 1)])
+    one._report_foreign([Place(places[-1].partition, places[-1].offset + 1)])
     for place in forged:
         assert " ".join(place) in caplog.text
         assert caplog.text.count(place[2]) == 2, "once, in its place and in the command"
@@ -424,7 +424,7 @@ def test_a_relay_that_loses_its_lock_while_it_compares_does_not_lead(
     one = relay.Relay(current_bus())
     monkeypatch.setattr(one._leadership, "held", lambda: held.pop(0))
     assert not one.run_once(StopsAtLook(1_000))
-    assert not one.is_at_work()
+    assert not one.is_active()
     assert outbox.waiting() == 1
 
 
@@ -432,6 +432,6 @@ def test_a_relay_that_loses_its_lock_while_it_compares_does_not_lead(
 def test_a_relay_that_has_much_to_report_looks_whether_it_is_to_stop() -> None:
     one = relay.Relay(current_bus())
     looks: list[None] = []
-    one._go_on = lambda: looks.append(None)
+    one._check_cancelled = lambda: looks.append(None)
     one._report({partition: (0, end) for partition, end in current_bus().end_offsets().items()})
     assert len(looks) == 50

@@ -39,7 +39,7 @@ def hung(sqlite: Mode) -> Iterator[dict[str, str]]:
 
 def leading() -> None:
     current_bus().ensure_topic()
-    Heartbeat.objects.create(role="relay", process="p", at_work=True, since=Now(), beat_at=Now())
+    Heartbeat.objects.create(role="relay", process="p", active=True, since=Now(), beat_at=Now())
 
 
 def probe() -> Any:

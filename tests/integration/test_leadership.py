@@ -157,7 +157,7 @@ def test_a_relay_that_stands_by_says_for_which_lock_and_for_how_long(
         wait_until(lambda: first in told.text, "it says so at once")
         wait_until(lambda: "relay: standing by for 1 s" in told.text, "and for how long")
         lock.release()
-        wait_until(lambda: "relay: at work" in told.text, "it takes over")
+        wait_until(lambda: "relay: active" in told.text, "it takes over")
 
 
 def test_a_relay_that_leads_says_so_before_it_compares(

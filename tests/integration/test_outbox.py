@@ -133,7 +133,7 @@ def test_a_relay_that_stops_while_the_broker_is_away_ends_in_order(
     monkeypatch.setattr(relay, "run_once", run_once)
     relay.run(stop)
     assert "What was on its way stays in the outbox." in caplog.text
-    assert (outbox.waiting(), relay.is_at_work()) == (1, False)
+    assert (outbox.waiting(), relay.is_active()) == (1, False)
 
 
 def put_back() -> None:

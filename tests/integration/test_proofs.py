@@ -241,7 +241,7 @@ def test_of_a_topic_that_was_made_anew_it_is_not_said_that_it_lost_its_tail(
     with pytest.raises(HistoryMismatch, match="recreated"):
         at_work._require_same_log(EVERY)
     with pytest.raises(HistoryMismatch, match="recreated"):
-        relay.Relay(bus)._comparing(log_identity.require_acknowledged)
+        relay.Relay(bus)._compare(log_identity.require_acknowledged)
 
 
 def test_the_relay_remembers_the_last_record_of_each_partition(mode: Mode) -> None:
@@ -394,7 +394,7 @@ def test_a_log_that_is_put_back_while_a_relay_at_work_compares_is_seen(
     with a_relay() as one:
         published(one)
         put_back_behind_the_comparison(1)
-        one._look()
+        one._check_log()
         a_post_in_each_partition(5)
         with pytest.raises(LostTail):
             published(one)

@@ -302,7 +302,7 @@ def test_it_refuses_beside_a_relay(sqlite: Mode) -> None:
     mediator.send(NewPost(message="a"), ALICE)
     with Worker(sqlite.env, "runrelay") as relay:
         wait_until(lambda: outbox.waiting() == 0, "the relay is at work")
-        assert "A relay is at work" in refused(sqlite)
+        assert "A relay is active" in refused(sqlite)
         assert relay.stop() == 0
 
 

@@ -87,12 +87,12 @@ def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
 
 
 def looks(relay: Relay) -> None:
-    relay._look()
+    relay._check_log()
 
 
 def looks_between(relay: Relay) -> None:
     end = relay._bus.end_offsets()[PARTITION]
-    relay._look_between([Place(PARTITION, end)])
+    relay._report_foreign([Place(PARTITION, end)])
 
 
 @pytest.mark.parametrize("look", [looks, looks_between])

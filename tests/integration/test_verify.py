@@ -84,7 +84,7 @@ def test_it_names_what_the_store_has_and_the_log_has_not(database: Mode) -> None
     )
     assert (
         f"posts: stream {lost} is at version 0 of 1: it was not consumed. "
-        "Is `manage.py runconsumer` at work?" in found
+        "Is `manage.py runconsumer` running?" in found
     )
     assert len(found) == 1 + len(PROJECTIONS), "and the other projections the same"
 

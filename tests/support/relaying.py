@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 class HasCompared(Relay):
     """As one that leads since before whatever a test has done to the log."""
 
-    def _comparing(self, compare: Callable[[Bus], Any]) -> Any:
+    def _compare(self, compare: Callable[[Bus], Any]) -> Any:
         return {}
 
 
@@ -45,7 +45,7 @@ def a_relay(kind: type[Relay] = Relay) -> Iterator[Relay]:
 
 def _leads(relay: Relay) -> bool:
     relay.run_once()
-    return relay.is_at_work()
+    return relay.is_active()
 
 
 def published(relay: Relay) -> None:

@@ -36,10 +36,10 @@ POSTS = ProjectionStatus(
 )
 
 
-def worker(*, at_work: bool = True, error: str = "") -> Heartbeat:
+def worker(*, active: bool = True, error: str = "") -> Heartbeat:
     since = utc_now() - timedelta(minutes=7)
     return Heartbeat(
-        role="x", process="near 1", at_work=at_work, since=since, beat_at=utc_now(), error=error
+        role="x", process="near 1", active=active, since=since, beat_at=utc_now(), error=error
     )
 
 
@@ -85,7 +85,7 @@ def test_that_no_worker_is_alive_is_bad(title: str) -> None:
 
 
 def test_a_relay_leads_or_stands_by() -> None:
-    relays = [worker(), worker(at_work=False)]
+    relays = [worker(), worker(active=False)]
     lines = step("Relay", replace(WRITE, relays=relays)).lines
     assert [(one.before, one.figure) for one in lines] == [
         ("near 1: ", "leader"),

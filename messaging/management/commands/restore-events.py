@@ -50,7 +50,7 @@ class Command(DatabaseCommand):
         lock = leadership("relay", DATABASE)
         try:
             if not acquired(lock):
-                raise CommandError("A relay is at work. Stop it, and run this again.")
+                raise CommandError("A relay is active. Stop it, and run this again.")
             self._restore(current_bus(), lock, options)
         finally:
             lock.release()
@@ -106,7 +106,7 @@ class Command(DatabaseCommand):
 
     def _require_leadership(self, lock: Leadership) -> None:
         if not lock.held():
-            raise CommandError("A relay has begun to work meanwhile. Stop it, and run this again.")
+            raise CommandError("A relay has become active meanwhile. Stop it, and run this again.")
 
     def _tell(self, done: Restored, *, dry: bool) -> None:
         what = "would be restored" if dry else "were restored"

@@ -44,7 +44,7 @@ class Command(DatabaseCommand):
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:
             relay = Relay(current_bus())
-            parts["relay"], roles["relay"] = relay.run, relay.is_at_work
+            parts["relay"], roles["relay"] = relay.run, relay.is_active
         errors = {"consumer": lambda: last_errors(consumers)}
         parts["heartbeat"] = Heartbeats(roles, errors).run
         level = UntilLevel(current_bus(), after_the_outbox=not options["no_relay"])

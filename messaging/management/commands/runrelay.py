@@ -24,7 +24,7 @@ class Command(DatabaseCommand):
         run_until_stopped(
             {
                 "relay": relay.run,
-                "heartbeat": Heartbeats({"relay": relay.is_at_work}).run,
+                "heartbeat": Heartbeats({"relay": relay.is_active}).run,
                 "hazards": partial(watch_hazards, current_bus()),
             }
         )

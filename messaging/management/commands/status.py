@@ -10,7 +10,7 @@ from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import describe
 from messaging.monitoring.status import ProjectionStatus, Status, current_status
 from messaging.templatetags.figures import thousands
-from messaging.workers.heartbeats import missing
+from messaging.workers.heartbeats import missing_workers
 
 
 class Command(DatabaseCommand):
@@ -42,12 +42,12 @@ class Command(DatabaseCommand):
         for one in found.projections:
             self._show_projection(one)
         for worker in found.workers:
-            what = "at work" if worker.at_work else "standing by"
+            what = "active" if worker.at_work else "standing by"
             self.stdout.write(f"{worker.role} {worker.process}: {what} for {worker.for_s:,} s")
             if worker.error:
                 error = f"  it cannot work now, and tries again: {worker.error}"
                 self.stdout.write(self.style.ERROR(error))
-        for command in missing():
+        for command in missing_workers():
             self.stdout.write(
                 self.style.WARNING(f"Nothing reaches readers now: start `{command}`.")
             )

@@ -21,7 +21,7 @@ from messaging.models import OwnChange
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import not_reached, wait_for
-from messaging.workers.heartbeats import missing
+from messaging.workers.heartbeats import missing_workers
 
 KEPT = timedelta(days=1)  # a read side that is dead for longer has been told of in other places
 FRESH = timedelta(seconds=10)  # what takes longer is not worth waiting for
@@ -88,7 +88,7 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     for projection in projections:
         for position in not_reached(projection, list(changes)):
             if start is None:
-                start = missing()
+                start = missing_workers()
             if patient and changes[position] and not start:
                 if _comes(projection, position):
                     continue
