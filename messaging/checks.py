@@ -155,7 +155,7 @@ def new_columns_have_defaults(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
-    """No error: the old rows go on serving until the rebuild is done."""
+    """A warning: the old rows keep serving until the rebuild is done."""
     return [
         Warning(
             f"The code of projection {name!r} is of version {PROJECTIONS[name].version}, its read "

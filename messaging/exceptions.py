@@ -183,7 +183,7 @@ class OffsetOutOfRange(HistoryMismatch):
 class LostTail(HistoryMismatch):
     """The log has another record, or none, where one was read or acknowledged.
 
-    It was put back to an earlier state, and maybe filled again since.
+    The log was put back to an earlier state, and maybe filled again since.
     """
 
     def __init__(

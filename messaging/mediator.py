@@ -65,7 +65,7 @@ def handles(
 ) -> Callable[[Callable[[C, UnitOfWork], Appended]], Callable[[C, UnitOfWork], Appended]]:
     """Register the function that handles a command: load, decide, append; nothing else.
 
-    It runs inside the command's one transaction, and runs again if that loses a race: its only
+    The handler runs inside the command's one transaction, and again if that loses a race: its only
     effects are those on the unit of work. `creates`: what it appends brings something new into
     being, which the API answers with 201.
     """

@@ -29,7 +29,7 @@ class DeadLetterAdmin(ActionAdmin):
             "discard",
             "Discard",
             "delete",
-            "Give this event up for good: its stream goes on without it, in later generations too.",
+            "Discard this event for good: its stream continues without it, also when rebuilt.",
         ),
     )
     list_buttons = (

@@ -18,7 +18,7 @@ HALTED_FOR_S = 30.0
 class UntilLevel:
     """One part of a worker, beside those that publish and consume: when it ends, they stop.
 
-    It reads checkpoints, which tell what other consumers of the group have applied, too.
+    Reads checkpoints, which tell what other consumers of the group have applied, too.
     """
 
     def __init__(self, bus: Bus, *, after_the_outbox: bool) -> None:

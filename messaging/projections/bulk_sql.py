@@ -22,7 +22,7 @@ Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
 
 
 def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[Key, ReadModel]:
-    """The rows with these keys. Those that are not there are left out."""
+    """The rows with these keys. Missing ones are left out."""
     columns = _columns(model, dialect_of(connections[DATABASE]))
     found: dict[Key, ReadModel] = {}
     for chunk in _chunks(list(keys)):
@@ -53,8 +53,8 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
 
 
 def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
-    """Write rows that are not there yet: by COPY where all values are native (on SQLite the ids
-    are not), at a third of the cost."""
+    """Write new rows: by COPY where all values are native (on SQLite the ids are not), at a third
+    of the cost."""
     connection = connections[DATABASE]
     columns = _columns(model, dialect_of(connection))
     if not columns.all_native:
@@ -80,7 +80,7 @@ def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None
 
 
 class _Columns:
-    """What the statements need to know of a model, worked out once."""
+    """What the statements need to know of a model, computed once."""
 
     def __init__(self, model: type[ReadModel], dialect: Dialect) -> None:
         connection, native = connections[DATABASE], dialect.native_fields

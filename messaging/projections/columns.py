@@ -1,4 +1,4 @@
-"""Columns that read models got after their tables were made, as their migrations tell."""
+"""Columns that were added to read models after their tables were made, by their migrations."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -14,9 +14,9 @@ from messaging.projections.read_models import ReadModel
 def columns_without_default(
     models: Iterable[type[ReadModel]],
 ) -> Iterator[tuple[type[ReadModel], str]]:
-    """The fields that code of an earlier release cannot insert a row without: not null, without
-    a default in the database, and not there from the beginning. Also those whose db_default
-    comes without default: a new row would carry an expression instead of a value."""
+    """Fields that break inserts by an earlier release: not null, without a default in the database,
+    and added later. Also those with db_default but no default: a new row would carry an expression
+    instead of a value."""
     for model in models:
         first = _first_fields(model._meta.app_label, model._meta.model_name or "")
         if first is None:

@@ -61,7 +61,7 @@ class Projection:
     ) -> Callable[[F], F]:
         """Register the function that applies an event: f(root row, event, rows).
 
-        It changes rows and nothing else, since it runs again after a crash and in a
+        The function changes rows and nothing else, since it runs again after a crash and in a
         rebuild. Of its own stream it may read the root and the rows that `rows` names.
         """
         wire_name_of(event_type)  # raises if it is no event

@@ -111,15 +111,15 @@ class RowBatch:
         self._changed[self._projection.root].add((envelope.stream_id,))
 
     def all_rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
-        """The rows that there are now."""
+        """The rows that exist now."""
         return {
             model: {key: row for key, row in rows.items() if row is not None}
             for model, rows in self._rows.items()
         }
 
     def write(self, *, insert_only: bool = False) -> None:
-        """Write what has changed. Raises `RefusedRows` if the database refuses a value, and
-        `TooManyFailures` if it wants one for a column that this code does not know.
+        """Write the changed rows. Raises `RefusedRows` if the database refuses a value, and
+        `TooManyFailures` if it requires one for a column that this code does not know.
 
         `insert_only`: these streams have no rows yet.
         """
@@ -127,7 +127,7 @@ class RowBatch:
             self._write(bulk_sql.insert if insert_only else bulk_sql.upsert)
 
     def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
-        """What goes first, then one statement a model."""
+        """Delete, then upsert with one statement for each model."""
         for model in self._projection.models:
             rows, changed = self._rows[model], self._changed[model]
             for key in changed:
@@ -140,8 +140,8 @@ class RowBatch:
 
 @contextmanager
 def refusals(projection: Projection) -> Iterator[None]:
-    """Around the statements of one batch: what the database says to a value becomes
-    `RefusedRows`, or `TooManyFailures`."""
+    """Wrap the statements of one batch: an error about a value becomes `RefusedRows`, or
+    `TooManyFailures`."""
     try:
         yield
     except (DataError, IntegrityError, OperationalError, ValueError, OverflowError) as error:
@@ -162,7 +162,7 @@ NEWER_COLUMN = (
 
 
 def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str | None:
-    """The column, as table.column, that has to have a value and is none of the models'."""
+    """The column, as table.column, that requires a value and that no model knows."""
     diagnosis: Any = getattr(error.__cause__, "diag", None)  # psycopg's, in no language
     if diagnosis is not None:
         if sqlstate(error) != NOT_NULL:
@@ -177,7 +177,7 @@ def unknown_column(models: Sequence[type[ReadModel]], error: Exception) -> str |
 
 
 class Rows:
-    """What a projection's function may do beside changing its root row."""
+    """What a projection's function may do besides changing its root row."""
 
     def __init__(self, batch: RowBatch, recorded: RecordedEvent, applier: Applier) -> None:
         self._batch = batch
@@ -195,7 +195,7 @@ class Rows:
         return row
 
     def require(self, model: type[R], *key: Any) -> R:
-        """As `get`, of a row that the earlier events of the stream must have made."""
+        """As `get`, for a row that earlier events of the stream must have made."""
         row = self.get(model, *key)
         if row is None:
             raise MissingRow(f"{model.__name__} {key} of stream {self.envelope.stream_id}")

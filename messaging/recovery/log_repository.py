@@ -1,7 +1,7 @@
 """Kafka as a data store: a repository that reads streams from the log alone, no database.
 
-It costs a reading of the stream's whole partition, as the log has no index by stream: for
-looking into a history, for tools and for proofs, not for a page.
+Loading reads the stream's whole partition, as the log has no index by stream: for inspecting a
+history, for tools and for proofs, not for a page.
 """
 
 from collections.abc import Callable
@@ -78,14 +78,14 @@ class LogRepository(Generic[S]):
         try:
             envelope, data = codec.decode_envelope(document)
         except DecodeError:
-            return None  # nothing of ours; if it was, its version is missing
+            return None  # not ours; if it was, its version is missing
         if plausible.fault_of_document(envelope, data):
             return None
         return (envelope, bytes(data)) if envelope.stream_type == self._stream_type else None
 
 
 def _is_signed(record: LogRecord, ring: KeyRing | None) -> bool:
-    """Raises `HistoryMismatch` for a key that is not there: what it has signed would be missing."""
+    """Raise `HistoryMismatch` for a missing key: what it has signed would be left out."""
     fault = None if ring is None else ring.fault_of(record)
     if fault is not None and fault.code == UNKNOWN_KEY:
         where = f"partition {record.partition}, offset {record.offset}"

@@ -42,8 +42,8 @@ def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[LogRec
 
 
 def reject(record: LogRecord, envelope: Envelope) -> None:
-    """Remember it in both databases, and take it out of the dead letters. Interrupted, call it
-    again."""
+    """Remember the record in both databases, and take it out of the dead letters. If this is
+    interrupted, call it again."""
     for model in (eventstore.RejectedRecord, projections.RejectedRecord):
         model.objects.get_or_create(
             partition=record.partition,

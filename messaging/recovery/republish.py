@@ -1,4 +1,4 @@
-"""Putting stored events back into the outbox: one producer, one order, whole streams."""
+"""Put stored events back into the outbox: one producer, one order, whole streams."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -23,9 +23,10 @@ class UnknownStreams(PostlogError):
 
 
 def republish(stream_ids: Sequence[UUID]) -> int:
-    """All events of these streams wait again; how many were added. Raises `UnknownStreams`.
+    """Put all events of these streams into the outbox; return how many were added. Raises
+    `UnknownStreams`.
 
-    Consumers that have them drop them by version, those that lack one go on behind it.
+    Consumers that have them drop them by version; those that lack one continue after it.
     """
     known = set(Stream.objects.filter(pk__in=stream_ids).values_list("pk", flat=True))
     if unknown := [str(one) for one in stream_ids if one not in known]:
@@ -35,17 +36,17 @@ def republish(stream_ids: Sequence[UUID]) -> int:
 
 
 def republish_all() -> int:
-    """All events of all streams wait again."""
+    """Put all events of all streams into the outbox; return how many were added."""
     return _again("WHERE 1 = 1", [])  # SQLite takes ON CONFLICT after SELECT for a join else
 
 
 def accept(bus: Bus) -> str:
-    """From now on this store publishes to the log that is there, which is made if there is
-    none. Returns the log's identity."""
+    """Accept the log that is there now, which is made if there is none, as the one that this store
+    publishes to. Returns its identity."""
     bus.ensure_topic()
     identity = str(bus.identity())
     with transaction.atomic(using=DATABASE):
-        # First, so that a relay of before has ended a removal, or does none any more.
+        # First, so that a relay's removal for the old log has either ended or will not happen.
         LogIdentity.objects.get_or_create(id=1, defaults={"identity": identity})
         LogIdentity.objects.update(identity=identity, accepted=F("accepted") + 1)
         Acknowledged.objects.all().delete()  # by the log as it was

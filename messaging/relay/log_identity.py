@@ -1,4 +1,4 @@
-"""Is the log the one that this store has published to, and does it say what the store says?"""
+"""Checks that the log is the one this store has published to, and that both say the same."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,17 +40,15 @@ Check = Callable[[], None]  # called now and then; raises to end what calls it
 
 
 class Contradiction(NamedTuple):
-    """What a record says that the store does not have."""
+    """A record that contradicts the store."""
 
     text: str
-    fault: str  # the code of its signature's; without one it is ours, and the store is behind
+    fault: str  # of its signature; empty: the record is ours, and the store is behind
 
 
 def require_same_log(identity: Identity) -> LogIdentity:
-    """Remember the log at the first time; raise `HistoryMismatch` if it is another one later.
-
-    Returns what is remembered.
-    """
+    """Remember the log the first time; raise `HistoryMismatch` if a later one differs. Returns what
+    is remembered."""
     log, _ = LogIdentity.objects.get_or_create(id=1, defaults={"identity": str(identity)})
     _require_same(log.identity, identity)
     return log
@@ -109,7 +107,7 @@ def require_same_history(bus: Bus, check_cancelled: Check = lambda: None) -> dic
     for partition, end in ends.items():
         after = known.get(partition, end) + 1
         ranges[partition] = (max(firsts[partition], min(after, end - TAIL)), end)
-    passed_over: dict[str, tuple[int, str]] = {}  # by kind: whoever writes one can write a million
+    passed_over: dict[str, tuple[int, str]] = {}  # by kind: a forger can write a million
     for contradiction in contradictions(bus, ranges, check_cancelled):
         if not contradiction.fault:
             raise HistoryMismatch(contradiction.text)
@@ -125,7 +123,7 @@ def contradictions(
 ) -> Iterator[Contradiction]:
     """Yield one for each record in these ranges of the log that is an event of one of this
     store's stream types and is not in the store. Records that cannot be read, cannot be or are of
-    other types are none of its business; consumers park or skip them."""
+    other types are ignored; consumers park or skip them."""
     rejected, ring = RejectedRecord.all_of_them(), key_ring()
     for records in bus.read_ranges(ranges, batch=AT_ONCE):
         events = [pair for one in without(records, rejected) if (pair := _event(one)) is not None]

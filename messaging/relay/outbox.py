@@ -36,7 +36,7 @@ WHERE bytes_before < {size}
 ORDER BY position
 """
 SAME_LOG = "FROM messaging_eventstore_logidentity WHERE identity = %s AND accepted = %s"
-# One statement, one round trip. The share lock keeps whoever accepts another log waiting. With
+# One statement, one round trip. The share lock makes `accept` of another log wait. With
 # synchronous_commit=off losing this DELETE in a crash only republishes.
 REMOVE = f"""
 WITH same_log AS (SELECT set_config('synchronous_commit', 'off', true) {SAME_LOG} FOR SHARE),
@@ -66,7 +66,7 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     """The oldest events that wait, in the order in which they are to be published: up to
     `limit`, of up to `BATCH_BYTES`.
 
-    They are signed, where records are. `without` are positions that are on their way already.
+    They are signed, where records are. `without`: positions that are on their way already.
     """
     connection = connections[DATABASE]
     dialect = dialect_of(connection)
@@ -116,7 +116,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
 
 
 def acknowledge(last: Mapping[int, tuple[int, str]]) -> None:
-    """Keep these places, an offset and an event of each partition, as `remove` does."""
+    """Keep these offsets and event ids, one for each partition, as `remove` does."""
     connection = connections[DATABASE]
     with connection.cursor() as cursor:
         cursor.execute(*_acknowledging(connection, last))

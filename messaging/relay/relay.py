@@ -140,7 +140,7 @@ class Relay:
         self._bus.ensure_topic()
         self._log = self._require_same_log()
         self._check_cancelled = lambda: _raise_if_interrupted(stop, self._leadership.held)
-        # It may take minutes, as after a restore, in which nobody publishes.
+        # After a restore the comparison may take minutes, in which nobody publishes.
         log.info("relay: leading; comparing the log with the store before it publishes")
         check = self._check_cancelled
         self._compared = self._compare(lambda bus: log_identity.require_same_history(bus, check))
@@ -233,7 +233,7 @@ class Relay:
 
     def _report(self, ranges: Mapping[int, tuple[int, int]]) -> None:
         """Only report: consumers halt the partitions where a foreign record contradicts what they
-        know. It stops the next start, when the store may be the one that is wrong."""
+        know. The next start stops for them, when the store may be the one that is wrong."""
         if not any(start < end for start, end in ranges.values()):
             return
 

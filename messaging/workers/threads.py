@@ -30,7 +30,7 @@ LONG_STEP_S = 3_600.0
 
 
 class Stop(threading.Event):
-    """Asks one part to stop. Whenever the part looks at it, the part has moved.
+    """Asks one part to stop. Whenever the part checks this flag, the part has moved.
 
     Every loop of a part looks every few seconds, whatever it waits for. A part that is stuck in
     a connection whose other end is gone does not look any more.

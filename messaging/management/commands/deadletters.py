@@ -37,7 +37,7 @@ class Command(DatabaseCommand):
         again.add_argument("--all", action="store_true", help="Every dead letter there is.")
         again.add_argument("--projection", choices=sorted(PROJECTIONS), help="With --all.")
         discard = actions.add_parser(
-            "discard", help="Give one event up for good: its stream goes on without it."
+            "discard", help="Give one event up for good: its stream continues without it."
         )
         discard.add_argument("id", type=int)
 

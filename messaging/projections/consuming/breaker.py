@@ -1,5 +1,4 @@
-"""Circuit breaker: stop when most events fail, instead of parking them all. Then it is the code
-that is at fault."""
+"""Circuit breaker: when most events fail, stop instead of parking them all. The code is wrong."""
 
 from collections import deque
 from uuid import UUID
@@ -7,7 +6,7 @@ from uuid import UUID
 from messaging.exceptions import TooManyFailures
 from messaging.projections.consuming.ordering import Outcome
 
-# Most of so many events, of so many streams: then it is not the events that are bad.
+# When most of so many events, of so many streams, fail, the events are not at fault.
 EVENTS, STREAMS = 50, 10
 
 
@@ -44,7 +43,7 @@ class Breaker:
             )
 
     def committed(self) -> None:
-        """Count the batch that was looked at last: it is committed."""
+        """Count the last batch, which is committed now."""
         self._batches.appendleft(self._latest)
         if len(self._batches) > EVENTS:
             self._batches.pop()

@@ -49,13 +49,13 @@ def live_generation(projection: str) -> int:
 
 
 def state_of(projection: str) -> ProjectionState:
-    """Made at the first time: by the code as it is now."""
+    """Get the state, or create it with the version of the present code."""
     code = {"code_version": PROJECTIONS[projection].version}
     return ProjectionState.objects.get_or_create(name=projection, defaults=code)[0]
 
 
 def code_versions() -> dict[str, int]:
-    """Of the code that built the live generation of each projection that has one."""
+    """The version of the code that built each projection's live generation."""
     built = ProjectionState.objects.filter(name__in=PROJECTIONS)
     return dict(built.values_list("name", "code_version"))
 
@@ -107,7 +107,7 @@ def require_identity(projection: str, generation: int, identity: Identity) -> No
 
 
 def require_live_identity(projection: str, identity: Identity) -> int:
-    """As `require_identity`, for the generation that readers see now, which is returned."""
+    """As `require_identity`, for the live generation, which is returned."""
     rows = _live(projection)
     known = {identity for _, partition, _, identity in rows if partition is not None}
     _require_same(projection, known, identity)
@@ -189,8 +189,8 @@ def advance(projection: str, generation: int, moves: Mapping[int, Move]) -> None
 
 
 def hold(projection: str, generation: int, partitions: Iterable[int]) -> None:
-    """Let whoever advances these partitions wait until the transaction ends. Raises
-    `FencedOff` if the generation is gone."""
+    """Lock these checkpoints until the transaction ends, so that consumers wait to advance them.
+    Raises `FencedOff` if the generation is gone."""
     rows = Checkpoint.objects.select_for_update().filter(
         projection=projection, generation=generation, partition__in=set(partitions)
     )

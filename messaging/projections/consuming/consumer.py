@@ -1,4 +1,4 @@
-"""The consumer: polls the bus, and consumes what comes in batches (transaction.py)."""
+"""The consumer: polls the bus and consumes records in batches (transaction.py)."""
 
 import logging
 import time
@@ -50,7 +50,7 @@ class Consumer:
         self._positions: dict[int, int] = {}  # partition -> the next offset
         self.halted: dict[int, str] = {}  # partition -> why, since the last seek
         self._subscription: Subscription | None = None
-        self._gaps: set[int] = set()  # that were reported
+        self._gaps: set[int] = set()  # already reported
         self._gaps_checked = 0.0
         self._retries = AutomaticRetry(projection)
         self._confirmed = time.monotonic()
@@ -86,8 +86,8 @@ class Consumer:
             self.close()
 
     def run_once(self) -> bool:
-        """Poll and consume one batch; whether something was written. Joins the group at the first
-        call. Whatever it raises, call `close` before the next."""
+        """Poll and consume one batch; return whether something was written. The first call joins
+        the group. After any exception call `close` before the next."""
         if self._subscription is None:
             self._bus.ensure_topic()
             self._start()
@@ -101,8 +101,8 @@ class Consumer:
             subscription.close()
 
     def is_level(self, ends: Mapping[int, int]) -> bool:
-        """Whether it has all these partitions, and has consumed them up to these offsets or to
-        where they are halted."""
+        """Whether this consumer has all these partitions, and has consumed them up to these offsets
+        or to where they are halted."""
         at = self._positions
         return all(p in self.halted or at.get(p, -1) >= end for p, end in ends.items())
 
@@ -115,7 +115,7 @@ class Consumer:
             self._generation, self._breaker = live_generation, Breaker()
 
     def _step(self, subscription: Subscription) -> bool:
-        """Consume one batch; whether something was written."""
+        """Consume one batch; return whether something was written."""
         try:
             polled = subscription.poll(timeout_s=0.5, max_records=BATCH)
         except OffsetOutOfRange:
@@ -203,7 +203,7 @@ class Consumer:
         another generation.
 
         Raises `HistoryMismatch` if the topic was recreated, or does not hold what was read of
-        it: whoever reads a topic does not notice that.
+        it: reading alone does not show that.
         """
         live = checkpoints.require_live_identity(self.name, self._bus.identity())
         self._identity_checked = time.monotonic()
@@ -223,7 +223,7 @@ class Consumer:
 
 
 def last_errors(consumers: Iterable[Consumer]) -> str:
-    """Of those that cannot work now; each error once, after the projections that it stops."""
+    """The errors of consumers that cannot work now, each once, after the projections it stops."""
     stopped: dict[str, list[str]] = {}
     for one in consumers:
         if one.last_error:

@@ -28,12 +28,12 @@ IMPOSSIBLE = "impossible"
 # Dated in the future: not believed until then, since it may only be a wrong clock.
 FROM_THE_FUTURE = "from the future"
 NOT_BELIEVED = (IMPOSSIBLE, FROM_THE_FUTURE, FORGED, UNKNOWN_KEY)
-# What another ring of keys may be able to verify.
+# Another ring of keys may be able to verify these.
 OF_THE_RING = (FORGED, UNKNOWN_KEY)
-# What other code may be able to apply.
+# Other code may be able to apply these.
 OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 
-# Of sound events, which wait for an earlier one of their stream.
+# Codes of sound events, which wait for an earlier one of their stream.
 WAITS_FOR_ANOTHER = ("gap", "behind")
 
 RecordKey = UUID | tuple[int, int]  # the event's id; without one, (partition, offset)
@@ -42,13 +42,13 @@ NOT_IN_LOG = -1  # the offset of a record that was made from the store
 
 @dataclass(frozen=True, slots=True)
 class ParkedEvent:
-    """A record that becomes a dead letter."""
+    """A record to be stored as a dead letter."""
 
     record: LogRecord
-    envelope: Envelope | None  # None: it cannot be read that far, or is not believed
+    envelope: Envelope | None  # None: it cannot be decoded, or is not believed
     code: str
     reason: str
-    due_at: datetime | None = None  # when it is retried, whichever code parked it
+    due_at: datetime | None = None  # when to retry it, whichever code parked it
 
     def __str__(self) -> str:
         where = f"partition {self.record.partition} offset {self.record.offset}"
@@ -76,7 +76,7 @@ def waiting_behind(
 
 
 def discarded(projection: str) -> frozenset[UUID]:
-    """The events that operators gave up: few, at any time."""
+    """The events that operators discarded: few, at any time."""
     ids = Discarded.objects.filter(projection=projection).values_list("event_id", flat=True)
     return frozenset(ids)
 
@@ -163,12 +163,12 @@ def settle(
 
 
 def report(projection: str, events: Collection[ParkedEvent]) -> None:
-    """Log what was parked, as far as it does not heal by itself."""
+    """Log what was parked, except for what heals by itself."""
     for one in events:
         # A gap often heals: it is reported when it does not (gaps.py).
         if one.code not in (*WAITS_FOR_ANOTHER, *NOT_BELIEVED, WAITS_FOR_CODE):
             log.error("%s: parked %s", projection, one)
-    # Whoever writes one such record can write a million.
+    # One line for all: a forger can write a million.
     if strange := [one for one in events if one.code in NOT_BELIEVED]:
         log.error(
             "%s: %d records are not believed. The first: %s", projection, len(strange), strange[0]

@@ -1,4 +1,4 @@
-"""Decoding: what the records of the log say, and whether they are to be believed.
+"""Decoding: what the records of the log say, and whether to believe them.
 
 A record that is not believed becomes a dead letter that names no stream. So the genuine record
 with its version is still applied, and nothing waits behind it.
@@ -36,11 +36,11 @@ class DecodedRecord:
 
     record: LogRecord
     envelope: Envelope | None  # None: it cannot be read that far, or is not believed
-    event: Any  # None where the projection has no use for it
+    event: Any  # None if the projection does not handle it
     failure: str = ""  # why it cannot be read
-    code: str = "unreadable"  # of the dead letter that it becomes then
+    code: str = "unreadable"  # of the dead letter that it then becomes
     claims: Envelope | None = None  # of a record that is not believed
-    due_at: datetime | None = None  # when it is to be looked at again
+    due_at: datetime | None = None  # when to retry it, whichever code parked it
 
     @property
     def record_key(self) -> RecordKey:
@@ -49,13 +49,13 @@ class DecodedRecord:
         return (self.record.partition, self.record.offset)
 
     def concerns(self, stream_type: str) -> bool:
-        """Whether it is of this stream type, or its envelope cannot be decoded."""
+        """Whether the record is of this stream type, or its envelope cannot be decoded."""
         said = self.envelope or self.claims
         return said is None or said.stream_type == stream_type
 
 
 class Decoder:
-    """Of one projection, for one batch."""
+    """Decodes one batch for one projection."""
 
     def __init__(self, projection: Projection) -> None:
         self._stream_type = projection.stream_type
@@ -71,9 +71,9 @@ class Decoder:
         return [one for one in found if one.concerns(self._stream_type)]
 
     def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
-        """Believe a record only if its signature is right, where records are signed, and if it
-        can be, whoever wrote it. `signed`: it was refused for its signature before, so that
-        switching signatures off does not lead to it being believed."""
+        """Believe a record only if its signature is right, where records are signed, and if a relay
+        can have written it. `signed`: it was refused for its signature before, and is not believed
+        because signatures were switched off."""
         found, data = self._read(record)
         if unsigned := self._fault_of_signature(record, signed):
             return self._refused(found, unsigned.code, unsigned.reason)
@@ -96,7 +96,7 @@ class Decoder:
         return self.record_of_the_log(record, signed=dead_letter.code in OF_THE_RING)
 
     def _read(self, record: LogRecord) -> tuple[DecodedRecord, codec.Payload]:
-        """What it says, and its payload as it stands there."""
+        """The decoded record, and its payload as it is in the log."""
         envelope: Envelope | None = None
         data: codec.Payload = b""
         try:
@@ -112,7 +112,8 @@ class Decoder:
             return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE), data
 
     def _impossible(self, found: DecodedRecord, data: codec.Payload) -> str:
-        """All projections refuse the same: where one took it, the genuine one would be a fork."""
+        """Say why no relay can have written this. All projections refuse the same records: where
+        one applied a forgery, the genuine event would be a fork."""
         assert found.envelope is not None
         if found.event is None and not found.failure:
             return plausible.fault_of_document(found.envelope, data)
@@ -126,7 +127,8 @@ class Decoder:
         return None
 
     def _misplaced(self, record: LogRecord, envelope: Envelope) -> str:
-        """In another partition it could overtake the genuine one of the same version."""
+        """Say why the record is in the wrong place: in another partition a forgery could overtake
+        the genuine event of its version."""
         key = str(envelope.stream_id)
         if record.key is None or record.key.decode(errors="replace") != key:
             return f"the record's key is {record.key!r}, not its stream id"
@@ -135,7 +137,7 @@ class Decoder:
         return ""
 
     def _is_future(self, moment: datetime) -> bool:
-        """By the clock of this host, and then by the read database's, if that one is ahead."""
+        """Compare with this host's clock, then with the read database's, which may be ahead."""
         if moment <= self._latest:
             return False
         if not self._database_was_asked:
@@ -156,7 +158,7 @@ class Decoder:
 def decode_stored(
     projection: Projection, record: LogRecord, envelope: Envelope, data: codec.Payload
 ) -> DecodedRecord:
-    """An event of the store, with the record that the log would hold of it."""
+    """Decode a stored event, with the record that the log would hold of it."""
     try:
         return DecodedRecord(record, envelope, recorded_of(projection, envelope, data).event)
     except DecodeError as error:
@@ -168,7 +170,7 @@ def decode_stored(
 def recorded_of(
     projection: Projection, envelope: Envelope, data: codec.Payload
 ) -> codec.RecordedEvent:
-    """The event; None in its place where the projection has no use for it. Raises `DecodeError`
+    """Decode an event; None in its place if the projection does not handle it. Raises `DecodeError`
     and `UnknownMessage`."""
     unused = envelope.type in EVENTS and envelope.type not in wanted_types(projection)
     return codec.RecordedEvent(

@@ -1,4 +1,4 @@
-"""Gaps: events whose predecessor has not come. Reported once if they do not heal by themselves."""
+"""Gaps: events whose predecessor has not come. Reported once if they do not close by themselves."""
 
 import logging
 from collections.abc import Set
@@ -14,7 +14,7 @@ HEALS_WITHIN = timedelta(seconds=10)
 
 
 def report_gaps(projection: str, generation: int, reported: Set[int]) -> set[int]:
-    """Log the gaps that stay open and were not reported before; return the ids of all that are."""
+    """Log the gaps that stay open and were not reported before; return the ids of all open ones."""
     gaps = DeadLetter.objects.filter(
         projection=projection,
         generation=generation,

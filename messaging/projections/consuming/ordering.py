@@ -27,14 +27,14 @@ Halted = dict[int, tuple[int, str]]  # partition: the offset that it stops befor
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch leads to beside the changed rows."""
+    """The results of a batch, apart from the changed rows."""
 
     parked: dict[RecordKey, ParkedEvent] = field(default_factory=dict)
     halted: Halted = field(default_factory=dict)
-    unblocked: set[UUID] = field(default_factory=set)  # streams whose parked events are next now
+    unblocked: set[UUID] = field(default_factory=set)  # streams whose parked events come next
     failed: dict[RecordKey, str] = field(default_factory=dict)  # in a function: the traceback
     applied: int = 0
-    retried: int = 0  # dead letters that are done
+    retried: int = 0  # dead letters that were applied
 
     def add(self, later: "Outcome") -> None:
         self.parked |= later.parked
@@ -113,7 +113,7 @@ class _Run:
             self.outcome.unblocked.add(envelope.stream_id)
 
     def _applied(self, decoded: DecodedRecord, envelope: Envelope) -> bool:
-        """Apply an event whose turn it is, or park it."""
+        """Apply the next event of a stream, or park it; return whether it was applied."""
         key = decoded.record_key
         if key in self._discarded:
             self.row_batch.skip(envelope)
@@ -145,7 +145,7 @@ class _Run:
             waiting[envelope.version] = envelope.event_id
 
     def _halt(self, decoded: DecodedRecord, envelope: Envelope, known: UUID | None) -> None:
-        """Stop the partition before a record that tells another history."""
+        """Halt the partition before a record of another history."""
         record = decoded.record
         self.outcome.halted[record.partition] = (
             record.offset,

@@ -1,8 +1,8 @@
 """Stalls: a partition holds records, and no consumer takes them.
 
 A consumer moves its checkpoints, and every few seconds confirms those that are level with
-the log. So `checked_at` tells an idle partition from a stalled one, to every process that
-reads it, also when the consumer is dead.
+the log. So every process can tell an idle partition from a stalled one by `checked_at`, even
+when the consumer is dead.
 """
 
 from collections.abc import Container, Mapping
@@ -14,14 +14,13 @@ from messaging.bus.base import Bus
 from messaging.projections.models import Checkpoint
 
 STALLED_AFTER_S = 15
-OUTRUN_AFTER_S = 60  # while others move: a consumer with much to do takes partitions in turn
+OUTRUN_AFTER_S = 60  # while others move: a busy consumer takes partitions in turn
 
 
 def stalled(
     lag: Mapping[int, int], ages: Mapping[int, float], halted: Container[int] = ()
 ) -> dict[int, int | None]:
-    """The partitions that are stalled, and for how many seconds: None where no consumer has
-    ever begun.
+    """The stalled partitions, and for how many seconds: None where no consumer has ever begun.
 
     `lag` in records and `ages` of the checkpoints in seconds, by partition. Halted ones are left
     out: they have a reason of their own.
@@ -33,7 +32,7 @@ def stalled(
 
 
 def confirm_level(projection: str, generation: int, bus: Bus, positions: Mapping[int, int]) -> bool:
-    """Confirm the checkpoints that are level with the log; whether any is, which is a write.
+    """Confirm the checkpoints that are level with the log; return whether any is, which is a write.
     `positions`: the next offset that the consumer takes, of each of its partitions.
 
     The broker is asked where they end. That the client found nothing is no proof: it finds

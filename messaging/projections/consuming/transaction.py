@@ -1,5 +1,5 @@
 """What happens to a batch: one transaction on the read database moves the checkpoints, writes the
-rows and parks what cannot be applied, or it does nothing.
+rows and parks what cannot be applied, or does nothing.
 
 So each event counts once, whatever is delivered again: `checkpoints.advance` comes first, and
 fails for a consumer whose partition or generation somebody else has taken over.
@@ -49,8 +49,8 @@ def consume_all(
     consume_batch: Callable[..., Outcome],
     check_cancelled: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
-    """Consume what a poll gave, by partition: in one transaction, or in several where it is large,
-    where the database refuses rows, or where it unblocks parked events.
+    """Consume the records of a poll, by partition: in one transaction, or in several if they are
+    large, if the database refuses rows, or if they unblock parked events.
 
     Returns the partitions that are halted now, and why. `check_cancelled` is called before each
     stream that is retried, and may raise. Raises as `consume` does.
@@ -142,7 +142,7 @@ def _not_halted(halted: Halted, items: Sequence[Any]) -> Sequence[Any]:
 
 
 def decode(projection: Projection, records: Sequence[LogRecord]) -> list[DecodedRecord]:
-    """Those that concern the projection, and that no operator rejected."""
+    """Decode the records that concern the projection and that no operator rejected."""
     return Decoder(projection).from_log(without(records, RejectedRecord.all_of_them()))
 
 
@@ -163,7 +163,7 @@ def pass_over(projection: Projection, generation: int, moves: Mapping[int, Move]
 
 def require_dense(records: Mapping[int, Sequence[LogRecord]], positions: Mapping[int, int]) -> None:
     """Raise `HistoryMismatch` unless the records begin at the checkpoints and no offset is missing,
-    those apart that hold no record."""
+    except for those that hold no record."""
     for partition, part in records.items():
         expected = positions[partition]
         offsets = len(part) + sum(record.gap for record in part)
@@ -242,7 +242,7 @@ def retry_unblocked(
 
 
 def committed(projection: Projection, breaker: Breaker, outcome: Outcome) -> None:
-    """Report what was parked and halted, once it stands."""
+    """Report what was parked and halted, after the commit."""
     breaker.committed()
     dead_letters.report(projection.name, outcome.parked.values())
     for partition, (_, reason) in outcome.halted.items():

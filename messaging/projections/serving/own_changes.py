@@ -1,4 +1,4 @@
-"""What a person has changed lately: their pages, on every tab, wait until they show it. A page that
+"""What a person has changed lately: their pages, in every tab, wait until they show it. A page that
 cannot says so and catches up by itself.
 
 One row a stream, raised by an upsert. A list in the session would be read, changed and saved as a
@@ -23,9 +23,9 @@ from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import not_reached, wait_for
 from messaging.workers.heartbeats import missing_workers
 
-KEPT = timedelta(days=1)  # a read side that is dead for longer has been told of in other places
-FRESH = timedelta(seconds=10)  # what takes longer is not worth waiting for
-MOST = 100  # newest ones of a person that a page looks at
+KEPT = timedelta(days=1)  # a read side that is down for longer is reported elsewhere
+FRESH = timedelta(seconds=10)  # older changes are not worth waiting for
+MAX_CHANGES = 100  # the newest of a person, which a page considers
 SWEEP_EVERY = 50  # changes, on average
 
 
@@ -55,7 +55,7 @@ def lately(owner: str) -> list[Change]:
     """The newest version of each stream that its pages have to show."""
     fresh = ExpressionWrapper(Q(at__gt=Now() - FRESH), BooleanField())
     rows = OwnChange.objects.filter(owner=owner, at__gt=Now() - KEPT).order_by(F("at").desc())
-    found = rows.values_list("stream_id", "version", fresh)[:MOST]
+    found = rows.values_list("stream_id", "version", fresh)[:MAX_CHANGES]
     return [Change(Position(stream_id, version), new) for stream_id, version, new in found]
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
-STEP = 5_000  # rows that one page looks at, at most, where no index knows which of them match
+STEP = 5_000  # rows that one page scans at most, where no index knows which of them match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ def page_of(
     """One page of `rows`.
 
     `key` names the fields that the list is sorted by, the last of them unique; an index
-    has to begin with the same ones (after the columns that `rows` is filtered by). `only` is what
-    no index serves: a page then looks at `STEP` rows, whose end one more statement finds, and may
-    be short, or empty, though others follow.
+    has to begin with the same ones (after the columns that `rows` is filtered by). `only` is a
+    condition that no index serves: a page then scans `STEP` rows, whose end one more statement
+    finds, and may be short, or empty, though others follow.
     """
     at = decode_cursor(cursor, _shape_of(rows.model, key)) if cursor else None
     backwards = at is not None and at[0]
@@ -107,7 +107,7 @@ def page_of(
 def _step_of(
     rows: "QuerySet[M]", key: tuple[str, ...], only: Q, descending: bool
 ) -> "tuple[QuerySet[M], Sequence[Any] | None]":
-    """The rows of a step that match, and the key of its last row; None: the list ends before."""
+    """The matching rows of a step, and the key of its last row; None: the list ends before."""
     edge = next(iter(rows.values_list(*key)[STEP - 1 : STEP]), None)
     if edge is not None:
         rows = rows.filter(_beyond(key, edge, "gt" if descending else "lt", inclusive=True))
@@ -121,8 +121,7 @@ def _key_of(row: Model, key: tuple[str, ...]) -> Sequence[Any]:
 def _beyond(
     key: tuple[str, ...], values: Sequence[Any], beyond: str, *, inclusive: bool = False
 ) -> Q:
-    """What lies beyond the cursor: of each field but the last a range, which an index can
-    serve, and in it what is not equal, or is and lies beyond by the next field."""
+    """Keyset predicate `a <= x AND (a < x OR b < y)`, so that an index on (a, b) serves it."""
     wanted = Q(**{f"{key[-1]}__{beyond}{'e' * inclusive}": values[-1]})
     for name, value in [*zip(key, values, strict=True)][-2::-1]:
         unequal = Q(**{f"{name}__{beyond}": value})

@@ -12,7 +12,7 @@ from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.live import live
 
 MAX_WAIT_S = 2.0
-POLL_S = 0.003  # mostly it takes some 20 ms
+POLL_S = 0.003  # the read side mostly takes some 20 ms
 POLL_LATER_S = 0.02  # when something is amiss
 SOON_S = 0.25
 
@@ -22,8 +22,8 @@ _wait_slots = cache(BoundedSemaphore)  # one for each number of slots
 def wait_for(projection: Projection, position: Position) -> None:
     """Return when the projection has applied this version of the stream.
 
-    It looks through the connection that the query then reads from, so a read replica
-    that lags is waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
+    Uses the connection that the query then reads from, so that a read replica that lags is
+    waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
     too many are waiting: an answer is never stale without saying so.
     """
     if reached(projection, position):
