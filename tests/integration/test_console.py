@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 
 from accounts.models import User
@@ -112,6 +113,19 @@ def test_a_part_that_is_down_is_named_and_the_others_are_shown(
     assert f"The log does not answer.</strong> {type(fault).__name__}: It is" in text
     assert "<b>0</b> waiting" in text
     assert "posts" in text
+
+
+def test_a_page_of_djangos_own_that_finds_a_server_away_is_503(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = root()
+
+    def fails() -> NoReturn:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(dashboard, "refresh", fails)
+    answer = client.get("/admin/")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
 
 def test_only_staff_with_the_permission_see_the_path(database: Mode) -> None:
