@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.another_project import ENV, program, run
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until
@@ -30,6 +32,22 @@ def ran(folder: Path, *arguments: str) -> str:
 
 def shown(folder: Path) -> str:
     return ran(folder, "shell", "-v0", "-c", SHOW).strip()
+
+
+def test_nothing_need_be_set_beside_apps_databases_and_router(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "--fail-level", "WARNING")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+NOT_ON_SQLITE = ("psycopg2", "psycopg", "kafka", "fcntl", "rest_framework", "redis")
+
+
+@pytest.mark.parametrize("command", ["check", "runconsumer --help", "rebuild --help"])
+def test_on_sqlite_no_client_of_postgresql_and_no_lock_of_unix_is_imported(
+    tmp_path: Path, command: str
+) -> None:
+    done = run(tmp_path, *command.split(), without=NOT_ON_SQLITE)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_project_of_another_domain_works_on_the_defaults(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""What `check` says in a project that uses messaging and sets nothing of Postlog's."""
+"""What `check` says of the databases, the router and the apps of a project that uses messaging."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,23 +10,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from messaging import checks, conf
 from queries_app.models import Post
-from tests.support.another_project import run
-
-
-def test_nothing_need_be_set_beside_apps_databases_and_router(tmp_path: Path) -> None:
-    done = run(tmp_path, "check", "--fail-level", "WARNING")
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-NOT_ON_SQLITE = ("psycopg2", "psycopg", "kafka", "fcntl", "rest_framework", "redis")
-
-
-@pytest.mark.parametrize("command", ["check", "runconsumer --help", "rebuild --help"])
-def test_on_sqlite_no_client_of_postgresql_and_no_lock_of_unix_is_imported(
-    tmp_path: Path, command: str
-) -> None:
-    done = run(tmp_path, *command.split(), without=NOT_ON_SQLITE)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("app", conf.APPS)

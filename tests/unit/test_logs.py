@@ -10,7 +10,6 @@ from django.conf import settings
 from django.test import Client, override_settings
 
 from tests.support.api import HTML
-from tests.support.processes import manage
 
 
 @pytest.fixture
@@ -74,23 +73,3 @@ def test_no_line_is_written_twice(log: io.StringIO) -> None:
     ours = [one for one in known if one.name.split(".")[0] in ("django", "postlog")]
     assert len(ours) > 2
     assert [one.name for one in ours if one.handlers and one.name != "django.server"] == []
-
-
-@pytest.mark.parametrize(
-    ("level", "ours", "kafka", "django"),
-    [
-        ("DEBUG", "DEBUG", "WARNING", "INFO"),
-        ("ERROR", "ERROR", "ERROR", "ERROR"),
-    ],
-)
-def test_a_level_holds_for_postlog_and_no_library_says_more(
-    level: str, ours: str, kafka: str, django: str
-) -> None:
-    names = ("postlog.relay", "kafka.consumer", "django.request")
-    code = (
-        "import logging; from django.conf import settings; settings.LOGGING; "
-        f"print(*[logging.getLogger(n).getEffectiveLevel() for n in {names}])"
-    )
-    done = manage({"LOG_LEVEL": level}, "shell", "--no-imports", "--command", code)
-    levels = [logging.getLevelName(int(number)) for number in done.stdout.split()]
-    assert levels == [ours, kafka, django], done.stderr

@@ -1,6 +1,7 @@
 """Hypothesis drives the pure domain against a plain dictionary."""
 
 import copy
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -34,12 +35,8 @@ def steps_of(draw: st.DrawFn) -> list[Step]:
 
 
 def steps_with(kinds: list[str], *, min_size: int, max_size: int) -> st.SearchStrategy[list[Step]]:
-    step = st.tuples(
-        st.sampled_from(kinds),
-        st.sampled_from(PEOPLE),
-        st.sampled_from(COMMENTS),
-        st.sampled_from(TEXTS),
-    )
+    # All there are, so that a step is one choice: four took three times as long.
+    step = st.sampled_from(list(product(kinds, PEOPLE, COMMENTS, TEXTS)))
     return st.lists(step, min_size=min_size, max_size=max_size)
 
 

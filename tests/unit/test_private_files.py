@@ -1,14 +1,12 @@
 """What stands in var/ is for the user whose processes write it."""
 
 import os
-import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
 from config import env
-from tests.support.processes import manage
 
 
 def mode(path: Path) -> int:
@@ -43,17 +41,3 @@ def test_another_folder_stays_as_its_owner_has_it(var: Path, tmp_path: Path) -> 
     shared.mkdir(mode=0o755)
     env.database_of(f"sqlite:///{shared}/write.sqlite3")
     assert mode(shared) == 0o755
-
-
-def test_what_commands_write_is_for_their_user_only(tmp_path: Path) -> None:
-    """Also where the folder is open and the shell's umask is usual."""
-    databases = {
-        f"{name}_DATABASE_URL": f"sqlite:///{tmp_path}/{name}.sqlite3" for name in ("WRITE", "READ")
-    }
-    done = manage(databases, "migrate", "--verbosity", "0", "contenttypes")
-    assert done.returncode == 0, done.stderr
-    with sqlite3.connect(tmp_path / "WRITE.sqlite3") as connection:
-        assert connection.execute("SELECT count(*) FROM django_migrations").fetchone() > (0,)
-    made = list(tmp_path.iterdir())
-    assert made
-    assert {mode(path) for path in made} == {0o600}

@@ -1,5 +1,7 @@
 """Unit tests take seconds, because no server is started for them."""
 
+import re
+
 import pytest
 
 from tests.conftest import running_servers, unit_tests_alone
@@ -23,6 +25,13 @@ def test_servers_are_started_unless_all_arguments_are_unit_tests(
     arguments: list[str], folder: str, alone: bool
 ) -> None:
     assert unit_tests_alone(arguments, ROOT / folder) is alone
+
+
+def test_no_unit_test_starts_a_process_of_ours() -> None:
+    """Each takes a second: such a test is one of tests/integration."""
+    starts = re.compile(r"^from tests\.support.* import .*\b(?:manage|Worker|run)\b", re.M)
+    files = sorted((ROOT / "tests" / "unit").glob("*.py"))
+    assert [path.name for path in files if starts.search(path.read_text())] == []
 
 
 def test_a_run_of_unit_tests_starts_no_server(pytestconfig: pytest.Config) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -20,7 +18,6 @@ from tests.support.asgi import (
     part,
     scope,
 )
-from tests.support.processes import ROOT, environment
 from tests.support.waiting import wait_until
 from web import buffering
 from web.buffering import IN_MEMORY
@@ -214,32 +211,3 @@ def test_the_event_loop_answers_nothing_but_what_it_is_to() -> None:
     for asked in ({"method": "POST"}, {"method": "GET", "raw_path": b"/live/"}):
         site.ask(scope(**{"raw_path": b"/live", **asked}))
     assert worked_by == ["request-0", "request-0"]
-
-
-ASK_BOTH = """
-import sys
-from config.asgi import application
-from tests.support.asgi import LIMIT, Site, scope
-from web.buffering import Buffered
-
-asked = scope(raw_path=b"/health/live", method=sys.argv[1], headers=[(b"host", b"10.1.2.3")])
-by_loop, by_thread = Site(), Site()
-by_loop.buffered = application
-by_thread.buffered = Buffered(application._application, threads=1, max_body=LIMIT)
-answer = by_loop.ask(asked)
-print(answer[0]["status"], answer[1]["body"].decode())
-print(answer == by_thread.ask(asked), application._threads._started)
-"""
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_whether_the_process_lives_is_answered_by_the_loop_as_by_a_thread(method: str) -> None:
-    """In a process of its own: config.asgi sets what is of its process (umask, timeouts)."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASK_BOTH, method],
-        cwd=ROOT,
-        env=environment({"DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": "on"}),
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.splitlines() == ['200 {"status": "ok"}', "True False"], done.stderr

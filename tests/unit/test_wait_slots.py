@@ -26,7 +26,7 @@ def test_a_thread_without_a_slot_is_refused_when_nothing_moves() -> None:
 
 
 def test_a_long_queue_that_moves_refuses_nobody() -> None:
-    slots, people = WaitSlots(1), 40
+    slots, people = WaitSlots(1), 24
 
     def pass_through() -> None:
         with slots.take("hot"):
