@@ -17,18 +17,16 @@ from messaging.transient import is_away, reason
 
 
 class Button(NamedTuple):
-    name: str  # in the address, and of the method `do_<name>` with "_" for "-"
+    name: str  # in the address
     label: str
     right: str  # add, change or delete: the permission of the model that it takes
     help: str
+    do: Callable[[HttpRequest, Any], str]  # of the row, if it is a row's; says how it went
 
 
 class ActionAdmin(ReadOnlyAdmin):
-    """`do_<name>(request, row)` does it and says how it went, or raises `PostlogError`.
-
-    The views stand outside the admin's own, which are atomic. Who does what is recorded
-    first (messaging.models.OperatorAction).
-    """
+    """The views of buttons stand outside the admin's own, which are atomic. Who does what is
+    recorded first (messaging.models.OperatorAction). A `PostlogError` is shown."""
 
     change_form_template = "admin/messaging/operated_row.html"
     change_list_template = "admin/messaging/operated_list.html"
@@ -79,8 +77,6 @@ class ActionAdmin(ReadOnlyAdmin):
         return self.has_view_permission(request) and request.user.has_perm(right)
 
     def _view(self, button: Button) -> Callable[..., Any]:
-        do = getattr(self, f"do_{button.name.replace('-', '_')}")
-
         def view(request: HttpRequest, key: int | None = None) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
@@ -90,18 +86,16 @@ class ActionAdmin(ReadOnlyAdmin):
             if key is not None and row is None:
                 messages.warning(request, f"There is no {self.opts.verbose_name} {key} (any more).")
             else:
-                self._do(request, button, do, row)
+                self._do(request, button, row)
             return HttpResponseRedirect(self._where_to(row))
 
         return self.admin_site.admin_view(view)
 
-    def _do(
-        self, request: HttpRequest, button: Button, do: Callable[..., str], row: Model | None
-    ) -> None:
+    def _do(self, request: HttpRequest, button: Button, row: Model | None) -> None:
         detail = f"{row}" if row is not None else ascii(request.POST.get("projection", ""))[:100]
         record(request.user.get_username(), f"{self.opts.verbose_name}: {button.name}", detail)
         try:
-            messages.success(request, do(request, row))
+            messages.success(request, button.do(request, row))
         except (PostlogError, DatabaseError) as error:
             messages.error(request, reason(error) if is_away(error) else str(error))
 

@@ -12,6 +12,24 @@ from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter
 
 
+def retry(request: HttpRequest, letter: DeadLetter) -> str:
+    return resolving.describe(letter, resolving.retry(letter))
+
+
+def discard(request: HttpRequest, letter: DeadLetter) -> str:
+    retried = resolving.discard(letter)
+    rest = "" if retried is None else " " + resolving.describe(letter, retried)
+    return f"Discarded.{rest}"
+
+
+def retry_all(request: HttpRequest, _: None) -> str:
+    applied = waiting = 0
+    for letter in resolving.first_of_each_stream(resolving.in_order()):
+        retried = resolving.retry(letter)
+        applied, waiting = applied + retried.applied, waiting + retried.parked
+    return f"{applied:,} applied, {waiting:,} still wait."
+
+
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActionAdmin):
     list_display = ("parked_at", "projection", "generation", "stream_id", "version", "code")
@@ -24,32 +42,20 @@ class DeadLetterAdmin(ActionAdmin):
     search_fields = ("stream_id",)
     search_help_text = f"By the whole stream id, among the newest {MAX_SEARCHED:,}."
     row_buttons = (
-        Button("retry", "Retry", "change", "Apply the stream's waiting events in order."),
+        Button("retry", "Retry", "change", "Apply the stream's waiting events in order.", retry),
         Button(
             "discard",
             "Discard",
             "delete",
             "Discard this event for good: its stream continues without it, also when rebuilt.",
+            discard,
         ),
     )
     list_buttons = (
-        Button("retry-all", "Retry all", "change", "Apply every waiting stream in order."),
+        Button(
+            "retry-all", "Retry all", "change", "Apply every waiting stream in order.", retry_all
+        ),
     )
-
-    def do_retry(self, request: HttpRequest, letter: DeadLetter) -> str:
-        return resolving.describe(letter, resolving.retry(letter))
-
-    def do_discard(self, request: HttpRequest, letter: DeadLetter) -> str:
-        retried = resolving.discard(letter)
-        rest = "" if retried is None else " " + resolving.describe(letter, retried)
-        return f"Discarded.{rest}"
-
-    def do_retry_all(self, request: HttpRequest, nothing: None) -> str:
-        applied = waiting = 0
-        for letter in resolving.first_of_each_stream(resolving.in_order()):
-            retried = resolving.retry(letter)
-            applied, waiting = applied + retried.applied, waiting + retried.parked
-        return f"{applied:,} applied, {waiting:,} still wait."
 
     def search(self, rows: Rows, term: str) -> Rows:
         stream_id = as_uuid(term)

@@ -1,5 +1,6 @@
 """Rebuilds: ask for one, watch it, cancel it. As `manage.py rebuild` does it."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -15,6 +16,22 @@ from messaging.rebuilding import requests
 ASKED = "A running manage.py runconsumer builds it."
 
 
+def ask(source: str, request: HttpRequest, _: None) -> str:
+    name = request.POST.get("projection", "")
+    if name not in PROJECTIONS:
+        known = ", ".join(PROJECTIONS)
+        raise Invalid("invalid_choice", f"There is no such projection; choose {known}.")
+    rebuild = requests.ask(name, source, request.user.get_username())
+    return f"Asked for {name}, generation {rebuild.generation}. {ASKED}"
+
+
+def cancel(request: HttpRequest, rebuild: Rebuild) -> str:
+    if rebuild.pk != getattr(requests.active(rebuild.projection), "pk", None):
+        return "It has ended already."
+    requests.cancel(rebuild.projection)
+    return "Cancelled. What it has built is removed by a running manage.py runconsumer."
+
+
 @admin.register(Rebuild)
 class RebuildAdmin(ActionAdmin):
     change_form_template = "admin/messaging/rebuild.html"
@@ -28,10 +45,24 @@ class RebuildAdmin(ActionAdmin):
         "switched_at", "ended_at", "error",
     )  # fmt: skip
     readonly_fields = ("progress",)
-    row_buttons = (Button("cancel", "Cancel", "change", "Stop it, and remove what it has built."),)
+    row_buttons = (
+        Button("cancel", "Cancel", "change", "Stop it, and remove what it has built.", cancel),
+    )
     list_buttons = (
-        Button("log", "Rebuild from the log", "add", f"Reads the log from its beginning. {ASKED}"),
-        Button("store", "Rebuild from the event store", "add", f"In one snapshot. {ASKED}"),
+        Button(
+            "log",
+            "Rebuild from the log",
+            "add",
+            f"Reads the log from its beginning. {ASKED}",
+            partial(ask, Rebuild.Source.LOG),
+        ),
+        Button(
+            "store",
+            "Rebuild from the event store",
+            "add",
+            f"In one snapshot. {ASKED}",
+            partial(ask, Rebuild.Source.STORE),
+        ),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
@@ -39,26 +70,6 @@ class RebuildAdmin(ActionAdmin):
 
     def buttons_for(self, row: Rebuild) -> tuple[Button, ...]:
         return () if row.state in (*Rebuild.ENDED, Rebuild.State.CLEANING_UP) else self.row_buttons
-
-    def do_log(self, request: HttpRequest, nothing: None) -> str:
-        return self._ask(request, Rebuild.Source.LOG)
-
-    def do_store(self, request: HttpRequest, nothing: None) -> str:
-        return self._ask(request, Rebuild.Source.STORE)
-
-    def do_cancel(self, request: HttpRequest, rebuild: Rebuild) -> str:
-        if rebuild.pk != getattr(requests.active(rebuild.projection), "pk", None):
-            return "It has ended already."
-        requests.cancel(rebuild.projection)
-        return "Cancelled. What it has built is removed by a running manage.py runconsumer."
-
-    def _ask(self, request: HttpRequest, source: str) -> str:
-        name = request.POST.get("projection", "")
-        if name not in PROJECTIONS:
-            known = ", ".join(PROJECTIONS)
-            raise Invalid("invalid_choice", f"There is no such projection; choose {known}.")
-        rebuild = requests.ask(name, source, request.user.get_username())
-        return f"Asked for {name}, generation {rebuild.generation}. {ASKED}"
 
     @admin.display(description="progress")
     def progress(self, rebuild: Rebuild) -> str:
