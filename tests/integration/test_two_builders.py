@@ -19,6 +19,7 @@ from messaging.rebuilding import builder, from_log, from_store, requests
 from messaging.rebuilding.builder import Builder
 from messaging.rebuilding.requests import BuilderReplaced
 from messaging.workers import leadership
+from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -78,6 +79,19 @@ def test_whoever_takes_over_during_the_switch_waits_and_finds_it_done(
     assert step.reached
     assert caplog.text.count("level with the live generation") == 1, "one has switched"
     assert Rebuild.objects.get(id=asked.id).state == "done"
+    assert assert_read_models_equal_the_fold(2) == POSTS
+
+
+def test_a_builder_that_lost_its_lock_stops_and_the_next_one_resumes(
+    database: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumed()
+    asked = requests.ask("posts", "store", "test")
+    built_by(asked, lambda: False).run(Flag())
+    assert Rebuild.objects.get(id=asked.id).state == "filling"
+    assert not Post.objects.filter(generation=2).exists()
+    assert "rebuild of posts: its lock was lost" in caplog.text
+    built_by(asked).run(Flag())
     assert assert_read_models_equal_the_fold(2) == POSTS
 
 
