@@ -13,7 +13,7 @@ import pytest
 from commands_app.commands import NewPost
 from dev.services import KafkaServer, temporary_folder
 from messaging import mediator
-from messaging.dialect.sessions import answer, execute
+from messaging.dialect.sessions import answer
 from messaging.message import Context
 from messaging.relay import outbox
 from queries_app.models import Post
@@ -68,7 +68,7 @@ def test_a_rebuild_that_is_stopped_while_postgresql_hangs_is_not_done(postgresql
     publish_all()
     url = postgresql.env["READ_DATABASE_URL"]
     with closing(psycopg2.connect(url)) as holder, closing(psycopg2.connect(url)) as looker:
-        execute(holder, "LOCK TABLE queries_app_post IN EXCLUSIVE MODE")
+        holder.cursor().execute("LOCK TABLE queries_app_post IN EXCLUSIVE MODE")
         looker.autocommit = True
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         waiting += " AND datname = current_database()"
@@ -128,7 +128,7 @@ def test_a_worker_that_waits_for_a_lock_is_not_stuck(postgresql: Mode) -> None:
     with Worker(env, "runconsumer") as worker:
         one_post_is_shown()
         with closing(psycopg2.connect(url)) as switch:
-            execute(switch, "SELECT 1 FROM messaging_projections_checkpoint FOR UPDATE")
+            switch.cursor().execute("SELECT 1 FROM messaging_projections_checkpoint FOR UPDATE")
             mediator.send(NewPost(message="meanwhile"), ALICE)
             wait_until(lambda: "lock timeout. Trying again" in worker.output(), "it looks", 60)
         one_post_is_shown()
