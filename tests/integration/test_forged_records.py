@@ -1,8 +1,6 @@
 """Records that no relay wrote are reported, and one command leads out of every state."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Event as Flag
 from threading import Thread
 from uuid import UUID, uuid4
@@ -31,7 +29,7 @@ from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish, record_of
-from tests.support.relaying import a_relay, publish_all, published
+from tests.support.relaying import a_relay, at_work, publish_all, published
 from tests.support.waiting import wait_until
 
 ALICE, BOB = Context(actor="alice"), Context(actor="bob")
@@ -301,31 +299,13 @@ def test_all_behind_the_last_acknowledged_record_and_the_last_ones_are_compared(
         restarted()
 
 
-@contextmanager
-def a_relay_at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(relay, "IDENTITY_EVERY_S", 0.1)
-    stop = Flag()
-
-    def run() -> None:
-        try:
-            relay.Relay(current_bus()).run(stop)
-        finally:
-            connections.close_all()
-
-    thread = Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-
-
 def test_a_relay_at_work_reports_a_record_with_an_older_version_and_another_id(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_id = a_post(likes=4)
-    with caplog.at_level(logging.ERROR, "postlog.relay"), a_relay_at_work(monkeypatch):
+    monkeypatch.setattr(relay, "IDENTITY_EVERY_S", 0.1)
+    running = at_work(relay.Relay(current_bus()))
+    with caplog.at_level(logging.ERROR, "postlog.relay"), running:
         wait_until(lambda: outbox.waiting() == 0, "it is published")
         place = forge(post_id, 2)
         wait_until(lambda: " ".join(place) in caplog.text, "it is reported")

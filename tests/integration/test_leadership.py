@@ -26,6 +26,7 @@ from messaging.workers.leadership import Leadership, acquired, kept, leadership
 from tests.support.modes import Mode, new_postgresql, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.records import publish, record_of
+from tests.support.relaying import at_work
 from tests.support.settings import postlog
 from tests.support.waiting import wait_until
 
@@ -34,28 +35,6 @@ from tests.support.waiting import wait_until
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG, "postlog")  # what repeats is told once a minute, else
     return caplog
-
-
-@contextmanager
-def at_work(relay: Relay) -> Iterator[None]:
-    stop, errors = Flag(), []
-
-    def run() -> None:
-        try:
-            relay.run(stop)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    thread = Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert errors == []
 
 
 @contextmanager

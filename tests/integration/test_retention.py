@@ -1,11 +1,9 @@
 """Records that retention deletes while somebody looks at the log are no contradiction."""
 
 from collections.abc import Callable
-from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
-from django.db import connections
 from kafka import KafkaAdminClient, TopicPartition
 
 from commands_app.commands import NewPost
@@ -24,7 +22,7 @@ from messaging.relay.relay import Relay
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish
-from tests.support.relaying import a_relay, publish_all
+from tests.support.relaying import a_relay, at_work, publish_all
 from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
@@ -65,24 +63,8 @@ def test_records_that_vanish_while_a_relay_starts_do_not_stop_it(
     publish_all()
     mediator.send(NewPost(message="waits"), ALICE)
     bus = RetentionAtWork(delete_after)
-    relay, stop, errors = Relay(bus), Event(), []
-
-    def run() -> None:
-        try:
-            relay.run(stop)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    thread = Thread(target=run)
-    thread.start()
-    try:
+    with at_work(Relay(bus)) as errors:
         wait_until(lambda: errors or outbox.waiting() == 0, "it publishes")
-    finally:
-        stop.set()
-        thread.join(60)
-    assert errors == []
     bus.close()
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Event as Flag
+from threading import Thread
 from typing import Any
+
+from django.db import connections
 
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
@@ -52,3 +56,26 @@ def published(relay: Relay) -> None:
     """All that waits, and its acknowledgements."""
     while relay.run_once():
         pass
+
+
+@contextmanager
+def at_work(relay: Relay) -> Iterator[list[BaseException]]:
+    """In a thread. Gives the list of its errors, of which there have to be none at the end."""
+    stop, errors = Flag(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            relay.run(stop)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield errors
+    finally:
+        stop.set()
+        thread.join()
+    assert errors == []
