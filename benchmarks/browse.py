@@ -123,25 +123,29 @@ def tokens(post_id: UUID) -> Iterator[Result]:
 
     reached = Position(post_id, row.version)
     with_token, without = medians(200, lambda: asked(reached), lambda: asked(None))
-    late = []
-    for number in range(1, WAITS + 1):
+
+    def waited(version: int) -> float:
+        """From the moment at which the version is there."""
         answered: list[float] = []
-        wanted = Position(post_id, row.version + number)
+        wanted = Position(post_id, version)
         waiter = threading.Thread(
-            target=lambda at=wanted, to=answered: (  # type: ignore[misc]  # bound now
-                mediator.ask(query, at),
-                to.append(time.perf_counter()),
-            )
+            target=lambda: (mediator.ask(query, wanted), answered.append(time.perf_counter()))
         )
         waiter.start()
         time.sleep(0.05)
-        Post.objects.filter(pk=row.pk).update(version=row.version + number)
+        Post.objects.filter(pk=row.pk).update(version=version)
         applied = time.perf_counter()
         waiter.join()
-        late.append((answered[0] - applied) * 1000 - without)
+        return (answered[0] - applied) * 1000 - without
+
+    late = [waited(row.version + number) for number in range(1, WAITS + 1)]
+    yield from _token_results(with_token - without, statistics.median(late))
+
+
+def _token_results(before: float, just_now: float) -> Iterator[Result]:
     for name, ours in (
-        ("a token whose event was applied before", with_token - without),
-        ("a token whose event is applied just now", statistics.median(late)),
+        ("a token whose event was applied before", before),
+        ("a token whose event is applied just now", just_now),
     ):
         yield Result(
             name=name,

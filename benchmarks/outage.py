@@ -14,28 +14,33 @@ from benchmarks.write import new_posts
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAMS, EACH = 10_000, 10
+WORKLOAD = f"{STREAMS * EACH:,} events of {STREAMS:,} streams waiting in Kafka"
 
 
 def results() -> Iterator[Result]:
     sound, _ = consumed(poison=False)
     poisoned, _ = consumed(poison=True)
-    workload = f"{STREAMS * EACH:,} events of {STREAMS:,} streams waiting in Kafka"
     yield Result(
         name="consuming past a poison event in the middle",
-        workload=workload,
+        workload=WORKLOAD,
         ours=poisoned,
         limit=sound,
         against="without it",
         unit="events/s",
         target=0.90,
     )
+    yield from while_commands_are_sent(sound)
+    yield in_two_processes()
+
+
+def while_commands_are_sent(sound: float) -> Iterator[Result]:
     sender = Sender()
     time.sleep(8)
     quiet = sender.p99_ms()
     busy_rate, busy = consumed(poison=False, meanwhile=True)
     yield Result(
         name="catching up while commands are sent",
-        workload=f"{workload}; 20 commands/s meanwhile",
+        workload=f"{WORKLOAD}; 20 commands/s meanwhile",
         ours=busy_rate,
         limit=sound,
         against="catching up alone",
@@ -52,14 +57,14 @@ def results() -> Iterator[Result]:
         target=2.0,
         higher_is_better=False,
     )
-    for processes in (1, 2):
-        take = shared(processes)
-        if processes == 1:
-            alone = take
-    yield Result(
+
+
+def in_two_processes() -> Result:
+    alone, together = shared(1), shared(2)
+    return Result(
         name="consuming in 2 processes",
-        workload=workload,
-        ours=take,
+        workload=WORKLOAD,
+        ours=together,
         limit=alone,
         against="in one",
         unit="events/s",

@@ -37,6 +37,10 @@ def results() -> Iterator[Result]:
             lambda: throughput(ours, [("GET", f"{path}{post_id}", None) for post_id in posts], {}),
             lambda: throughput(bare, [("GET", "/read", None)] * COUNT, {}),
         )
+    yield from compared(likes, inserts, finds, reads)
+
+
+def compared(likes: float, inserts: float, finds: float, reads: float) -> Iterator[Result]:
     server = f"granian, 2 workers, {CLIENTS} connections, {COUNT:,} requests"
     yield Result(
         name="POST like-post",

@@ -53,9 +53,8 @@ class UnitOfWork:
     ) -> Appended:
         """Append events, maybe none, to a stream that is at version `before`.
 
-        Raises `TooLarge` for an event that the bus would not take: once stored, it would keep
-        all later ones from being published. Raises `Invalid` and `WrongPayload` for one that no
-        consumer would believe.
+        Raises `TooLarge` for one that the bus would not take, which would keep all later ones from
+        being published, `Invalid` and `WrongPayload` for one that no consumer would believe.
         """
         if not events:
             return Appended(stream_id, before, events)
