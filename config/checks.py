@@ -7,8 +7,10 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from config import env
 
+TAG = "messaging"  # as the package's own: its commands ask these at start
 
-@register()
+
+@register(TAG)
 def the_environment_is_right(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(f"{problem.setting}: {problem.message}", hint=problem.hint, id="postlog.E004")

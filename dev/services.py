@@ -479,7 +479,7 @@ def free_port() -> int:
         return port
 
 
-def temporary_folder(name: str) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=f"postlog-{name}-"))
+def temporary_folder(name: str, parent: Path | None = None) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"postlog-{name}-", dir=parent))
     folder.chmod(0o755)
     return folder

@@ -21,8 +21,10 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
 from messaging.router import CHECKPOINTS
 
+TAG = "messaging"  # what our commands ask at start: all but 'check' and the servers do without URLs
 
-@register()
+
+@register(TAG)
 def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
@@ -35,7 +37,7 @@ def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
     names = [
         tuple(settings.DATABASES[alias].get(key) for key in ("ENGINE", "HOST", "PORT", "NAME"))
@@ -54,7 +56,7 @@ def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
@@ -70,7 +72,7 @@ def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
     faults = conf.faults()
     if not faults:
@@ -114,7 +116,7 @@ def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
         return []  # whoever needs the database says so
 
 
-@register()
+@register(TAG)
 def the_router_knows_both_sides(**kwargs: Any) -> list[CheckMessage]:
     """Read models are committed with their checkpoints, events with their outbox."""
     read = [model for projection in PROJECTIONS.values() for model in projection.models]
@@ -136,7 +138,7 @@ def the_router_knows_both_sides(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def new_columns_have_defaults(**kwargs: Any) -> list[CheckMessage]:
     """Between `migrate` and the start of the new code, the old code inserts rows without them."""
     models = {model for projection in PROJECTIONS.values() for model in projection.models}
@@ -153,7 +155,7 @@ def new_columns_have_defaults(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
     """A warning: the old rows keep serving until the rebuild is done."""
     return [

@@ -5,11 +5,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError
 
+from messaging.checks import TAG
 from messaging.exceptions import PostlogError
 from messaging.transient import is_away, reason
 
 
 class DatabaseCommand(BaseCommand):
+    # Django's others load all URLs and what serves them, a third of the time to start.
+    requires_system_checks = [TAG]
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
