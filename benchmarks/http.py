@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.setup import ROOT
-from dev.services import free_port
+from dev.server import free_port
 
 SITE = "config.asgi:application"
 THREADS = "4"  # of a worker

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.services import KafkaServer, PostgresServer, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.postgres_server import PostgresServer
+from dev.server import temporary_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from config.env import private_folder
 from dev.cache import ServiceError, own_folder
+from dev.kafka_server import KafkaServer
+from dev.postgres_server import ALIASES, PostgresServer
 from dev.run import ROOT, run
-from dev.services import ALIASES, KafkaServer, PostgresServer, lock_folder
+from dev.server import lock_folder
 
 # One for each user and clone.
 CLONE = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]

@@ -18,7 +18,9 @@ from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from dev.services import ALIASES, KafkaServer, PostgresServer, Server, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.postgres_server import ALIASES, PostgresServer
+from dev.server import Server, temporary_folder
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import ROOT
 from web import counters

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from dev.services import free_port
+from dev.server import free_port
 from tests.support.modes import new_sqlite
 from tests.support.processes import ROOT, Worker, manage
 from tests.support.waiting import wait_until

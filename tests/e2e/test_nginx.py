@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev.services import free_port
+from dev.server import free_port
 from tests.support.nginx import NAME, Nginx, new_address, nginx_before
 from tests.support.waiting import wait_until
 from tests.support.web import status_of

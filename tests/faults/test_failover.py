@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from commands_app.commands import NewPost
-from dev.services import ALIASES, PostgresServer, temporary_folder
+from dev.postgres_server import ALIASES, PostgresServer
+from dev.server import temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.eventstore.models import Event

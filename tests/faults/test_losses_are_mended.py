@@ -15,7 +15,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import TopicAlreadyExistsError
 
 from commands_app.commands import EditMessage, NewPost
-from dev.services import KafkaServer, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.server import temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context

@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 from django.db import connections
 
-from dev.services import KafkaServer, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.server import temporary_folder
 from messaging.bus import current_bus
 from messaging.eventstore.models import Acknowledged
 from messaging.models import OperatorAction

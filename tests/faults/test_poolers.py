@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from dev.services import ALIASES, PgBouncer, temporary_folder
+from dev.postgres_server import ALIASES, PgBouncer
+from dev.server import temporary_folder
 from messaging import checks
 from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import pytest
 
-from dev.services import free_port, temporary_folder
+from dev.server import free_port, temporary_folder
 from tests.support.modes import Mode
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until

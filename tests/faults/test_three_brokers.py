@@ -11,7 +11,8 @@ import pytest
 from kafka import KafkaAdminClient
 
 from commands_app.commands import LikePost, NewPost
-from dev.services import KafkaCluster, temporary_folder
+from dev.kafka_server import KafkaCluster
+from dev.server import temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context

@@ -10,7 +10,7 @@ import pytest
 from kafka.errors import KafkaError
 
 from commands_app.commands import LikePost, NewPost
-from dev.services import temporary_folder
+from dev.server import temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.exceptions import BusError

@@ -11,7 +11,8 @@ import psycopg2
 import pytest
 
 from commands_app.commands import NewPost
-from dev.services import KafkaServer, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.server import temporary_folder
 from messaging import mediator
 from messaging.dialect.sessions import answer
 from messaging.message import Context

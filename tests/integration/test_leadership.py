@@ -14,7 +14,7 @@ from django.db import connections
 
 from config.env import database_of
 from contracts.posts import PostCreated
-from dev.services import free_port
+from dev.server import free_port
 from messaging.bus import current_bus
 from messaging.exceptions import HistoryMismatch, Unreachable
 from messaging.rebuilding import requests

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.services import temporary_folder
+from dev.server import temporary_folder
 from tests.support.processes import ROOT
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "tests", "__pycache__", "*_cache")

@@ -19,7 +19,7 @@ from kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from dev.services import KafkaServer
+from dev.kafka_server import KafkaServer
 from tests.support.processes import ROOT
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

@@ -12,7 +12,7 @@ import psycopg2
 from django.db import connections
 
 from config.env import database_of
-from dev.services import ALIASES
+from dev.postgres_server import ALIASES
 from messaging.bus import current_bus
 from tests.support.settings import postlog
 

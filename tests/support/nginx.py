@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dev.services import Server, free_port, nobody, temporary_folder
+from dev.server import Server, free_port, nobody, temporary_folder
 from tests.support.processes import ROOT
 
 NAME = "postlog.example"

@@ -5,7 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
-from dev.services import free_port
+from dev.server import free_port
 from tests.support.processes import ROOT, Worker
 from tests.support.waiting import wait_until
 from tests.support.web import status_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg2
 
-from dev.services import PostgresServer
+from dev.postgres_server import PostgresServer
 
 
 class ReplicaServer(PostgresServer):

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from knox.models import AuthToken
 
-from dev.services import free_port
+from dev.server import free_port
 from tests.support.api import person
 from tests.support.processes import Worker
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from dev.services import temporary_folder
+from dev.server import temporary_folder
 from tests.faults.history.acts import _postgres, _replace, act
 from tests.faults.history.stack import End, Part, Stack
 from tests.support.processes import ROOT

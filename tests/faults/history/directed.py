@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 
-from dev.services import Server
+from dev.server import Server
 from tests.faults.history.acts import _ask_for_rebuilds, _postgres, act, start_again
 from tests.faults.history.client import Away, Client
 from tests.faults.history.facts import Probe

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from dev.services import free_port
+from dev.server import free_port
 from tests.support.proxy import Proxy
 
 INI = """

@@ -13,7 +13,7 @@ from random import Random
 from threading import Barrier, Thread
 from threading import Event as Flag
 
-from dev.services import temporary_folder
+from dev.server import temporary_folder
 from tests.faults.history import checker, deploy, directed, planted  # noqa: F401  # their acts
 from tests.faults.history.acts import ACTS, Entry, schedule
 from tests.faults.history.client import Client

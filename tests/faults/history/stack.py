@@ -19,7 +19,9 @@ from typing import Any
 import psycopg2
 
 from dev.cache import ServiceError
-from dev.services import KafkaServer, PostgresServer, free_port, temporary_folder
+from dev.kafka_server import KafkaServer
+from dev.postgres_server import PostgresServer
+from dev.server import free_port, temporary_folder
 from tests.faults.history.disk import Disk, small_disk
 from tests.faults.history.facts import Ended
 from tests.faults.history.pooler import Pooler, find_pgbouncer
