@@ -125,10 +125,10 @@ def test_a_relay_that_may_not_write_gives_way_to_one_that_may(
 ) -> None:
     broker.grant(guarded.env["KAFKA_TOPIC"], documented("kafka-acls --add"))
     with Worker(env_of(RELAY, guarded), "runrelay") as relay:
-        wait_until(lambda: "relay: at work" in relay.output(), "it makes the topic")
+        wait_until(lambda: "relay: active" in relay.output(), "it makes the topic")
         assert relay.stop() == 0
     with Worker(env_of(READER, guarded), "runconsumer") as reader:
-        wait_until(lambda: "relay: at work" in reader.output(), "it leads")
+        wait_until(lambda: "relay: active" in reader.output(), "it leads")
         mediator.send(NewPost(message="it waits"), ALICE)
         wait_until(lambda: "grant it Write on the topic" in reader.output(), "it may not write")
         with Worker(env_of(RELAY, guarded), "runrelay") as relay:

@@ -51,7 +51,9 @@ class Edited:
 
 @pytest.fixture(params=["post", "comment"])
 def edited(request: Any, sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> Edited:
-    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])  # do not wait
+    monkeypatch.setattr(
+        own_changes, "missing_workers", lambda: ["manage.py runconsumer"]
+    )  # do not wait
     post_id: UUID = mediator.send(NewPost(message="first"), ALICE).stream_id
     comment_id = mediator.send(AddComment(post_id=post_id, text="first"), ALICE).ids["comment_id"]
     arrive()

@@ -36,7 +36,7 @@ NOT_YET = "is stored, and not shown here yet"
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here waits for a read side that nobody feeds."""
-    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing_workers", lambda: ["manage.py runconsumer"])
 
 
 def arrive() -> None:
@@ -130,7 +130,7 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     database: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its event is a dead letter, for instance, while the workers are alive."""
-    monkeypatch.setattr(own_changes, "missing", list)
+    monkeypatch.setattr(own_changes, "missing_workers", list)
     waited: list[Position] = []
     monkeypatch.setattr(own_changes, "wait_for", lambda _, position: waited.append(position))
     request = rf.get("/")
@@ -155,7 +155,7 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
 def test_a_page_waits_once_however_many_changes_do_not_come(
     sqlite: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_changes, "missing", list)
+    monkeypatch.setattr(own_changes, "missing_workers", list)
     waited: list[Position] = []
 
     def in_vain(_: object, position: Position) -> None:

@@ -65,7 +65,7 @@ def post_id(sqlite: Mode) -> UUID:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here waits for a read side that nobody feeds."""
-    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing_workers", lambda: ["manage.py runconsumer"])
 
 
 def comment_id() -> str:

@@ -27,7 +27,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def addresses(sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str]]:
     """For each kind of text where it is sent, and where its form is after signing in."""
-    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing_workers", lambda: ["manage.py runconsumer"])
     alice = person("alice")
     alice.set_password(PASSWORD)
     alice.save()

@@ -169,7 +169,7 @@ class Sent:
 
 @pytest.fixture
 def sent(database: Mode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
-    monkeypatch.setattr(own_changes, "missing", lambda: ["manage.py runconsumer"])
+    monkeypatch.setattr(own_changes, "missing_workers", lambda: ["manage.py runconsumer"])
     found = Sent()
     yield found
     assert found.count > len(UNALIKE), "it has sent something"

@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("state", ["at work", "frozen"])
+@pytest.mark.parametrize("state", ["active", "frozen"])
 def test_a_worker_ends_with_the_killed_process_that_started_it(state: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTER, state],
