@@ -41,7 +41,7 @@ class Worker:
         program: list[str] | None = None,
         folder: Path = ROOT,
     ) -> None:
-        self._log = tempfile.NamedTemporaryFile(prefix="postlog-worker-", suffix=".log")  # noqa: SIM115
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  has no name, so nothing of it stays
         self.arguments = arguments
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "manage.py"]), *arguments],
@@ -77,7 +77,8 @@ class Worker:
                 self.process.wait(5)
 
     def output(self) -> str:
-        return Path(self._log.name).read_text(errors="replace")
+        log = self._log.fileno()
+        return os.pread(log, os.fstat(log).st_size, 0).decode(errors="replace")
 
     def kill(self) -> None:
         if self.process.poll() is None:
