@@ -4,9 +4,7 @@ POSTLOG["ACTORS"] names the class."""
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-from messaging.actors import Actors
-from messaging.exceptions import Invalid
-from messaging.plausible import is_username
+from messaging import Actors, Invalid, is_username
 
 MAX_LENGTH = 150  # characters of a username, in every release
 

@@ -13,9 +13,7 @@ from rest_framework.response import Response
 
 from accounts import tokens
 from accounts.authentication import BasicAuthentication
-from messaging.api.errors import refusal
-from messaging.api.openapi import errors
-from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
+from messaging import error_responses
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -27,12 +25,11 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
     """Sign in with HTTP Basic and get a token for `Authorization: Token ...`."""
 
     authentication_classes = [BasicAuthentication]
-    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
     @extend_schema(
         operation_id="CreateToken",
         request=None,
-        responses={200: TokenSerializer, **errors(401, 403, 405, 406, 429, 503)},
+        responses={200: TokenSerializer, **error_responses(401, 403, 405, 406, 429, 503)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -43,10 +40,7 @@ class TokenView(LoginView):  # type: ignore[misc]  # knox comes without types
         """knox would count without a lock, and answer in a form of its own."""
 
     def create_token(self) -> tuple[AuthToken, str]:
-        try:
-            return tokens.create(self.request._request, self.request.user)
-        except tokens.TooManyTokens as refused:
-            raise refusal(refused) from refused
+        return tokens.create(self.request._request, self.request.user)
 
 
 class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # drf-spectacular finds it

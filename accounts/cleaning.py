@@ -3,7 +3,7 @@
 from django.db.models.functions import Now
 from knox.models import AuthToken
 
-from messaging.workers.cleaning import daily
+from messaging import daily
 
 
 @daily

@@ -18,7 +18,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import security_log
 from accounts.actors import MAX_LENGTH
-from messaging.exceptions import TooManyRequests
+from messaging import TooManyRequests
 from web import counters
 from web.addresses import network_of
 from web.counters import Count, Window

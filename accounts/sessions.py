@@ -8,7 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionS
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosSessionMiddleware
 from django.http import HttpRequest, HttpResponse
 
-from messaging.transient import is_away
+from messaging import is_away
 from web.errors import unavailable
 
 

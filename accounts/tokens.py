@@ -12,7 +12,7 @@ from knox.settings import knox_settings
 
 from accounts import security_log
 from accounts.models import User
-from messaging.exceptions import Forbidden
+from messaging import Forbidden
 
 
 class TooManyTokens(Forbidden):

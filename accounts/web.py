@@ -21,7 +21,7 @@ from django.views.generic import CreateView
 
 from accounts import login_throttle, security_log
 from accounts.models import User
-from messaging.exceptions import TooManyRequests
+from messaging import TooManyRequests
 from web.returning import carried, keep
 
 if TYPE_CHECKING:

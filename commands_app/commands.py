@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from commands_app.post import MAX_TEXT
-from messaging.message import command
+from messaging import command
 
 TEXTAREA = {"serializer_kwargs": {"style": {"base_template": "textarea.html", "rows": 4}}}
 # For the OpenAPI document. The rule itself is in post.py, and knows more about what can be seen.

@@ -23,10 +23,7 @@ from contracts.posts import (
     PostCreated,
     PostEvent,
 )
-from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit_of_work import Appended, UnitOfWork
-from messaging.mediator import handles
-from messaging.recovery.restore import rebuilds_result
+from messaging import Appended, Repository, UnitOfWork, handles, rebuilds_result
 
 # Raise the number when `evolve` changes what events mean: older snapshots are ignored then.
 posts: Repository[Post, PostEvent] = Repository(

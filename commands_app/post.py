@@ -23,7 +23,7 @@ from contracts.posts import (
     PostUnliked,
     fingerprint,
 )
-from messaging.exceptions import DomainError, Forbidden, Invalid, NotFound, PreconditionFailed
+from messaging import DomainError, Forbidden, Invalid, NotFound, PreconditionFailed
 
 MAX_TEXT = 10_000  # code points, after line ends became \n
 # Each command on a post loads all of them. A post that has more already keeps them.

@@ -1,6 +1,5 @@
 """The forms of the browser: each sends a command, and shows a refusal beside its field."""
 
-from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +8,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+import messaging
 from commands_app.commands import (
     AddComment,
     DeletePost,
@@ -19,12 +19,16 @@ from commands_app.commands import (
     RemoveComment,
     UnlikePost,
 )
-from messaging import conf, mediator
-from messaging.eventstore.models import Stream
-from messaging.exceptions import Invalid, PreconditionFailed
-from messaging.message import Context, Result
-from messaging.projections.serving.consistency_token import Position
-from messaging.projections.serving.own_changes import remember
+from commands_app.handlers import posts
+from messaging import (
+    Context,
+    Invalid,
+    Position,
+    PreconditionFailed,
+    Result,
+    idempotency_window,
+    remember,
+)
 from web import textform
 from web.pages import is_fragment, page
 from web.returning import kept, signed_in, signed_in_at_post
@@ -135,10 +139,10 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     context = Context(
         actor=actor,
         command_id=command_id,
-        remember_for=timedelta(hours=conf.postlog().idempotency_hours),
+        remember_for=idempotency_window(),
         if_text=original_of(request),
     )
-    result = mediator.send(command, context)
+    result = messaging.send(command, context)
     remember(request, Position(result.stream_id, result.version))
     return result
 
@@ -149,8 +153,7 @@ def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:
     The read side shows the form again, beside the text that was saved meanwhile, for which it
     waits (config/pages.py).
     """
-    version = Stream.objects.values_list("version", flat=True).get(pk=post_id)
-    remember(request, Position(post_id, version))
+    remember(request, Position(post_id, posts.version_of(post_id)))
     return HttpResponse(status=PreconditionFailed.status)
 
 

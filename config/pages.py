@@ -8,7 +8,7 @@ from django.urls import path
 from django.views.decorators.http import require_GET
 
 from commands_app import web as write_side
-from messaging.exceptions import PreconditionFailed
+from messaging import PreconditionFailed
 from queries_app import web as read_side
 from queries_app.newposts import new_posts
 

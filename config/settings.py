@@ -215,6 +215,10 @@ REST_FRAMEWORK = {
         "messaging.api.parsers.StrictJSONParser",
         "messaging.api.parsers.StrictFormParser",
     ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "messaging.api.renderers.FastJSONRenderer",
+        "messaging.api.renderers.BrowsableRenderer",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["web.throttles.PersonThrottle"],
     "NUM_PROXIES": env.whole_number("TRUSTED_PROXIES", 0, least=0, most=10),
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

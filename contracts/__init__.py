@@ -1,1 +1,1 @@
-"""The events that both apps speak: standard library and messaging.message only."""
+"""The events that both apps speak: standard library and messaging.event only."""

@@ -1,13 +1,13 @@
 """The events of posts: what the write side says and the read side hears.
 
-The stream is the post. Standard library and messaging.message only.
+The stream is the post. Standard library and messaging.event only.
 """
 
 from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import UUID
 
-from messaging.message import event
+from messaging import event
 
 STREAM_TYPE = "post"
 

@@ -1,0 +1,162 @@
+"""Commands, events, projections and queries for Django: all that a project imports.
+
+    from messaging import Repository, command, event, handles, send
+
+docs/reference.md has an entry with an example for each name. What is not listed here is private
+and may change in any release.
+
+A name is loaded when it is first asked for. So `import messaging` works before `django.setup()`,
+and an event's module needs neither Django's models nor REST framework nor a client of Kafka.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "MAX_PAGE_SIZE",
+    "PAGE_SIZE",
+    "Actors",
+    "Appended",
+    "AskForRebuild",
+    "Behind",
+    "ConcurrentChange",
+    "Context",
+    "DomainError",
+    "Envelope",
+    "Forbidden",
+    "IdempotencyKeyReused",
+    "Invalid",
+    "Loaded",
+    "NeedsNewerCode",
+    "NotFound",
+    "Page",
+    "Position",
+    "PostlogError",
+    "PreconditionFailed",
+    "Projection",
+    "Query",
+    "ReadModel",
+    "ReadSideBehind",
+    "Reader",
+    "RegistrationError",
+    "Repeats",
+    "Repository",
+    "Result",
+    "RootModel",
+    "Rows",
+    "StreamBusy",
+    "TooLarge",
+    "TooManyRequests",
+    "UnitOfWork",
+    "UnknownMessage",
+    "answers",
+    "answers_personally",
+    "ask",
+    "behind",
+    "command",
+    "daily",
+    "drop_connections",
+    "encode_cursor",
+    "error_answer",
+    "error_responses",
+    "event",
+    "handles",
+    "idempotency_window",
+    "is_away",
+    "is_username",
+    "live",
+    "live_root",
+    "page_of",
+    "query",
+    "rebuilds_result",
+    "remember",
+    "send",
+    "upcaster",
+]
+
+if TYPE_CHECKING:
+    from messaging.actors import Actors
+    from messaging.api.answers import error_answer
+    from messaging.api.openapi import error_responses
+    from messaging.codec.upcasting import upcaster
+    from messaging.conf import idempotency_window
+    from messaging.eventstore.repository import Loaded, Repository
+    from messaging.eventstore.unit_of_work import Appended, UnitOfWork
+    from messaging.exceptions import (
+        ConcurrentChange,
+        DomainError,
+        Forbidden,
+        IdempotencyKeyReused,
+        Invalid,
+        NeedsNewerCode,
+        NotFound,
+        PostlogError,
+        PreconditionFailed,
+        ReadSideBehind,
+        RegistrationError,
+        StreamBusy,
+        TooLarge,
+        TooManyRequests,
+        UnknownMessage,
+    )
+    from messaging.mediator import Reader, answers, answers_personally, ask, handles, send
+    from messaging.message import Context, Envelope, Query, Result, command, event, query
+    from messaging.plausible import is_username
+    from messaging.projections.read_models import ReadModel, RootModel
+    from messaging.projections.registry import Projection
+    from messaging.projections.rows import Rows
+    from messaging.projections.serving.consistency_token import Position
+    from messaging.projections.serving.live import live, live_root
+    from messaging.projections.serving.own_changes import Behind, behind, remember
+    from messaging.projections.serving.paging import (
+        MAX_PAGE_SIZE,
+        PAGE_SIZE,
+        Page,
+        encode_cursor,
+        page_of,
+    )
+    from messaging.rebuilding.migration_operation import AskForRebuild
+    from messaging.recovery.restore import rebuilds_result
+    from messaging.transient import drop_connections, is_away
+    from messaging.workers.cleaning import daily
+    from messaging.workers.repeats import Repeats
+else:  # a type checker would take every name for one that is here
+    _NAMES = {
+        "actors": "Actors",
+        "api.answers": "error_answer",
+        "api.openapi": "error_responses",
+        "codec.upcasting": "upcaster",
+        "conf": "idempotency_window",
+        "eventstore.repository": "Loaded Repository",
+        "eventstore.unit_of_work": "Appended UnitOfWork",
+        "exceptions": "ConcurrentChange DomainError Forbidden IdempotencyKeyReused Invalid "
+        "NeedsNewerCode NotFound PostlogError PreconditionFailed ReadSideBehind RegistrationError "
+        "StreamBusy TooLarge TooManyRequests UnknownMessage",
+        "mediator": "Reader answers answers_personally ask handles send",
+        "message": "Context Envelope Query Result command event query",
+        "plausible": "is_username",
+        "projections.read_models": "ReadModel RootModel",
+        "projections.registry": "Projection",
+        "projections.rows": "Rows",
+        "projections.serving.consistency_token": "Position",
+        "projections.serving.live": "live live_root",
+        "projections.serving.own_changes": "Behind behind remember",
+        "projections.serving.paging": "MAX_PAGE_SIZE PAGE_SIZE Page encode_cursor page_of",
+        "rebuilding.migration_operation": "AskForRebuild",
+        "recovery.restore": "rebuilds_result",
+        "transient": "drop_connections is_away",
+        "workers.cleaning": "daily",
+        "workers.repeats": "Repeats",
+    }
+    _MODULE_OF = {
+        name: f"messaging.{module}" for module, names in _NAMES.items() for name in names.split()
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'messaging' has no attribute {name!r}")
+        globals()[name] = found = getattr(import_module(_MODULE_OF[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@ Read on access, so that `override_settings` works. `manage.py check` names what 
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -84,6 +85,12 @@ def signs_records() -> bool:
     now = postlog()
     by_default = bool(now.kafka.bootstrap_servers)
     return bool(now.record_keys) and (by_default if now.sign_records is None else now.sign_records)
+
+
+def idempotency_window() -> timedelta:
+    """How long the answer to an Idempotency-Key is kept: `Context(remember_for=...)` of a command
+    whose sender may send it again."""
+    return timedelta(hours=postlog().idempotency_hours)
 
 
 def wait_slots() -> int:

@@ -1,7 +1,6 @@
 """What the fields of several queries and answers have in common."""
 
-from messaging.exceptions import NotFound
-from messaging.projections.serving.paging import MAX_PAGE_SIZE
+from messaging import MAX_PAGE_SIZE, NotFound
 
 SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
 COUNT = {"serializer_kwargs": {"min_value": 0, "max_value": 2**31 - 1}}

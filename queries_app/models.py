@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from messaging.projections.read_models import ReadModel, RootModel
+from messaging import ReadModel, RootModel
 
 
 class Post(RootModel):

@@ -9,7 +9,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from messaging import mediator
+from messaging import ask
 from queries_app.queries import CountNewPosts
 from web.pages import page
 
@@ -18,7 +18,7 @@ from web.pages import page
 @page
 def new_posts(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """The notice above a feed whose newest post is this one; empty while it still is."""
-    count = mediator.ask(CountNewPosts(post_id=post_id)).count
+    count = ask(CountNewPosts(post_id=post_id)).count
     etag = quote_etag(f"{post_id.hex}.{count}")
     unchanged = get_conditional_response(request, etag)
     if unchanged is not None:

@@ -14,11 +14,17 @@ from django.views.decorators.http import require_GET, require_safe
 from django.views.decorators.vary import vary_on_cookie
 
 from contracts.posts import fingerprint
-from messaging import mediator
-from messaging.exceptions import Invalid, NotFound, PreconditionFailed
-from messaging.message import Query
-from messaging.projections.serving.own_changes import Behind, behind
-from messaging.projections.serving.paging import Page, encode_cursor
+from messaging import (
+    Behind,
+    Invalid,
+    NotFound,
+    Page,
+    PreconditionFailed,
+    Query,
+    ask,
+    behind,
+    encode_cursor,
+)
 from queries_app.projections import history, likes, posts
 from queries_app.queries import (
     CommentView,
@@ -75,7 +81,7 @@ class Heading:
 def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
     late = behind(request, posts, likes)
     title, query = LISTS[name]
-    found = mediator.ask(query(cursor=request.GET.get("cursor")))
+    found = ask(query(cursor=request.GET.get("cursor")))
     newest = found.results[0] if found.results and found.previous is None else None
     context = {
         "heading": Heading(title, "Nobody has written anything yet."),
@@ -90,7 +96,7 @@ def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
 @page
 def author(request: HttpRequest, username: str) -> HttpResponse:
     late = behind(request, posts, likes)
-    found = mediator.ask(FindPostsByAuthor(author=username, cursor=request.GET.get("cursor")))
+    found = ask(FindPostsByAuthor(author=username, cursor=request.GET.get("cursor")))
     if not found.results and not has_account(username):
         raise NotFound("person_not_found", "Nobody has that name.")
     heading = Heading(f"Posts by {username}", f"There are no posts by {username}.")
@@ -102,7 +108,7 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts, likes)
     try:
-        found = mediator.ask(FindPostById(post_id=post_id))
+        found = ask(FindPostById(post_id=post_id))
     except NotFound:
         if late is None or post_id not in late.streams:
             raise
@@ -124,7 +130,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """One post alone, for htmx."""
     late = behind(request, posts, likes)
-    found = mediator.ask(FindPostById(post_id=post_id))
+    found = ask(FindPostById(post_id=post_id))
     context = {"card": cards(request, [found])[0], "behind": late, "whole": True, "single": True}
     return render(request, "card.html", context)
 
@@ -134,7 +140,7 @@ def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     """One comment alone, for htmx."""
     late = behind(request, posts)
-    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     context = {"comment": found, "post_id": post_id, "behind": late, "single": True}
     return render(request, "comment.html", context)
 
@@ -146,7 +152,7 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
 def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, history)
     query = FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor"))
-    found = mediator.ask(query, reader=request.user)
+    found = ask(query, reader=request.user)
     context = {"post_id": post_id, "page": found, "behind": late}
     return render(request, "history.html", context)
 
@@ -155,7 +161,7 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @signed_in
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts)
-    found = mediator.ask(FindPostById(post_id=post_id))
+    found = ask(FindPostById(post_id=post_id))
     return editing(request, textform.edit_post(post_id), post_id, found.message, late)
 
 
@@ -163,7 +169,7 @@ def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @signed_in
 def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     late = behind(request, posts)
-    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     return editing(request, textform.edit_comment(post_id, comment_id), post_id, found.text, late)
 
 
@@ -172,7 +178,7 @@ def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> 
 @signed_in
 def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     behind(request, posts)
-    found = mediator.ask(FindPostById(post_id=post_id))
+    found = ask(FindPostById(post_id=post_id))
     what = "Delete this post, with its comments and likes?"
     return confirmation(request, what, found.message, reverse("post", args=[post_id]))
 
@@ -182,7 +188,7 @@ def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @signed_in
 def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     behind(request, posts)
-    found = mediator.ask(FindComment(post_id=post_id, comment_id=comment_id))
+    found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
     return confirmation(request, "Remove this comment?", found.text, back)
 
@@ -191,8 +197,8 @@ def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
     """The page of comments at the cursor; with `at=end` the last one, where a new one is."""
     if request.GET.get("at") != "end":
         cursor = request.GET.get("cursor")
-        return mediator.ask(FindComments(post_id=post_id, cursor=cursor))
-    last = mediator.ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
+        return ask(FindComments(post_id=post_id, cursor=cursor))
+    last = ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
     return replace(last, next=None)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 
-from messaging.workers.repeats import Repeats
+from messaging import Repeats
 
 if TYPE_CHECKING:
     from redis import Redis

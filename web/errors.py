@@ -6,8 +6,7 @@ from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
-from messaging.api.answers import error_answer
-from messaging.transient import drop_connections, is_away
+from messaging import drop_connections, error_answer, is_away
 
 API_PREFIX = "/api/"
 RETRY_AFTER_S = 5

@@ -7,8 +7,7 @@ from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import get_resolver
 
-from messaging.exceptions import TooManyRequests
-from messaging.transient import is_away
+from messaging import TooManyRequests, is_away
 from web.errors import API_PREFIX, unavailable
 from web.pages import refusal
 from web.throttles import count_request

@@ -7,8 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from messaging.exceptions import DomainError, NeedsNewerCode, TooManyRequests
-from messaging.transient import is_away
+from messaging import DomainError, NeedsNewerCode, TooManyRequests, is_away
 from web.errors import unavailable
 
 View = Callable[..., HttpResponse]

@@ -10,8 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from messaging.exceptions import Invalid
-from messaging.projections.serving.own_changes import Behind
+from messaging import Behind, Invalid
 from web.pages import is_fragment
 
 TEXT = "text"  # the field

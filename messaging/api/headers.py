@@ -1,7 +1,6 @@
 """Under which conditions a command is carried out: headers, as their standards have them."""
 
 import re
-from datetime import timedelta
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid5
@@ -39,7 +38,7 @@ def idempotency(request: Request, command: object) -> dict[str, Any]:
     return {
         "command_id": uuid5(KEYS, key),
         "fingerprint": blake2b(sent, digest_size=16).hexdigest(),
-        "remember_for": timedelta(hours=conf.postlog().idempotency_hours),
+        "remember_for": conf.idempotency_window(),
     }
 
 

@@ -25,7 +25,7 @@ TOKEN_PARAMETERS = [
 ]
 
 
-def errors(*statuses: int) -> dict[int, Any]:
+def error_responses(*statuses: int) -> dict[int, Any]:
     """The error answers of an operation: all in one form."""
     return dict.fromkeys(statuses, ErrorAnswerSerializer)
 
@@ -66,7 +66,7 @@ def command_schema(command_type: type) -> Any:
         responses={
             200: answer,
             201: answer,
-            **errors(400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 429, 503),
+            **error_responses(400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 429, 503),
         },
         tags=["commands"],
         examples=[
@@ -95,7 +95,7 @@ def query_schema(query_type: type) -> Any:
         responses={
             200: answer,
             304: OpenApiResponse(description="You have it already."),
-            **errors(400, 401, 404, 405, 406, 429, 503),
+            **error_responses(400, 401, 404, 405, 406, 429, 503),
         },
         tags=["queries"],
         examples=[

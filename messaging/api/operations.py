@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging.api.openapi import errors
+from messaging.api.openapi import error_responses
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import input_serializer
 from messaging.api.views import CommandPage
@@ -77,7 +77,10 @@ class RestoreReadDbView(CommandPage):
         operation_id="RestoreReadDb",
         description=RestoreReadDb.__doc__,
         request={"application/json": input_serializer(RestoreReadDb)},
-        responses={202: RebuildsSerializer, **errors(400, 401, 403, 405, 406, 413, 415, 429, 503)},
+        responses={
+            202: RebuildsSerializer,
+            **error_responses(400, 401, 403, 405, 406, 413, 415, 429, 503),
+        },
         tags=["operations"],
     )
     def post(self, request: Request) -> Response:
@@ -101,7 +104,7 @@ class RebuildView(APIView):
 
     @extend_schema(
         operation_id="FindRebuild",
-        responses={200: RebuildSerializer, **errors(401, 403, 404, 405, 406, 429, 503)},
+        responses={200: RebuildSerializer, **error_responses(401, 403, 404, 405, 406, 429, 503)},
         tags=["operations"],
     )
     def get(self, request: Request, pk: int) -> Response:

@@ -1,10 +1,12 @@
 """JSON for programs, pages with forms for browsers."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rest_framework.renderers import BrowsableAPIRenderer, HTMLFormRenderer, JSONRenderer
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:  # views ask for the renderers of the settings, maybe these
+    from rest_framework.views import APIView
 
 NOWHERE = "Not Found"  # as DRF names the view that answers for what is not there
 
@@ -21,7 +23,7 @@ class FastJSONRenderer(JSONRenderer):
 class BrowsableRenderer(BrowsableAPIRenderer):
     """DRF's browsable pages, with a form for queries too, and the JSON indented."""
 
-    def get_default_renderer(self, view: APIView) -> JSONRenderer:
+    def get_default_renderer(self, view: "APIView") -> JSONRenderer:
         return JSONRenderer()
 
     def get_breadcrumbs(self, request: Any) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from messaging import codec
 from messaging.eventstore import statements
+from messaging.eventstore.models import Stream
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
@@ -70,6 +71,11 @@ class Repository(Generic[S, E]):
         Nothing is read. Saving raises `ConcurrencyError` if the stream exists after all.
         """
         return Loaded(stream_id=stream_id or uow.new_id(), version=0, state=None)
+
+    def version_of(self, stream_id: UUID) -> int:
+        """Return the version that was committed last, without a lock; 0: no such stream."""
+        found = Stream.objects.filter(stream_id=stream_id, stream_type=self._stream_type)
+        return found.values_list("version", flat=True).first() or 0
 
     def load(self, uow: UnitOfWork, stream_id: UUID) -> Loaded[S]:
         """Lock a stream and load it.

@@ -17,8 +17,7 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
-from messaging.projections.registry import Projection
-from messaging.projections.rows import Rows
+from messaging import Projection, Rows
 from queries_app.models import CommentText, History, HistoryEntry
 
 history = Projection(

@@ -11,8 +11,7 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
-from messaging.projections.registry import Projection
-from messaging.projections.rows import Rows
+from messaging import Projection, Rows
 from queries_app.models import Like, Likes
 
 likes = Projection("likes", stream_type=STREAM_TYPE, models=[Likes, Like])

@@ -12,8 +12,7 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
-from messaging.projections.registry import Projection
-from messaging.projections.rows import Rows
+from messaging import Projection, Rows
 from queries_app.models import Comment, Post
 
 posts = Projection("posts", stream_type=STREAM_TYPE, models=[Post, Comment])

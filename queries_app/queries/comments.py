@@ -4,11 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from messaging.exceptions import NotFound
-from messaging.mediator import answers
-from messaging.message import Query, query
-from messaging.projections.serving.live import live
-from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
+from messaging import PAGE_SIZE, NotFound, Page, Query, answers, live, page_of, query
 from queries_app.fields import CURSOR, NAME, SIZE
 from queries_app.models import Comment
 from queries_app.projections.posts import posts

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from messaging.mediator import Reader, answers_personally
-from messaging.message import Query, query
-from messaging.projections.serving.live import live, live_root
-from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
+from messaging import (
+    PAGE_SIZE,
+    Page,
+    Query,
+    Reader,
+    answers_personally,
+    live,
+    live_root,
+    page_of,
+    query,
+)
 from queries_app.fields import CURSOR, NAME, SIZE, post_not_found
 from queries_app.models import CommentText, History, HistoryEntry
 from queries_app.projections.history import history

@@ -8,10 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from messaging.mediator import answers
-from messaging.message import Query, query
-from messaging.projections.serving.live import live, live_root
-from messaging.projections.serving.paging import PAGE_SIZE, Page, page_of
+from messaging import PAGE_SIZE, Page, Query, answers, live, live_root, page_of, query
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
 from queries_app.models import Like, Likes, Post
 from queries_app.projections.likes import likes

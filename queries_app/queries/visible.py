@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from messaging.projections.serving.live import live, live_root
+from messaging import live, live_root
 from queries_app.fields import post_not_found
 from queries_app.models import Post
 from queries_app.projections.posts import posts

@@ -4,8 +4,7 @@ from typing import assert_type
 from uuid import UUID
 
 from commands_app.commands import LikePost
-from messaging.mediator import Reader, answers, answers_personally, ask
-from messaging.projections.serving.paging import Page
+from messaging import Page, Reader, answers, answers_personally, ask
 from queries_app.projections import history, posts
 from queries_app.queries import (
     CommentView,

@@ -8,8 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
-from messaging import mediator
-from messaging.message import Context
+from messaging import Context, send
 
 PASSWORD = "postlog-demo"
 NAMESPACE = UUID("0d5a3f0e-7a3b-5f0e-8d4e-5b1c6f1f3c21")
@@ -49,5 +48,5 @@ class Command(BaseCommand):
                 create(name, password=PASSWORD)
         for number, (actor, command) in enumerate(SENT):
             # With an id of its own, each is carried out only the first time.
-            mediator.send(command, Context(actor=actor, command_id=demo_id(f"command {number}")))
+            send(command, Context(actor=actor, command_id=demo_id(f"command {number}")))
         self.stdout.write(f"Sign in as alice, bob, carol or admin (staff), password {PASSWORD}")

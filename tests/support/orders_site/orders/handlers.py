@@ -1,6 +1,4 @@
-from messaging.eventstore.repository import Repository
-from messaging.eventstore.unit_of_work import Appended, UnitOfWork
-from messaging.mediator import handles
+from messaging import Appended, Repository, UnitOfWork, handles
 
 from .messages import OrderPlaced, PlaceOrder
 

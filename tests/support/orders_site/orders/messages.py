@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from messaging.message import command, event
+from messaging import command, event
 
 
 @command

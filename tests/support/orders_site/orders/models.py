@@ -1,6 +1,6 @@
 from django.db import models
 
-from messaging.projections.read_models import RootModel
+from messaging import RootModel
 
 
 class Order(RootModel):

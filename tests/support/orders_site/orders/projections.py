@@ -1,5 +1,4 @@
-from messaging.projections.registry import Projection
-from messaging.projections.rows import Rows
+from messaging import Projection, Rows
 
 from .messages import OrderPlaced
 from .models import Order
