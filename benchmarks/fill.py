@@ -25,6 +25,6 @@ def fill_outbox_again() -> None:
     """Every stored event waits once more."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
-            "INSERT INTO messaging_eventstore_outbox "
-            "SELECT position FROM messaging_eventstore_event ON CONFLICT DO NOTHING"
+            "INSERT INTO messaging_outbox "
+            "SELECT position FROM messaging_event ON CONFLICT DO NOTHING"
         )

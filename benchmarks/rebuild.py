@@ -14,7 +14,7 @@ EVENTS, STREAMS = 1_000_000, 100_000
 ROOT = Path(__file__).resolve().parents[1]
 # Of ten events of a stream: the post, four likes, three comments, two edits.
 FILL = """
-INSERT INTO messaging_eventstore_event (stream_id, stream_type, version, event_id, type,
+INSERT INTO messaging_event (stream_id, stream_type, version, event_id, type,
   data, recorded_at, actor, command_id, correlation_id, causation_id, traceparent)
 SELECT s, 'post', v, gen_random_uuid(), 'posts.' || kind || '.v1',
   CASE kind
@@ -31,8 +31,8 @@ FROM (SELECT gen_random_uuid() AS s FROM generate_series(1, %s) OFFSET 0) AS str
    FROM generate_series(1, %s) AS v) AS versions
 """
 STREAM_ROWS = """
-INSERT INTO messaging_eventstore_stream (stream_id, stream_type, version)
-SELECT stream_id, 'post', max(version) FROM messaging_eventstore_event GROUP BY stream_id
+INSERT INTO messaging_stream (stream_id, stream_type, version)
+SELECT stream_id, 'post', max(version) FROM messaging_event GROUP BY stream_id
 ON CONFLICT DO NOTHING
 """
 
@@ -71,7 +71,7 @@ def fill(streams: int, each: int) -> None:
     with connections["default"].cursor() as cursor:
         cursor.execute(FILL, [streams, each])
         cursor.execute(STREAM_ROWS)
-        cursor.execute("ANALYZE messaging_eventstore_event")
+        cursor.execute("ANALYZE messaging_event")
 
 
 def publish_everything() -> None:

@@ -107,7 +107,7 @@ def rebuild_from_store() -> None:
     from messaging.rebuilding.worker import RebuildWorker
 
     RebuildWorker(current_bus()).build(requests.ask("posts", "store", "bench"), Flag())
-    for alias, tables in (("default", "messaging_eventstore_event"), ("read", "queries_app_post")):
+    for alias, tables in (("default", "messaging_event"), ("read", "queries_app_post")):
         with connections[alias].cursor() as cursor:
             cursor.execute(f"ANALYZE {tables}")
 

@@ -151,7 +151,7 @@ def _locked_appends(ready: Any, go: Any) -> None:
     from django.db import connection
 
     posts = new_posts(COUNT)
-    lock = "LOCK TABLE messaging_eventstore_event IN EXCLUSIVE MODE; "
+    lock = "LOCK TABLE messaging_event IN EXCLUSIVE MODE; "
 
     def with_lock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         return execute(

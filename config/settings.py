@@ -31,7 +31,7 @@ if not DEBUG and len(env.text("SECRET_KEY")) < env.MIN_KEY_LENGTH:
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = [
-    "messaging.apps.ConsoleConfig",  # Django's admin, with a start page of ours
+    "messaging.console",  # Django's admin, with a start page of ours
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -45,9 +45,6 @@ INSTALLED_APPS = [
     "corsheaders",
     "accounts",
     "messaging",
-    "messaging.eventstore",
-    "messaging.bus",
-    "messaging.projections",
     "commands_app",
     "queries_app",
 ]

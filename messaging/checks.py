@@ -19,7 +19,7 @@ from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.columns import columns_without_default
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
-from messaging.router import CHECKPOINTS
+from messaging.router import database_of
 
 TAG = "messaging"  # what our commands ask at start: all but 'check' and the servers do without URLs
 
@@ -94,8 +94,8 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
     return [
         Error(
             f"The event store's trigger {name} is missing: events could be changed.",
-            hint="On an empty store run `manage.py migrate messaging_eventstore zero` and "
-            "`manage.py migrate`; else create it as messaging/eventstore/triggers.py has it.",
+            hint="Create it as messaging/eventstore/triggers.py has it; if nothing in the databases "
+            "is needed, `manage.py migrate messaging zero` and `manage.py migrate` do it.",
             id="postlog.E003",
         )
         for name in missing_triggers(connections["default"])
@@ -119,22 +119,16 @@ def sessions_last(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
 @register(TAG)
 def the_router_knows_both_sides(**kwargs: Any) -> list[CheckMessage]:
     """Read models are committed with their checkpoints, events with their outbox."""
-    read = [model for projection in PROJECTIONS.values() for model in projection.models]
-    wanted = {model._meta.app_label: READ for model in read} | {
-        label: READ if label == CHECKPOINTS else WRITE
-        for label in ("messaging", "messaging_eventstore", "messaging_bus", CHECKPOINTS)
-    }
     return [
         Error(
-            f"DATABASE_ROUTERS puts {model._meta.label} into {found!r} instead of {alias!r}.",
-            hint="Set DATABASE_ROUTERS = ['messaging.router.SplitRouter'], or let yours put app "
-            f"{label!r} into {alias!r}, before you migrate.",
+            f"DATABASE_ROUTERS puts {model._meta.label} into {found!r} instead of {wanted!r}.",
+            hint="Set DATABASE_ROUTERS = ['messaging.router.SplitRouter'], or let yours put it "
+            f"into {wanted!r}, before you migrate.",
             obj=model,
             id="postlog.E007",
         )
-        for label, alias in wanted.items()
-        for model in apps.get_app_config(label).get_models()
-        if (found := router.db_for_write(model)) != alias
+        for model in apps.get_models()
+        if (wanted := database_of(model)) and (found := router.db_for_write(model)) != wanted
     ]
 
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -51,9 +50,6 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     max_lag: NotNegative = 10_000  # events not shown yet, above which /health/ready says 503
     web_threads: Positive = 8  # requests that a web process works on at once
     idempotency_hours: Positive = 24  # how long the answer to an Idempotency-Key is kept
-
-
-APPS = ("messaging", "messaging.eventstore", "messaging.bus", "messaging.projections")
 
 
 class Fault(NamedTuple):
@@ -102,13 +98,6 @@ def wait_slots() -> int:
 def faults() -> list[Fault]:
     """All that is wrong with POSTLOG. No message repeats a value, which may be a secret."""
     return list(_faults_of("POSTLOG", Postlog, _given()))
-
-
-def require_apps() -> None:
-    """Raise `ImproperlyConfigured` unless all apps of Postlog are installed: without one its
-    models would quietly belong to another, whose migrations do not make their tables."""
-    if missing := [name for name in APPS if not apps.is_installed(name)]:
-        raise ImproperlyConfigured(f"INSTALLED_APPS lacks {', '.join(map(repr, missing))}.")
 
 
 def _given() -> Any:

@@ -1,37 +1,62 @@
-"""Which app lives in which database: read models and what is kept of them in `read`, the rest in
-`default`. No relation, query or transaction spans both.
+"""Which model lives in which database: read models and what is kept of them in `read`, the other
+tables of messaging in `default`. No relation, query or transaction spans both. Where the models of
+other apps live, other routers or Django decide; only `read` takes none of them.
 
     DATABASE_ROUTERS = ["messaging.router.SplitRouter"]
 """
 
-from functools import cache
-
+from django.apps import apps
 from django.db.models import Model
 
-from messaging.projections.registry import PROJECTIONS
+from messaging.eventstore.statements import DATABASE as WRITE
+from messaging.projections import models as read_side
+from messaging.projections.bulk_sql import DATABASE as READ
+from messaging.projections.read_models import ReadModel
 
-CHECKPOINTS = "messaging_projections"  # the app with the checkpoints and dead letters
+KEY = {field.name for field in ReadModel._meta.fields}
 
 
-def database_of(app_label: str) -> str:
-    return "read" if app_label in _read_apps(tuple(PROJECTIONS)) else "default"
-
-
-@cache
-def _read_apps(projections: tuple[str, ...]) -> frozenset[str]:
-    """The apps of these projections' read models."""
-    models = (model for name in projections for model in PROJECTIONS[name].models)
-    return frozenset({CHECKPOINTS, *(model._meta.app_label for model in models)})
+def database_of(model: type[Model]) -> str | None:
+    """The alias of a table of messaging or of a read model; None for any other."""
+    options = model._meta
+    try:  # a migration's model has no bases and no module
+        today: type[Model] | None = apps.get_model(options.app_label, options.object_name)
+    except LookupError:
+        today = None
+    if today is None:  # deleted since
+        return READ if {field.name for field in options.local_fields} >= KEY else None
+    if issubclass(today, ReadModel) or today.__module__ == read_side.__name__:
+        return READ
+    return WRITE if options.app_label == "messaging" else None
 
 
 class SplitRouter:
-    def db_for_read(self, model: type[Model], **hints: object) -> str:
-        return database_of(model._meta.app_label)
+    def db_for_read(self, model: type[Model], **hints: object) -> str | None:
+        return database_of(model)
 
     db_for_write = db_for_read
 
-    def allow_relation(self, one: Model, other: Model, **hints: object) -> bool:
-        return database_of(one._meta.app_label) == database_of(other._meta.app_label)
+    def allow_relation(self, one: Model, other: Model, **hints: object) -> bool | None:
+        places = database_of(type(one)), database_of(type(other))
+        return None if places == (None, None) else places[0] == places[1]
 
-    def allow_migrate(self, db: str, app_label: str, **hints: object) -> bool:
-        return db == database_of(app_label)
+    def allow_migrate(
+        self,
+        db: str,
+        app_label: str,
+        model_name: str | None = None,
+        model: type[Model] | None = None,
+        **hints: object,
+    ) -> bool | None:
+        """An operation that names no model, such as RunPython, is for all of its app; to name one,
+        give it hints={"model_name": "order"}."""
+        if model is not None:
+            models = [model]
+        elif model_name:
+            models = [apps.get_model(app_label, model_name)]
+        else:
+            models = list(apps.get_app_config(app_label).get_models())
+        wanted = {database_of(one) for one in models} or {None}
+        if db in wanted:
+            return True
+        return None if None in wanted and db != READ else False

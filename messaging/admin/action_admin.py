@@ -26,7 +26,7 @@ class Button(NamedTuple):
 
 class ActionAdmin(ReadOnlyAdmin):
     """The views of buttons stand outside the admin's own, which are atomic. Who does what is
-    recorded first (messaging.models.OperatorAction). A `PostlogError` is shown."""
+    recorded first (messaging.monitoring.models.OperatorAction). A `PostlogError` is shown."""
 
     change_form_template = "admin/messaging/operated_row.html"
     change_list_template = "admin/messaging/operated_list.html"

@@ -3,8 +3,9 @@
 from django.contrib import admin
 
 from messaging.admin.readonly_admin import ReadOnlyAdmin
-from messaging.models import Heartbeat, OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import Checkpoint, Discarded, ProjectionState
+from messaging.workers.models import Heartbeat
 
 
 @admin.register(ProjectionState)

@@ -57,7 +57,7 @@ class StreamAdmin(ReadOnlyAdmin):
                 for event in events[:EVENTS_SHOWN]
             ),
         )
-        all_events = reverse("admin:messaging_eventstore_event_changelist")
+        all_events = reverse("admin:messaging_event_changelist")
         return format_html(
             '<table>{}</table><a href="{}?q={}">All in the list of events</a>',
             lines,
@@ -96,7 +96,7 @@ class EventAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.trace_view)
         return [
-            path("<int:position>/trace/", view, name="messaging_eventstore_event_trace"),
+            path("<int:position>/trace/", view, name="messaging_event_trace"),
             *super().get_urls(),
         ]
 
@@ -121,7 +121,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="followed")
     def followed(self, event: Event) -> str:
-        page = reverse("admin:messaging_eventstore_event_trace", args=[event.position])
+        page = reverse("admin:messaging_event_trace", args=[event.position])
         return format_html('<a href="{}">From its command to the rows that it changed</a>', page)
 
     @admin.display(description="payload")

@@ -25,11 +25,9 @@ from messaging.rebuilding import requests
 class SeesRebuilds(BasePermission):
     """As in the console: staff with the permission to view rebuilds."""
 
-    message = (
-        "This takes a person of the staff with the permission messaging_projections.view_rebuild."
-    )
+    message = "This takes a person of the staff with the permission messaging.view_rebuild."
 
-    rights: tuple[str, ...] = ("messaging_projections.view_rebuild",)
+    rights: tuple[str, ...] = ("messaging.view_rebuild",)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user = request.user
@@ -41,9 +39,9 @@ class AsksForRebuilds(SeesRebuilds):
 
     message = (
         "This takes a person of the staff with the permissions "
-        "messaging_projections.add_rebuild and messaging_projections.view_rebuild."
+        "messaging.add_rebuild and messaging.view_rebuild."
     )
-    rights = ("messaging_projections.add_rebuild", *SeesRebuilds.rights)
+    rights = ("messaging.add_rebuild", *SeesRebuilds.rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

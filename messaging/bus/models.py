@@ -43,7 +43,6 @@ class EmbeddedRecord(models.Model):
     signature = models.BinaryField(null=True)
 
     class Meta:
-        db_table = "messaging_bus_logrecord"  # named as those of `Log` and `LogPartition`
         constraints = [
             models.UniqueConstraint(
                 fields=["topic", "partition", "offset"], name="one_record_an_offset"

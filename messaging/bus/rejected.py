@@ -26,7 +26,7 @@ class Rejection(models.Model):
         abstract = True
         constraints = [
             models.UniqueConstraint(
-                fields=["partition", "offset", "digest"], name="%(app_label)s_one_rejection"
+                fields=["partition", "offset", "digest"], name="%(class)s_one_rejection"
             )
         ]
 

@@ -19,13 +19,13 @@ from messaging.bus.base import Bus, Identity
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.models import Heartbeat
 from messaging.monitoring.status import ProjectionStatus, oldest_snapshot_s, projection_status
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
 from messaging.workers.heartbeats import alive, missing_workers
+from messaging.workers.models import Heartbeat
 
 FRESH_S = 1.5
 HAZARDS_FRESH_S = 60

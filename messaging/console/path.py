@@ -4,9 +4,9 @@ needs a look."""
 from typing import NamedTuple
 
 from messaging.console.dashboard import Found, LogState, WriteSide
-from messaging.models import Heartbeat
 from messaging.monitoring.status import ProjectionStatus
 from messaging.templatetags.figures import age, thousands
+from messaging.workers.models import Heartbeat
 
 WARM, BAD = "warm", "bad"  # the classes of admin.css: something waits; somebody has to act
 MAX_SNAPSHOT_S = 60

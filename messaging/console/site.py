@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from messaging.console import path as shown
 from messaging.console.dashboard import Dashboard
 
-SEES_THE_PATH = "messaging_projections.view_checkpoint"
+SEES_THE_PATH = "messaging.view_checkpoint"
 
 
 class ConsoleSite(AdminSite):

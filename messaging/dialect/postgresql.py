@@ -115,7 +115,7 @@ class PostgreSQL(Dialect):
         return f"octet_length({column})"  # which measures without reading
 
     def guards(self, table: str, message: str) -> Guards:
-        function = "messaging_eventstore_refuse()"
+        function = "messaging_refuse()"
         return Guards(
             [
                 f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS "

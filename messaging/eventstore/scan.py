@@ -24,12 +24,12 @@ COLUMNS = (
     "correlation_id, causation_id, traceparent"
 )
 SCAN = f"""
-SELECT {COLUMNS} FROM messaging_eventstore_event
+SELECT {COLUMNS} FROM messaging_event
 WHERE stream_type = %s AND (stream_id, version) > (%s, %s)
 ORDER BY stream_id, version
 """
 OF_STREAMS = f"""
-SELECT stream_type, {COLUMNS} FROM messaging_eventstore_event WHERE stream_id IN ({{}})
+SELECT stream_type, {COLUMNS} FROM messaging_event WHERE stream_id IN ({{}})
 ORDER BY stream_id, version
 """
 

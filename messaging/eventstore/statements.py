@@ -29,31 +29,31 @@ DATABASE = "default"
 LOAD = Statement(
     "postlog_load",
     """
-WITH s AS (SELECT version, stream_type FROM messaging_eventstore_stream
+WITH s AS (SELECT version, stream_type FROM messaging_stream
            WHERE stream_id = %s {lock}),
-     n AS (SELECT version, state FROM messaging_eventstore_snapshot
+     n AS (SELECT version, state FROM messaging_snapshot
            WHERE stream_id = %s AND schema = %s)
 SELECT s.version, n.version, s.stream_type, n.state FROM s LEFT JOIN n ON 1 = 1
 UNION ALL
 SELECT * FROM (
-  SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM messaging_eventstore_event e
+  SELECT CAST(NULL AS integer), e.version, e.type, e.data FROM messaging_event e
   WHERE e.stream_id = %s AND e.version > COALESCE((SELECT version FROM n), 0)
   ORDER BY e.version) AS events
 """,
 )
 BEGIN_STREAM = Statement(
     "postlog_begin",
-    "INSERT INTO messaging_eventstore_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
+    "INSERT INTO messaging_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
 )
 # A stream of another type gets version NULL, which the column refuses: the statements are sent
 # together, so a count of changed rows would come too late to stop the insert of the events.
 ADVANCE_STREAM = Statement(
     "postlog_advance",
-    "UPDATE messaging_eventstore_stream SET version = CASE WHEN stream_type = %s "
+    "UPDATE messaging_stream SET version = CASE WHEN stream_type = %s "
     "THEN CAST(%s AS integer) END WHERE stream_id = %s AND version = %s",
 )
 _INSERT_EVENT = (
-    "INSERT INTO messaging_eventstore_event (stream_id, stream_type, version, event_id, type, "
+    "INSERT INTO messaging_event (stream_id, stream_type, version, event_id, type, "
     "data, actor, command_id, correlation_id, causation_id, traceparent, recorded_at) "
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
 )
@@ -63,35 +63,35 @@ _INSERT_EVENT = (
 INSERT_EVENT = Statement(
     "postlog_event",
     _INSERT_EVENT + "{least}({in_an_hour}, {greatest}(%s, COALESCE((SELECT recorded_at FROM "
-    "messaging_eventstore_event WHERE stream_id = %s AND version = %s), '1970-01-01'))))",
+    "messaging_event WHERE stream_id = %s AND version = %s), '1970-01-01'))))",
 )
 RESTORE_EVENT = Statement("postlog_restore", _INSERT_EVENT + "%s)")
 INSERT_OUTBOX = Statement(
     "postlog_outbox",
-    "INSERT INTO messaging_eventstore_outbox (position) "
-    "SELECT position FROM messaging_eventstore_event WHERE stream_id = %s AND version > %s",
+    "INSERT INTO messaging_outbox (position) "
+    "SELECT position FROM messaging_event WHERE stream_id = %s AND version > %s",
 )
 WRITE_SNAPSHOT = Statement(
     "postlog_snapshot",
-    "INSERT INTO messaging_eventstore_snapshot (stream_id, schema, version, state) "
+    "INSERT INTO messaging_snapshot (stream_id, schema, version, state) "
     "VALUES (%s, %s, %s, %s) ON CONFLICT (stream_id) DO UPDATE SET "
     "schema = excluded.schema, version = excluded.version, state = excluded.state",
 )
 FIND_RECEIPT = Statement(
     "postlog_find_receipt",
-    "SELECT outcome FROM messaging_eventstore_receipt WHERE actor = %s AND command_id = %s "
+    "SELECT outcome FROM messaging_receipt WHERE actor = %s AND command_id = %s "
     "AND (expires_at IS NULL OR expires_at > {now})",
 )
 # A few at a time. SKIP LOCKED: leave rows that another transaction holds.
 FORGET_RECEIPTS = Statement(
     "postlog_forget_receipts",
-    "DELETE FROM messaging_eventstore_receipt WHERE "
+    "DELETE FROM messaging_receipt WHERE "
     "(actor = %s AND command_id = %s AND expires_at <= {now}) OR id IN (SELECT id FROM "
-    "messaging_eventstore_receipt WHERE expires_at <= {now} ORDER BY expires_at LIMIT 10 {skip})",
+    "messaging_receipt WHERE expires_at <= {now} ORDER BY expires_at LIMIT 10 {skip})",
 )
 INSERT_RECEIPT = Statement(
     "postlog_receipt",
-    "INSERT INTO messaging_eventstore_receipt (actor, command_id, outcome, created_at, expires_at) "
+    "INSERT INTO messaging_receipt (actor, command_id, outcome, created_at, expires_at) "
     "VALUES (%s, %s, %s, {now}, {in_seconds})",
 )
 

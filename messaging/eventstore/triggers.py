@@ -6,7 +6,7 @@ from messaging.dialect import dialect_of
 from messaging.dialect.base import Guards
 
 MESSAGE = "events are append-only"
-TABLE = "messaging_eventstore_event"
+TABLE = "messaging_event"
 
 
 def create_triggers(connection: BaseDatabaseWrapper) -> None:

@@ -2,7 +2,7 @@
 
 import getpass
 
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 
 
 def record(actor: str, action: str, detail: str = "") -> None:

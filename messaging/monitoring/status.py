@@ -11,7 +11,6 @@ from messaging.dialect import dialect_of
 from messaging.eventstore.models import Event
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.models import Heartbeat
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
 from messaging.projections.consuming.gaps import HEALS_WITHIN
@@ -21,6 +20,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
 from messaging.relay import outbox
 from messaging.workers.heartbeats import alive
+from messaging.workers.models import Heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,8 +104,8 @@ class Discarded(models.Model):
         return f"{self.projection} {self.stream_id} v{self.version}"
 
 
-class RejectedRecord(Rejection):
-    """Passed over by consumers and by rebuilds."""
+class SkippedRecord(Rejection):
+    """A record that consumers and rebuilds skip."""
 
 
 class Rebuild(models.Model):

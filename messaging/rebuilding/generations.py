@@ -22,10 +22,10 @@ WHERE l.generation = %s AND l.version > COALESCE(n.version, 0) LIMIT 1
 # Part of the statement that deletes: it sees which generation is live at that moment, however long
 # its process was frozen before.
 UNREAD = """EXISTS (
-    SELECT 1 FROM messaging_projections_projectionstate s WHERE s.name = %(name)s
+    SELECT 1 FROM messaging_projectionstate s WHERE s.name = %(name)s
     AND s.live_generation <> %(generation)s
     AND (s.live_generation > %(generation)s OR EXISTS (
-        SELECT 1 FROM messaging_projections_rebuild r
+        SELECT 1 FROM messaging_rebuild r
         WHERE r.projection = s.name AND r.generation = %(generation)s
         AND r.state IN ('cleaning up', 'done', 'cancelled', 'failed')
     ))

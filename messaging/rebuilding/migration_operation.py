@@ -29,12 +29,10 @@ class AskForRebuild(Operation):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         alias = schema_editor.connection.alias
-        if not router.allow_migrate(alias, app_label):
+        if not router.allow_migrate(alias, "messaging", model_name="rebuild"):
             return
-        state = to_state.apps.get_model("messaging_projections", "ProjectionState").objects.using(
-            alias
-        )
-        rebuild = to_state.apps.get_model("messaging_projections", "Rebuild").objects.using(alias)
+        state = to_state.apps.get_model("messaging", "ProjectionState").objects.using(alias)
+        rebuild = to_state.apps.get_model("messaging", "Rebuild").objects.using(alias)
         mine = rebuild.filter(projection=self.projection).order_by("-generation")
         if not state.filter(name=self.projection).exists():
             return  # nothing was built yet

@@ -44,7 +44,7 @@ def found(bus: Bus, partition: int, offset: int, event_id: UUID) -> tuple[LogRec
 def reject(record: LogRecord, envelope: Envelope) -> None:
     """Remember the record in both databases, and take it out of the dead letters. If this is
     interrupted, call it again."""
-    for model in (eventstore.RejectedRecord, projections.RejectedRecord):
+    for model in (eventstore.RejectedRecord, projections.SkippedRecord):
         model.objects.get_or_create(
             partition=record.partition,
             offset=record.offset,

@@ -13,8 +13,8 @@ from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 
 AGAIN = """
-INSERT INTO messaging_eventstore_outbox (position)
-SELECT position FROM messaging_eventstore_event {where} ON CONFLICT DO NOTHING
+INSERT INTO messaging_outbox (position)
+SELECT position FROM messaging_event {where} ON CONFLICT DO NOTHING
 """
 
 

@@ -32,7 +32,7 @@ AT_ONCE = 400  # records that are looked up in one query
 STORED = """
 SELECT e.stream_id, e.version, e.event_id
 FROM (VALUES {marks}) AS v
-JOIN messaging_eventstore_event e ON e.stream_id = v.column1 AND e.version = v.column2
+JOIN messaging_event e ON e.stream_id = v.column1 AND e.version = v.column2
 """
 
 

@@ -28,29 +28,29 @@ FROM (
     e.version, e.type, e.recorded_at, e.actor, {command_id} AS command_id,
     {correlation_id} AS correlation_id, {causation_id} AS causation_id, e.traceparent,
     SUM({length}) OVER (ORDER BY o.position) - {length} AS bytes_before
-  FROM (SELECT o.position FROM messaging_eventstore_outbox o
+  FROM (SELECT o.position FROM messaging_outbox o
         WHERE {wanted} ORDER BY o.position LIMIT {limit}) AS o
-  JOIN messaging_eventstore_event e ON e.position = o.position
+  JOIN messaging_event e ON e.position = o.position
 ) AS b
 WHERE bytes_before < {size}
 ORDER BY position
 """
-SAME_LOG = "FROM messaging_eventstore_logidentity WHERE identity = %s AND accepted = %s"
+SAME_LOG = "FROM messaging_logidentity WHERE identity = %s AND accepted = %s"
 # One statement, one round trip. The share lock makes `accept` of another log wait. With
 # synchronous_commit=off losing this DELETE in a crash only republishes.
 REMOVE = f"""
 WITH same_log AS (SELECT set_config('synchronous_commit', 'off', true) {SAME_LOG} FOR SHARE),
-  removed AS (DELETE FROM messaging_eventstore_outbox
+  removed AS (DELETE FROM messaging_outbox
     WHERE position = ANY(%s) AND EXISTS (SELECT FROM same_log)),
   acknowledged AS ({{acknowledge}})
 SELECT EXISTS (SELECT FROM same_log)
 """
 # Only upwards: a relay that was frozen after it checked its lock knows less than the next one.
 ACKNOWLEDGE = """
-INSERT INTO messaging_eventstore_acknowledged ("partition", "offset", event_id)
+INSERT INTO messaging_acknowledged ("partition", "offset", event_id)
 SELECT column1, column2, column3 FROM (VALUES {marks}) AS v WHERE {condition}
 ON CONFLICT ("partition") DO UPDATE SET "offset" = excluded."offset", event_id = excluded.event_id
-WHERE excluded."offset" > messaging_eventstore_acknowledged."offset"
+WHERE excluded."offset" > messaging_acknowledged."offset"
 """
 IDS = ("event_id", "stream_id", "command_id", "correlation_id", "causation_id")
 RECORDED_AT = 3  # its place after the first four columns
@@ -108,9 +108,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
             if cursor.fetchone() is None:
                 return False
             marks = ", ".join(["%s"] * len(positions))
-            cursor.execute(
-                f"DELETE FROM messaging_eventstore_outbox WHERE position IN ({marks})", positions
-            )
+            cursor.execute(f"DELETE FROM messaging_outbox WHERE position IN ({marks})", positions)
             cursor.execute(*_acknowledging(connection, last))
     return True
 

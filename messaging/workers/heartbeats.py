@@ -16,8 +16,8 @@ from types import MappingProxyType
 from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
 
-from messaging.models import Heartbeat
 from messaging.transient import drop_connections
+from messaging.workers.models import Heartbeat
 
 BEAT_EVERY_S = 3.0
 LOOK_EVERY_S = 0.2  # whether a role became active or standby, which is written at once

@@ -42,10 +42,10 @@ ALICES: dict[str, Where] = {
 }
 OTHERS: dict[str, Where] = {
     "console": lambda _: "/admin/",
-    "streams": lambda _: "/admin/messaging_eventstore/stream/",
-    "events": lambda _: "/admin/messaging_eventstore/event/",
-    "dead letters": lambda _: "/admin/messaging_projections/deadletter/",
-    "rebuilds": lambda _: "/admin/messaging_projections/rebuild/",
+    "streams": lambda _: "/admin/messaging/stream/",
+    "events": lambda _: "/admin/messaging/event/",
+    "dead letters": lambda _: "/admin/messaging/deadletter/",
+    "rebuilds": lambda _: "/admin/messaging/rebuild/",
     "api": lambda _: "/api/v1/",
     "a command": lambda _: "/api/v1/commands/new-post/",
     "a query": lambda _: "/api/v1/queries/find-all-posts/",
@@ -71,7 +71,7 @@ def test_axe_finds_nothing_in_the_console_beside_djangos_own(people: People) -> 
     admin = people("admin")
     for address, part in (
         ("/admin/", "#path"),
-        ("/admin/messaging_eventstore/event/1/trace/", "#content"),
+        ("/admin/messaging/event/1/trace/", "#content"),
     ):
         nothing_that_axe_finds(admin.open(address), address, part)
 
@@ -90,7 +90,7 @@ def test_a_page_is_looked_at_when_its_transitions_are_over(people: People) -> No
     assert colour == "rgb(255, 255, 255)"
 
 
-CONSOLE = {"start page": "/admin/", "rebuilds": "/admin/messaging_projections/rebuild/"}
+CONSOLE = {"start page": "/admin/", "rebuilds": "/admin/messaging/rebuild/"}
 
 
 @pytest.mark.parametrize("where", CONSOLE.values(), ids=list(CONSOLE))

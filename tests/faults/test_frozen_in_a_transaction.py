@@ -46,7 +46,7 @@ def test_another_consumer_takes_over_from_one_that_is_frozen_in_its_transaction(
         post()
     publish_all()
     env = {**postgresql.env, "IDLE_TRANSACTION_SECONDS": "4"}
-    freeze_while_it_holds_checkpoints = freezing("UPDATE messaging_projections_checkpoint")
+    freeze_while_it_holds_checkpoints = freezing("UPDATE messaging_checkpoint")
     with Worker(env, *CONSUME, program=freeze_while_it_holds_checkpoints) as frozen:
         wait_until(frozen.is_frozen, "it is frozen in its transaction")
         with Worker(env, *CONSUME) as other:

@@ -18,7 +18,7 @@ from dev.kafka_server import KafkaServer
 from dev.server import temporary_folder
 from messaging.bus import current_bus
 from messaging.eventstore.models import Acknowledged
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live

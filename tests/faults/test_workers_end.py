@@ -129,7 +129,7 @@ def test_a_worker_that_waits_for_a_lock_is_not_stuck(postgresql: Mode) -> None:
     with Worker(env, "runconsumer") as worker:
         one_post_is_shown()
         with closing(psycopg2.connect(url)) as switch:
-            switch.cursor().execute("SELECT 1 FROM messaging_projections_checkpoint FOR UPDATE")
+            switch.cursor().execute("SELECT 1 FROM messaging_checkpoint FOR UPDATE")
             mediator.send(NewPost(message="meanwhile"), ALICE)
             wait_until(lambda: "lock timeout. Trying again" in worker.output(), "it looks", 60)
         one_post_is_shown()

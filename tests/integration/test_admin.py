@@ -18,7 +18,7 @@ from messaging import mediator
 from messaging.admin import readonly_admin
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.message import Context, utc_now
-from messaging.models import Heartbeat, OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import (
     Checkpoint,
     DeadLetter,
@@ -26,6 +26,7 @@ from messaging.projections.models import (
     ProjectionState,
     Rebuild,
 )
+from messaging.workers.models import Heartbeat
 from tests.support.api import person
 from tests.support.console import NEW, PASSWORD, PROFILE, signed_in, url
 from tests.support.consuming import consume_all
@@ -188,7 +189,7 @@ def test_a_list_counts_and_sorts_no_further_than_its_limit(
     assert counts
     assert all("LIMIT 110" in sql for sql in counts)
     [page] = [q["sql"] for q in queries if "LIMIT 10 OFFSET 100" in q["sql"]]
-    assert 'ORDER BY "messaging_eventstore_event"."position" DESC' in page
+    assert 'ORDER BY "messaging_event"."position" DESC' in page
 
 
 def test_a_hand_made_filter_is_refused(root: Client) -> None:

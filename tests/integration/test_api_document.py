@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from messaging.api import docs
 from messaging.bus import current_bus
 from messaging.message import COMMANDS, QUERIES, utc_now
-from messaging.models import Heartbeat
+from messaging.workers.models import Heartbeat
 from tests.support.api import HTML, Api, errors
 from tests.support.modes import Mode, use
 from tests.support.processes import ROOT, environment

@@ -16,9 +16,9 @@ from messaging.bus import current_bus
 from messaging.codec import decode_envelope, encode_event
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import EVENTS, utc_now
-from messaging.models import Heartbeat
 from messaging.projections.consuming import stalls
 from messaging.projections.registry import PROJECTIONS
+from messaging.workers.models import Heartbeat
 from tests.support.api import COMMANDS, Api
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode

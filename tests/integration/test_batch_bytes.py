@@ -130,9 +130,7 @@ def test_a_large_poll_is_applied_in_several_transactions(database: Mode) -> None
     publish(*(record_of(i, 1, PostCreated(post_id=i, author="alice", message=TEXT)) for i in ids))
     with CaptureQueriesContext(connections["read"]) as captured:
         consume_all()
-    moves = [
-        q for q in captured if q["sql"].startswith("\nUPDATE messaging_projections_checkpoint")
-    ]
+    moves = [q for q in captured if q["sql"].startswith("\nUPDATE messaging_checkpoint")]
     assert len(moves) == 2
     assert Post.objects.filter(version=1).count() == 300
 

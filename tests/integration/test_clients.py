@@ -47,6 +47,4 @@ def test_a_plan_that_a_pooler_brought_from_elsewhere_is_named_as_that(postgresql
 
 def test_what_copy_refuses_is_an_error_of_django(postgresql: Mode) -> None:
     with pytest.raises(DataError):
-        copy_text(
-            connections["default"], "COPY messaging_eventstore_outbox FROM STDIN", "no number\n"
-        )
+        copy_text(connections["default"], "COPY messaging_outbox FROM STDIN", "no number\n")

@@ -13,11 +13,11 @@ from messaging.bus import current_bus
 from messaging.bus.base import Subscription
 from messaging.eventstore.models import Event, Receipt
 from messaging.message import Context, utc_now
-from messaging.models import Heartbeat
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter
 from messaging.workers.heartbeats import Heartbeats, alive
+from messaging.workers.models import Heartbeat
 from tests.support.clock import clock_off_by
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode

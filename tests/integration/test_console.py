@@ -19,11 +19,12 @@ from messaging.console import dashboard
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context, utc_now
-from messaging.models import Heartbeat, OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
 from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker
+from messaging.workers.models import Heartbeat
 from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
 from queries_app.projections import posts
 from tests.support.api import person
@@ -164,9 +165,9 @@ def test_a_command_is_followed_to_the_rows_that_it_changed(database: Mode) -> No
 
 
 def test_signing_in_goes_by_the_sites_own_form(database: Mode) -> None:
-    where = "/accounts/login/?next=/admin/messaging_eventstore/event/"
+    where = "/accounts/login/?next=/admin/messaging/event/"
     for method in (Client().get, Client().post):
-        answer = method("/admin/login/?next=/admin/messaging_eventstore/event/")
+        answer = method("/admin/login/?next=/admin/messaging/event/")
         assert (answer.status_code, answer["Location"]) == (302, where)
     assert root().get("/admin/login/")["Location"] == "/admin/"
     person("alice")

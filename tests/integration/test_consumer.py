@@ -127,7 +127,7 @@ DISK_FULL = """
 CREATE FUNCTION disk_full() RETURNS trigger AS $$
 BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END
 $$ LANGUAGE plpgsql;
-CREATE TRIGGER disk_full BEFORE UPDATE ON messaging_projections_checkpoint
+CREATE TRIGGER disk_full BEFORE UPDATE ON messaging_checkpoint
 FOR EACH ROW EXECUTE FUNCTION disk_full();
 """
 
@@ -150,7 +150,7 @@ def test_the_pauses_grow_while_it_can_read_but_not_write(
         wait_until(lambda: len(pauses(caplog)) >= 4, "it tries again, and again", 60)
         assert "No space left on device" in only.last_error
         assert pauses(caplog)[:4] == [0.2, 0.4, 0.8, 1.6]
-        read_database("DROP TRIGGER disk_full ON messaging_projections_checkpoint")
+        read_database("DROP TRIGGER disk_full ON messaging_checkpoint")
         wait_until(lambda: shown(post_id) == 2, "it writes again", 60)
         wait_until(lambda: only.last_error == "", "and says nothing more")
     assert only.error is None

@@ -32,7 +32,7 @@ class Emptied(TransactionTestCase):
         mediator.send(NewPost(message="Hi"), Context(actor="alice"))
         self.assertEqual(missing_triggers(connection), [])
         with self.assertRaisesMessage(DatabaseError, "append-only"), transaction.atomic():
-            connection.cursor().execute("DELETE FROM messaging_eventstore_event")
+            connection.cursor().execute("DELETE FROM messaging_event")
         self.assertEqual(Event.objects.count(), 1)
 
     def test_first(self):
@@ -67,7 +67,7 @@ def test_a_flush_that_fails_leaves_the_triggers(database: Mode) -> None:
     mediator.send(NewPost(message="Hi"), Context(actor="alice"))
     with pytest.raises(Exception, match="no_such_table"):
         connection.ops.execute_sql_flush(
-            ["DELETE FROM messaging_eventstore_event", "DELETE FROM no_such_table"]
+            ["DELETE FROM messaging_event", "DELETE FROM no_such_table"]
         )
     assert missing_triggers(connection) == []
     assert Event.objects.count() == 1

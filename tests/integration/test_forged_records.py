@@ -17,7 +17,7 @@ from messaging.bus.base import Message, Place, partition_of
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import HistoryMismatch
 from messaging.message import Context
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.relay import log_identity, outbox, relay
@@ -384,7 +384,7 @@ def test_what_is_compared_is_looked_up_many_at_once(
     looks: list[None] = []
     with CaptureQueriesContext(connections["default"]) as found:
         log_identity.require_same_history(current_bus(), lambda: looks.append(None))
-    asked = [one for one in found.captured_queries if "messaging_eventstore_event " in one["sql"]]
+    asked = [one for one in found.captured_queries if "messaging_event " in one["sql"]]
     assert len(asked) == 3
     assert len(looks) in (3, 4), "with the rubbish, which may be in a partition of its own"
 

@@ -14,9 +14,9 @@ from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
-from messaging.models import Heartbeat
 from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
+from messaging.workers.models import Heartbeat
 from tests.support.clock import nobody_moved_for
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode

@@ -7,9 +7,9 @@ from threading import Thread
 import pytest
 from django.db import connections
 
-from messaging.models import Heartbeat
 from messaging.workers import heartbeats
 from messaging.workers.heartbeats import Heartbeats
+from messaging.workers.models import Heartbeat
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as administer
 from tests.support.waiting import wait_until

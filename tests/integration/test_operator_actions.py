@@ -16,7 +16,7 @@ from messaging import mediator
 from messaging.admin.action_admin import ActionAdmin
 from messaging.eventstore.models import Stream
 from messaging.message import Context
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import DeadLetter
 from messaging.rebuilding import requests
 from tests.support.api import Api, person
@@ -74,7 +74,7 @@ def button(name: str, on: Callable[[], int] | None = None) -> Act:
     def press() -> None:
         api = Api()
         api.client.force_login(person("root"))
-        address = reverse(f"admin:messaging_projections_{name}", args=[on()] if on else [])
+        address = reverse(f"admin:messaging_{name}", args=[on()] if on else [])
         assert api.client.post(address, {"projection": "posts"}).status_code == 302
 
     return press

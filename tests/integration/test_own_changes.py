@@ -16,10 +16,10 @@ from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context
-from messaging.models import OwnChange
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
 from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.models import OwnChange
 from messaging.projections.serving.own_changes import Behind
 from messaging.projections.serving.waiting import not_reached
 from queries_app.projections import posts

@@ -13,7 +13,7 @@ from django.db.migrations.state import ProjectState
 from drf_spectacular.generators import SchemaGenerator
 
 from messaging.bus import current_bus
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -114,7 +114,7 @@ def test_rebuilds_need_the_permissions_that_the_console_asks_for(sqlite: Mode) -
     get_user_model().objects.filter(username="both").update(is_staff=False)
     assert send(Api("both"), {}).status_code == 403
     refused = get(Api("nothing"), rebuild).json()["errors"][0]
-    assert "messaging_projections.view_rebuild" in refused["detail"]
+    assert "messaging.view_rebuild" in refused["detail"]
 
 
 def warnings() -> str:

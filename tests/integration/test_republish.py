@@ -9,7 +9,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import DeadLetter
 from messaging.recovery import republish
 from messaging.relay import outbox

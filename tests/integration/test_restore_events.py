@@ -272,7 +272,7 @@ def test_rows_that_the_store_has_lost_below_its_version_are_refused_and_named(
     publish_all()
     earlier = acknowledged()
     versions = ", ".join(map(str, lost))
-    without_triggers(f"DELETE FROM messaging_eventstore_event WHERE version IN ({versions})")
+    without_triggers(f"DELETE FROM messaging_event WHERE version IN ({versions})")
     message = refused(database)
     found = re.findall(r"it is at version 5 in the store, and version (\d)", message)
     assert found == [str(version) for version in lost]
@@ -283,7 +283,7 @@ def test_a_version_that_the_store_alone_had_and_lost_is_refused_and_named(databa
     post_id = mediator.send(NewPost(message="1"), ALICE).stream_id
     publish_all()
     mediator.send(EditMessage(post_id=post_id, message="2"), ALICE)
-    without_triggers("DELETE FROM messaging_eventstore_event WHERE version = 2")
+    without_triggers("DELETE FROM messaging_event WHERE version = 2")
     message = f"stream {post_id}: version 2 is neither in the store nor in the log"
     assert message in refused(database)
 

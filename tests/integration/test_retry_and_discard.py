@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from contracts.posts import CommentAdded, PostCreated, PostLiked
-from messaging.models import OperatorAction
+from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier

@@ -186,7 +186,7 @@ def test_the_routes_are_those_of_the_whole_project() -> None:
     found = {route.template for route in ROUTES}
     assert {"/", "/people/<str:username>/", "/posts/<uuid:post_id>/", "/accounts/login/"} <= found
     assert {"/api/v1/rebuilds/<int:pk>/", "/health/ready", "/admin/accounts/user/add/"} <= found
-    assert "/admin/messaging_eventstore/event/<path:object_id>/change/" in found
+    assert "/admin/messaging/event/<path:object_id>/change/" in found
 
 
 def test_rubbish_in_an_address_is_no_fault(sent: Sent) -> None:

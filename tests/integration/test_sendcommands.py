@@ -102,10 +102,10 @@ def test_sending_a_file_again_changes_nothing(database: Mode, file: Path) -> Non
     ]
     assert {table for table, rows in before.items() if rows} >= {
         "accounts_user",
-        "messaging_eventstore_event",
-        "messaging_eventstore_outbox",
-        "messaging_eventstore_receipt",
-        "messaging_eventstore_stream",
+        "messaging_event",
+        "messaging_outbox",
+        "messaging_receipt",
+        "messaging_stream",
     }
     again = send(str(file))
     assert stored() == before

@@ -203,7 +203,7 @@ def test_a_process_that_takes_no_answer_is_ended_too(impatient: Mode) -> None:
     options = config["OPTIONS"]["options"]
     frozen = psycopg2.connect(**parameters(config), options=options, async_=1)
     wait_until(lambda: frozen.poll() == psycopg2.extensions.POLL_OK, "it is connected")
-    held = f"SELECT 1 FROM messaging_eventstore_stream WHERE stream_id = '{post_id}' FOR UPDATE"
+    held = f"SELECT 1 FROM messaging_stream WHERE stream_id = '{post_id}' FOR UPDATE"
     frozen.cursor().execute(f"BEGIN; {held}; SELECT repeat('x', 100000000)")
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"
     wait_until(lambda: seen(blocked), "PostgreSQL waits for it")

@@ -210,7 +210,7 @@ def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> Non
 
 @pytest.mark.parametrize(
     "sql",
-    ["UPDATE messaging_eventstore_event SET actor = 'x'", "DELETE FROM messaging_eventstore_event"],
+    ["UPDATE messaging_event SET actor = 'x'", "DELETE FROM messaging_event"],
 )
 def test_the_database_refuses_to_change_events(post_id: Any, sql: str) -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
@@ -220,7 +220,7 @@ def test_the_database_refuses_to_change_events(post_id: Any, sql: str) -> None:
 
 def test_postgresql_refuses_to_truncate_events(postgresql: Mode) -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        connection.cursor().execute("TRUNCATE messaging_eventstore_event")
+        connection.cursor().execute("TRUNCATE messaging_event")
 
 
 def test_a_missing_trigger_is_found_by_the_check(database: Mode) -> None:
@@ -234,14 +234,14 @@ def test_a_missing_trigger_is_found_by_the_check(database: Mode) -> None:
 
 @pytest.mark.parametrize("action", ["update", "delete"])
 def test_each_trigger_is_missed(database: Mode, action: str) -> None:
-    on_table = " ON messaging_eventstore_event" if connection.vendor == "postgresql" else ""
+    on_table = " ON messaging_event" if connection.vendor == "postgresql" else ""
     connection.cursor().execute(f"DROP TRIGGER events_refuse_{action}{on_table}")
     (error,) = checks.event_store_is_append_only(databases=["default"])
     assert (error.id, f"events_refuse_{action}" in error.msg) == ("postlog.E003", True)
 
 
 def test_a_trigger_that_is_switched_off_is_missed(postgresql: Mode) -> None:
-    connection.cursor().execute("ALTER TABLE messaging_eventstore_event DISABLE TRIGGER ALL")
+    connection.cursor().execute("ALTER TABLE messaging_event DISABLE TRIGGER ALL")
     found = checks.event_store_is_append_only(databases=["default"])
     assert [error.id for error in found] == ["postlog.E003"] * 3
 
@@ -321,13 +321,9 @@ def test_commands_work_on_when_a_migration_changes_a_column_under_a_kept_plan(
     mediator.send(EditMessage(post_id=post_id, message="second"), keyed_anew())
     other = connection.copy()  # a process that migrates
     with other.cursor() as cursor:
-        cursor.execute(
-            "ALTER TABLE messaging_eventstore_snapshot ALTER COLUMN state TYPE varchar(99999)"
-        )
-        cursor.execute(
-            "ALTER TABLE messaging_eventstore_receipt ALTER COLUMN outcome TYPE varchar(99999)"
-        )
-        cursor.execute("ALTER TABLE messaging_eventstore_stream ALTER COLUMN version TYPE bigint")
+        cursor.execute("ALTER TABLE messaging_snapshot ALTER COLUMN state TYPE varchar(99999)")
+        cursor.execute("ALTER TABLE messaging_receipt ALTER COLUMN outcome TYPE varchar(99999)")
+        cursor.execute("ALTER TABLE messaging_stream ALTER COLUMN version TYPE bigint")
     other.close()
     for number in range(2):
         mediator.send(EditMessage(post_id=post_id, message=str(number)), keyed_anew())

@@ -69,7 +69,7 @@ def test_whoever_takes_over_during_the_switch_waits_and_finds_it_done(
         waits = (
             "SELECT (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
             "AND datname = current_database()) "
-            "+ (SELECT count(*) FROM messaging_projections_rebuild WHERE builder <> %s)"
+            "+ (SELECT count(*) FROM messaging_rebuild WHERE builder <> %s)"
         )
         wait_until(lambda: sessions.answer(server, waits, [str(first)]), "it takes over, or waits")
 

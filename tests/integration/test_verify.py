@@ -183,9 +183,7 @@ def test_it_looks_at_all_streams_of_the_store(database: Mode) -> None:
             cursor.execute("SET session_replication_role = replica")
         else:
             cursor.execute("DROP TRIGGER events_refuse_delete")
-        cursor.execute(
-            "DELETE FROM messaging_eventstore_event WHERE position = %s", [event.position]
-        )
+        cursor.execute("DELETE FROM messaging_event WHERE position = %s", [event.position])
         if connection.vendor == "postgresql":
             cursor.execute("RESET session_replication_role")
     found = "\n".join(differences(database))

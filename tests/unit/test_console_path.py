@@ -9,8 +9,8 @@ import pytest
 from messaging.console.dashboard import Found, LogState, ReadSide, WriteSide
 from messaging.console.path import BAD, WARM, Line, Step, row, rows, steps
 from messaging.message import utc_now
-from messaging.models import Heartbeat
 from messaging.monitoring.status import ProjectionStatus
+from messaging.workers.models import Heartbeat
 
 WRITE = WriteSide(
     last_position=12_345,

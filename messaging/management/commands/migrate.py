@@ -9,8 +9,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from messaging.dialect import dialect_of
 
-# What the apps of messaging were called before 0.2.
-FORMER_APPS = ("bus", "eventstore", "projections")
+# What apps of messaging were called before 0.2, and until it had one.
+FORMER_APPS = ("bus", "eventstore", "projections", "messaging_eventstore")
 
 
 class Command(Migrate):

@@ -20,7 +20,7 @@ from messaging.proof import Proof, proof_from, proofs_before, require_proofs, un
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
 ADVANCE = """
-UPDATE messaging_projections_checkpoint SET "offset" = v.column3, halted = '', checked_at = {now},
+UPDATE messaging_checkpoint SET "offset" = v.column3, halted = '', checked_at = {now},
   proof = COALESCE(NULLIF(v.column4, ''), proof)
 FROM (VALUES {marks}) AS v
 WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
@@ -29,7 +29,7 @@ WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offse
 # One statement: between two, a rebuild may switch, and delete the checkpoints asked for.
 LIVE = """
 SELECT s.live_generation, c."partition", c."offset", c.identity
-FROM messaging_projections_projectionstate s LEFT JOIN messaging_projections_checkpoint c
+FROM messaging_projectionstate s LEFT JOIN messaging_checkpoint c
 ON c.projection = s.name AND c.generation = s.live_generation
 WHERE s.name = %s
 """

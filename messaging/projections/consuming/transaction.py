@@ -22,7 +22,7 @@ from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.decoding import DecodedRecord, Decoder
 from messaging.projections.consuming.ordering import Halted, Outcome, apply_in_order
-from messaging.projections.models import DeadLetter, RejectedRecord
+from messaging.projections.models import DeadLetter, SkippedRecord
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RefusedRows
 from messaging.proof import proof_of
@@ -143,7 +143,7 @@ def _not_halted(halted: Halted, items: Sequence[Any]) -> Sequence[Any]:
 
 def decode(projection: Projection, records: Sequence[LogRecord]) -> list[DecodedRecord]:
     """Decode the records that concern the projection and that no operator rejected."""
-    return Decoder(projection).from_log(without(records, RejectedRecord.all_of_them()))
+    return Decoder(projection).from_log(without(records, SkippedRecord.all_of_them()))
 
 
 def moves_of(records: Sequence[LogRecord]) -> dict[int, Move]:

@@ -30,7 +30,7 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
 def _root_sql(root: type[ReadModel]) -> str:
     return (
         f"SELECT * FROM {root._meta.db_table} WHERE generation = "
-        "(SELECT live_generation FROM messaging_projections_projectionstate WHERE name = %s) "
+        "(SELECT live_generation FROM messaging_projectionstate WHERE name = %s) "
         "AND stream_id = %s"
     )
 

@@ -17,9 +17,9 @@ from django.http import HttpRequest
 
 from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
-from messaging.models import OwnChange
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
+from messaging.projections.serving.models import OwnChange
 from messaging.projections.serving.waiting import not_reached, wait_for
 from messaging.workers.heartbeats import missing_workers
 

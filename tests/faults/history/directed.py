@@ -51,7 +51,7 @@ def freeze_web_in_a_transaction(stack: Stack, chance: random.Random) -> End | No
     """One server holds the row of a hot post; the other has to go on answering, also about it."""
     found = _postgres(stack)
     frozen, healthy = chance.sample(stack.of("web"), 2)
-    hot = "SELECT stream_id FROM messaging_eventstore_stream ORDER BY version DESC LIMIT 1"
+    hot = "SELECT stream_id FROM messaging_stream ORDER BY version DESC LIMIT 1"
     with stack.aiming():
         wait_until(lambda: count(stack), "there is a post", 30)
     posts = stack.write.rows(hot)
@@ -104,7 +104,7 @@ def freeze_a_consumer_in_a_transaction(stack: Stack, chance: random.Random) -> E
 def reached(stack: Stack, ends: dict[int, int]) -> bool:
     """Whether the posts have been consumed up to these offsets."""
     rows = stack.read.rows(
-        'SELECT "partition", max("offset") FROM messaging_projections_checkpoint '
+        'SELECT "partition", max("offset") FROM messaging_checkpoint '
         "WHERE projection = 'posts' GROUP BY 1"
     )
     at = dict(rows)
@@ -168,9 +168,7 @@ def freeze_a_builder_in_its_clean_up(stack: Stack, chance: random.Random) -> Non
     found = _postgres(stack)
     for part in stack.of("consumer"):
         part.start()
-    live = (
-        "(SELECT live_generation FROM messaging_projections_projectionstate WHERE name = 'posts')"
-    )
+    live = "(SELECT live_generation FROM messaging_projectionstate WHERE name = 'posts')"
     sql = (
         f"SELECT 1 FROM queries_app_post WHERE generation = {live} ORDER BY version LIMIT 1 "
         "FOR UPDATE"
@@ -215,4 +213,4 @@ def froze_between_chunks(stack: PostgresStack, part: Part) -> bool:
 
 def count(stack: Stack) -> int:
     """Of posts."""
-    return int(stack.write.rows("SELECT count(*) FROM messaging_eventstore_stream")[0][0])
+    return int(stack.write.rows("SELECT count(*) FROM messaging_stream")[0][0])

@@ -65,7 +65,7 @@ def _last_words(stack: Stack) -> str:
 
 def _grown(stack: Stack) -> list[UUID]:
     rows = stack.write.rows(
-        "SELECT stream_id FROM messaging_eventstore_stream "
+        "SELECT stream_id FROM messaging_stream "
         "WHERE stream_type = 'post' AND version >= 3 ORDER BY version DESC LIMIT 1"
     )
     return [UUID(str(stream)) for (stream,) in rows]

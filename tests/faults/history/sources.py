@@ -82,7 +82,7 @@ PROJECTIONS = ("posts", "history", "likes")
 def events(write: Database) -> list[Event]:
     rows = write.rows(
         "SELECT position, stream_id, version, event_id, type, data, recorded_at, actor, command_id "
-        "FROM messaging_eventstore_event ORDER BY position"
+        "FROM messaging_event ORDER BY position"
     )
     return [
         Event(p, UUID(str(s)), v, UUID(str(e)), t, json.loads(d), _time(at), a, UUID(str(c)))  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def events(write: Database) -> list[Event]:
 
 
 def streams(write: Database) -> dict[UUID, int]:
-    rows = write.rows("SELECT stream_id, version FROM messaging_eventstore_stream")
+    rows = write.rows("SELECT stream_id, version FROM messaging_stream")
     return {UUID(str(stream)): version for stream, version in rows}
 
 
@@ -104,7 +104,7 @@ def tables(read: Database) -> Tables:
         rows: dict[Any, Row] = getattr(found, name)
         for stream, *values in read.rows(
             f"SELECT {wanted} FROM {SQL_NAMES[name]} WHERE generation = (SELECT live_generation "
-            f"FROM messaging_projections_projectionstate WHERE name = '{projection}')"
+            f"FROM messaging_projectionstate WHERE name = '{projection}')"
         ):
             converted = [convert(value) for convert, value in zip(converts, values, strict=True)]
             place = (UUID(str(stream)), *converted[: len(key)])
@@ -115,15 +115,12 @@ def tables(read: Database) -> Tables:
 
 
 def level(write: Database, read: Database, log: Iterable[Published]) -> Level:
-    found = Level(outbox=write.rows("SELECT count(*) FROM messaging_eventstore_outbox")[0][0])
-    live = dict(
-        read.rows("SELECT name, live_generation FROM messaging_projections_projectionstate")
-    )
+    found = Level(outbox=write.rows("SELECT count(*) FROM messaging_outbox")[0][0])
+    live = dict(read.rows("SELECT name, live_generation FROM messaging_projectionstate"))
     checkpoints = {
         (projection, partition): (offset, halted)
         for projection, generation, partition, offset, halted in read.rows(
-            'SELECT projection, generation, "partition", "offset", halted '
-            "FROM messaging_projections_checkpoint"
+            'SELECT projection, generation, "partition", "offset", halted FROM messaging_checkpoint'
         )
         if live.get(projection) == generation
     }
@@ -138,7 +135,7 @@ def level(write: Database, read: Database, log: Iterable[Published]) -> Level:
         f"{projection} {stream} v{version} {code}: {reason[:300]}"
         for projection, generation, stream, version, code, reason in read.rows(
             "SELECT projection, generation, stream_id, version, code, reason "
-            "FROM messaging_projections_deadletter ORDER BY id"
+            "FROM messaging_deadletter ORDER BY id"
         )
         if live.get(projection) == generation
     ]
@@ -147,7 +144,7 @@ def level(write: Database, read: Database, log: Iterable[Published]) -> Level:
 
 def embedded_log(write: Database, topic: str) -> list[Published]:
     rows = write.rows(
-        f'SELECT "partition", "offset", key, value FROM messaging_bus_logrecord '
+        f'SELECT "partition", "offset", key, value FROM messaging_embeddedrecord '
         f"WHERE topic = '{topic}' "
         'ORDER BY "partition", "offset"'
     )

@@ -237,16 +237,11 @@ class Stack:
 
     def is_level(self) -> bool:
         """Nothing waits in the outbox, and each checkpoint is at the end of its partition."""
-        if self.write.rows("SELECT count(*) FROM messaging_eventstore_outbox")[0][0]:
+        if self.write.rows("SELECT count(*) FROM messaging_outbox")[0][0]:
             return False
-        live = dict(
-            self.read.rows(
-                "SELECT name, live_generation FROM messaging_projections_projectionstate"
-            )
-        )
+        live = dict(self.read.rows("SELECT name, live_generation FROM messaging_projectionstate"))
         rows = self.read.rows(
-            'SELECT projection, generation, "partition", "offset" '
-            "FROM messaging_projections_checkpoint"
+            'SELECT projection, generation, "partition", "offset" FROM messaging_checkpoint'
         )
         at = {(name, p): offset for name, g, p, offset in rows if live.get(name) == g}
         ends = self.ends()
@@ -259,9 +254,7 @@ class Stack:
 
     def rebuilds_under_way(self) -> int:
         ended = "('done', 'cancelled', 'failed')"
-        rows = self.read.rows(
-            f"SELECT count(*) FROM messaging_projections_rebuild WHERE state NOT IN {ended}"
-        )
+        rows = self.read.rows(f"SELECT count(*) FROM messaging_rebuild WHERE state NOT IN {ended}")
         return int(rows[0][0])
 
     @contextmanager
@@ -309,9 +302,7 @@ class SqliteStack(Stack):
         return f"sqlite:///{self.data}/write.sqlite3", f"sqlite:///{self.data}/read.sqlite3"
 
     def ends(self) -> dict[int, int]:
-        return dict(
-            self.write.rows('SELECT "partition", next_offset FROM messaging_bus_logpartition')
-        )
+        return dict(self.write.rows('SELECT "partition", next_offset FROM messaging_logpartition'))
 
 
 class PostgresStack(Stack):

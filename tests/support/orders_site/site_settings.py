@@ -2,13 +2,7 @@
 
 SECRET_KEY = "x" * 40
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = [
-    "messaging",
-    "messaging.eventstore",
-    "messaging.bus",
-    "messaging.projections",
-    "orders",
-]
+INSTALLED_APPS = ["messaging", "orders"]
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "OPTIONS": {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"},

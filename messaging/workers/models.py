@@ -1,0 +1,22 @@
+"""Which workers are alive: kept in the write database."""
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py)."""
+
+    role = models.CharField(max_length=20)  # relay, consumer
+    process = models.CharField(max_length=200, help_text="Host and process id.")
+    active = models.BooleanField(help_text="False: it stands by.")
+    since = models.DateTimeField(help_text="When it became active, or began to stand by.")
+    beat_at = models.DateTimeField()
+    error = models.TextField(
+        blank=True, default="", db_default="", help_text="Why it cannot work now; it tries again."
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "process"], name="one_beat_a_role")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.process}"
