@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test check stack stack-clean bench soak chromium pgbouncer nginx
+.PHONY: help run test check wheel stack stack-clean bench soak chromium pgbouncer nginx
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -44,6 +44,9 @@ check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment setting
 	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example TRUSTED_PROXIES=1 CACHE_URL=redis://127.0.0.1:6379/0 \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m dev.audit
+
+wheel: $(BIN)/stamp-dev ## The package, in dist/
+	$(BIN)/uv build --quiet --wheel --offline
 
 stack: $(BIN)/stamp-dev ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
 	@$(BIN)/python -m dev.port $(PORT)
@@ -106,8 +109,8 @@ $(PSYCOPG3)/stamp: requirements-psycopg3.txt $(BIN)/stamp-dev
 
 requirements: ## Lock the requirements again, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
-		--generate-hashes pyproject.toml -o requirements.txt
+		--generate-hashes --extra site pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 \
-		--generate-hashes --extra test --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+		--generate-hashes --extra site --extra test --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo "psycopg[binary]" | $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal \
 		--python-version 3.11 --generate-hashes -c requirements-dev.txt -o requirements-psycopg3.txt -

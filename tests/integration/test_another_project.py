@@ -1,12 +1,13 @@
-"""messaging in a project of another domain, which sets nothing of Postlog's."""
+"""messaging in a project of another domain, which installs its wheel and sets nothing of it."""
 
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from tests.support.another_project import ENV, program, run
-from tests.support.processes import Worker
+from tests.support.another_project import ENV, build, install, program, run
+from tests.support.processes import ROOT, Worker
 from tests.support.waiting import wait_until
 
 SEND = """
@@ -17,53 +18,85 @@ for number in range(5):
     mediator.send(PlaceOrder(item=f"tea {number}"), Context(actor="ann"))
 """
 SHOW = """
-from messaging.projections.registry import PROJECTIONS
-from messaging.projections.serving.live import live
-from orders.models import Order
-print(sorted(live(PROJECTIONS["orders"], Order).values_list("item", flat=True)))
+from messaging import mediator
+from orders.queries import FindItems
+print(mediator.ask(FindItems()))
+"""
+CONSOLE = """
+from django.contrib.auth.models import User
+from django.contrib.staticfiles.finders import find
+from django.test import Client
+client = Client(headers={"host": "localhost"})
+client.force_login(User.objects.create_superuser("ann"))
+print([client.get(f"/admin/{page}").status_code for page in ("", "messaging/event/")])
+print(find("messaging/console.js") is not None)
 """
 
 
-def ran(folder: Path, *arguments: str) -> str:
-    done = run(folder, *arguments)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(wheel, tmp_path_factory.mktemp("environment"))
+
+
+def ran(python: Path, folder: Path, *arguments: str, settings: str = "site_settings") -> str:
+    done = run(python, folder, *arguments, settings=settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def shown(folder: Path) -> str:
-    return ran(folder, "shell", "-v0", "-c", SHOW).strip()
+def shown(python: Path, folder: Path) -> str:
+    return ran(python, folder, "shell", "-v0", "-c", SHOW).strip()
 
 
-def test_nothing_need_be_set_beside_apps_databases_and_router(tmp_path: Path) -> None:
-    done = run(tmp_path, "check", "--fail-level", "WARNING")
+def test_the_wheel_holds_all_of_messaging_and_nothing_else(wheel: Path) -> None:
+    package = ROOT / "messaging"
+    files = (one for one in package.rglob("*") if one.is_file() and one.suffix != ".pyc")
+    wanted = {one.relative_to(ROOT).as_posix() for one in files}
+    assert {"messaging/py.typed", "messaging/migrations/0001_initial.py"} <= wanted
+    packed = {name for name in ZipFile(wheel).namelist() if not name.endswith("/")}
+    assert {name for name in packed if ".dist-info/" not in name} == wanted
+
+
+def test_nothing_need_be_set_beside_apps_databases_and_router(python: Path, tmp_path: Path) -> None:
+    done = run(python, tmp_path, "check", "--fail-level", "WARNING")
     assert (done.returncode, done.stderr) == (0, "")
-
-
-NOT_ON_SQLITE = ("psycopg2", "psycopg", "kafka", "fcntl", "rest_framework", "redis")
 
 
 @pytest.mark.parametrize("command", ["check", "runconsumer --help", "rebuild --help"])
-def test_on_sqlite_no_client_of_postgresql_and_no_lock_of_unix_is_imported(
-    tmp_path: Path, command: str
-) -> None:
-    done = run(tmp_path, *command.split(), without=NOT_ON_SQLITE)
+def test_on_sqlite_no_lock_of_unix_is_imported(python: Path, tmp_path: Path, command: str) -> None:
+    done = run(python, tmp_path, *command.split(), without=("fcntl",))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_project_of_another_domain_works_on_the_defaults(tmp_path: Path) -> None:
+def test_a_project_of_another_domain_works_on_the_defaults(python: Path, tmp_path: Path) -> None:
     orders = str([f"tea {number}" for number in range(5)])
-    ran(tmp_path, "migrate", "-v0")
-    assert ran(tmp_path, "makemigrations", "--check", "--dry-run").startswith("No changes")
-    ran(tmp_path, "shell", "-v0", "-c", SEND)
-    assert "start `manage.py runconsumer`" in ran(tmp_path, "status")
-    with Worker(ENV, "runconsumer", program=program(), folder=tmp_path) as worker:
-        wait_until(lambda: shown(tmp_path) == orders, "all orders are shown", 60)
+    ran(python, tmp_path, "migrate", "-v0")
+    changes = ran(python, tmp_path, "makemigrations", "--check", "--dry-run")
+    assert changes.startswith("No changes")
+    ran(python, tmp_path, "shell", "-v0", "-c", SEND)
+    assert "start `manage.py runconsumer`" in ran(python, tmp_path, "status")
+    with Worker(ENV, "runconsumer", program=program(python), folder=tmp_path) as worker:
+        wait_until(lambda: shown(python, tmp_path) == orders, "all orders are shown", 60)
         worker.process.terminate()
         assert worker.wait() == 0
     for source in ("log", "store"):
-        assert "5 events" in ran(tmp_path, "rebuild", "--from", source)
-        assert shown(tmp_path) == orders
-    ran(tmp_path, "verify")
-    status = json.loads(ran(tmp_path, "status", "--json"))
+        assert "5 events" in ran(python, tmp_path, "rebuild", "--from", source)
+        assert shown(python, tmp_path) == orders
+    ran(python, tmp_path, "verify")
+    status = json.loads(ran(python, tmp_path, "status", "--json"))
     assert (status["lag"], status["dead_letters"], status["outbox"]) == (0, 0, 0)
     assert status["projections"][0]["generation"] == 3
+
+
+def test_the_console_is_one_more_line_in_the_place_of_djangos_admin(
+    python: Path, tmp_path: Path
+) -> None:
+    ran(python, tmp_path, "migrate", "-v0", settings="console_settings")
+    ran(python, tmp_path, "check", "--fail-level", "WARNING", settings="console_settings")
+    told = ran(python, tmp_path, "shell", "-v0", "-c", CONSOLE, settings="console_settings")
+    assert told.splitlines() == ["[200, 200]", "True"]

@@ -27,15 +27,3 @@ def test_the_changelog_begins_with_this_version() -> None:
     first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert first is not None
     assert first[1] == PROJECT["project"]["version"]
-
-
-def test_the_package_brings_its_types_templates_and_static_files() -> None:
-    setuptools = PROJECT["tool"]["setuptools"]
-    assert setuptools["packages"]["find"]["include"] == ["messaging*"]
-    patterns = setuptools["package-data"]["messaging"]
-    there = ROOT / "messaging"
-    assert all(any(there.glob(f"{one}/*" if one.endswith("**") else one)) for one in patterns)
-    others = {f for f in there.rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")}
-    packed = {file for one in patterns for file in there.glob(one)}
-    packed |= {file for folder in packed if folder.is_dir() for file in folder.rglob("*")}
-    assert others <= packed, "a file that the wheel would lack"
