@@ -1,10 +1,14 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
+import re
+import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import DatabaseError, connections, router
@@ -21,6 +25,10 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
 from messaging.router import database_of
 
+IMPORTS = re.compile(r"^(from|import) messaging\b", re.M)
+REGISTERS = re.compile(
+    r"^@(command|query|event|upcaster|handles|answers|answers_personally|\w+\.on)\b", re.M
+)
 TAG = "messaging"  # what our commands ask at start: all but 'check' and the servers do without URLs
 
 
@@ -29,11 +37,29 @@ def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"Nothing handles {message.__name__}.",
-            hint="Write a function with @handles (handlers.py) or @answers (queries.py).",
+            hint="Write a function with @handles (handlers.py) or @answers (queries.py), in an app "
+            "that INSTALLED_APPS names.",
             obj=f"{message.__module__}.{message.__name__}",
             id="postlog.E001",
         )
         for message in mediator.unhandled()
+    ]
+
+
+@register()
+def handlers_are_found(**kwargs: Any) -> list[CheckMessage]:
+    """What no handlers.py, projections.py or queries.py imports is never registered."""
+    return [
+        Warning(
+            f"{module} registers messages or handlers, and nothing imports it.",
+            hint="Name it handlers.py, projections.py or queries.py, or import it from one.",
+            obj=module,
+            id="postlog.W004",
+        )
+        for app in apps.get_app_configs()
+        if "site-packages" not in app.path and app.name != "messaging"
+        for module in _registering(app)
+        if module not in sys.modules
     ]
 
 
@@ -73,6 +99,21 @@ def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(TAG)
+def commands_have_transactions_of_their_own(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"DATABASES[{alias!r}] has ATOMIC_REQUESTS: a view of yours that sends a command or "
+            "waits for a token fails inside that transaction.",
+            hint=f"Decorate such views with @transaction.non_atomic_requests(using={alias!r}), as "
+            "those of messaging.api are, and silence this.",
+            id="postlog.W003",
+        )
+        for alias in (WRITE, READ)
+        if settings.DATABASES.get(alias, {}).get("ATOMIC_REQUESTS")
+    ]
+
+
+@register(TAG)
 def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
     faults = conf.faults()
     if not faults:
@@ -94,8 +135,8 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
     return [
         Error(
             f"The event store's trigger {name} is missing: events could be changed.",
-            hint="Create it as messaging/eventstore/triggers.py has it; if nothing in the databases "
-            "is needed, `manage.py migrate messaging zero` and `manage.py migrate` do it.",
+            hint="Create it as messaging/eventstore/triggers.py has it; on an empty store "
+            "`manage.py migrate messaging zero` and `manage.py migrate` do.",
             id="postlog.E003",
         )
         for name in missing_triggers(connections["default"])
@@ -209,6 +250,17 @@ def records_are_signed(**kwargs: Any) -> list[CheckMessage]:
             id="postlog.W012",
         )
     ]
+
+
+def _registering(app: AppConfig) -> Iterator[str]:
+    """The modules of an app whose source registers something with messaging. Tests apart."""
+    for file in Path(app.path).rglob("*.py"):
+        inside = file.relative_to(app.path)
+        if not any(part.startswith("test") for part in inside.parts):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if IMPORTS.search(text) and REGISTERS.search(text):
+                parts = [part for part in inside.with_suffix("").parts if part != "__init__"]
+                yield ".".join([app.name, *parts])
 
 
 def _is_loopback(server: str) -> bool:

@@ -3,12 +3,16 @@
 import re
 from typing import Any
 
+from django.db import transaction
 from django.urls import URLPattern, path
+from rest_framework.views import APIView
 
 from messaging import mediator
 from messaging.api.operations import RebuildView, RestoreReadDbView
 from messaging.api.views import RootView, command_view, query_view
+from messaging.eventstore.statements import DATABASE as WRITE
 from messaging.message import COMMANDS, QUERIES
+from messaging.projections.bulk_sql import DATABASE as READ
 
 
 def kebab(name: str) -> str:
@@ -26,17 +30,26 @@ def routes() -> list[URLPattern]:
     return [
         path("", root.as_view(), name="api-root"),
         *(
-            path(f"commands/{name}/", command_view(cls).as_view(), name=f"commands-{name}")
+            path(f"commands/{name}/", _view(command_view(cls)), name=f"commands-{name}")
             for name, cls in commands.items()
         ),
         *(
-            path(f"queries/{name}/", query_view(cls).as_view(), name=f"queries-{name}")
+            path(f"queries/{name}/", _view(query_view(cls)), name=f"queries-{name}")
             for name, cls in queries.items()
         ),
         path(
             "commands/restore-read-db/",
-            RestoreReadDbView.as_view(),
+            _view(RestoreReadDbView),
             name="commands-restore-read-db",
         ),
         path("rebuilds/<int:pk>/", RebuildView.as_view(), name="rebuild"),
     ]
+
+
+def _view(cls: type[APIView]) -> Any:
+    """Outside of ATOMIC_REQUESTS: a command has a transaction of its own, and what a query waits
+    for becomes visible in none that was begun before."""
+    view = cls.as_view()
+    for alias in (WRITE, READ):
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.db import connections
 
 from messaging.eventstore.models import Event
 from messaging.message import COMMANDS as REGISTERED
@@ -142,3 +143,14 @@ def test_every_registered_command_is_an_endpoint(database: Mode) -> None:
     assert len(listed) == len(REGISTERED)
     for address in listed.values():
         assert Api("alice").post(address, "{}").status_code == 400
+
+
+def test_a_command_is_sent_and_a_query_answered_outside_of_atomic_requests(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project that has it on need not turn it off: a command has a transaction of its own."""
+    for alias in ("default", "read"):
+        monkeypatch.setitem(connections.settings[alias], "ATOMIC_REQUESTS", True)
+    alice = Api("alice")
+    assert alice.send("new-post", message="Hi").status_code == 201
+    assert alice.ask("find-all-posts").status_code == 200

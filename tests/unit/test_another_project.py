@@ -1,17 +1,21 @@
-"""What `check` says of the databases and the router of a project that uses messaging."""
+"""What `check` says of the databases, router, handlers and URLs of a project with messaging."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage
+from django.test import override_settings
 
 from messaging import checks
+from messaging.console.checks import a_page_to_sign_in_is_there
 from messaging.eventstore.models import Event
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
-
 
 Said = Callable[..., list[str]]
 
@@ -58,3 +62,61 @@ def test_sqlite_that_reads_before_it_locks_is_warned_of(said: Said) -> None:
     assert said(check, default=right, read=right) == []
     (warning,) = said(check, default=right, read=sqlite)
     assert warning.startswith("postlog.W002 DATABASES['read'] begins ")
+
+
+def test_transactions_around_requests_are_warned_of(said: Said) -> None:
+    one = settings.DATABASES["default"]
+    check = checks.commands_have_transactions_of_their_own
+    assert said(check, default=one, read=one) == []
+    (warning,) = said(check, default={**one, "ATOMIC_REQUESTS": True}, read=one)
+    assert warning.startswith("postlog.W003 DATABASES['default'] has ATOMIC_REQUESTS")
+
+
+HANDLER = """
+from messaging.mediator import handles
+@handles(object)
+def handle(command, uow): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "found"),
+    [
+        ("services.py", HANDLER, ["lost.services"]),
+        ("deep/inside.py", HANDLER, ["lost.deep.inside"]),
+        ("deep/__init__.py", HANDLER, ["lost.deep"]),
+        ("tests/test_services.py", HANDLER, []),
+        ("services.py", HANDLER.replace("messaging", "celery"), []),
+        ("services.py", "from messaging.mediator import send", []),
+    ],
+)
+def test_an_app_whose_handlers_nothing_imports_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, found: list[str]
+) -> None:
+    assert checks.handlers_are_found() == []
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    lost = SimpleNamespace(name="lost", path=str(tmp_path))
+    monkeypatch.setattr(checks.apps, "get_app_configs", lambda: [lost])
+    assert [one.obj for one in checks.handlers_are_found()] == found
+    for module in found:
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    assert checks.handlers_are_found() == [], "once it is imported"
+
+
+@pytest.mark.parametrize(
+    ("login_url", "right"),
+    [
+        ("login", True),
+        ("/accounts/login/", True),
+        ("https://sso.example/in", True),
+        ("sign-in", False),
+        ("/nowhere/login/", False),
+        ("admin:login", False),  # which leads to LOGIN_URL
+        ("/admin/login/", False),
+    ],
+)
+def test_a_sign_in_page_that_is_not_there_is_an_error(login_url: str, right: bool) -> None:
+    with override_settings(LOGIN_URL=login_url):
+        found = [one.id for one in a_page_to_sign_in_is_there()]
+    assert found == ([] if right else ["postlog.E008"])

@@ -21,6 +21,7 @@ INSTALLED_APPS = [
 ]
 STATIC_URL = "static/"
 ROOT_URLCONF = "console_urls"
+LOGIN_URL = "login"
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
