@@ -31,6 +31,8 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("postlog")
 
+pytest_plugins = ["messaging.testing.plugin"]  # as its entry point does where it is installed
+
 UNIT_TESTS = ROOT / "tests" / "unit"
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 2**30

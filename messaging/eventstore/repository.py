@@ -26,7 +26,7 @@ E = TypeVar("E")
 
 log = logging.getLogger("postlog.store")
 
-STREAM_TYPES: set[str] = set()  # that this code writes
+REPOSITORIES: dict[str, "Repository[Any, Any]"] = {}  # by the stream type that this code writes
 NO_SNAPSHOT = ""  # a schema that no snapshot has
 
 
@@ -59,10 +59,10 @@ class Repository(Generic[S, E]):
         schema: int,
         before_snapshot: Callable[[S], None] | None = None,
     ) -> None:
-        self._stream_type = stream_type
+        self.stream_type = stream_type
+        self.evolve = evolve
         self._before_snapshot = before_snapshot
-        STREAM_TYPES.add(stream_type)
-        self._evolve = evolve
+        REPOSITORIES.setdefault(stream_type, self)
         self._snapshots = SnapshotCodec(state_type, schema)
 
     def new(self, uow: UnitOfWork, stream_id: UUID | None = None) -> Loaded[S]:
@@ -74,7 +74,7 @@ class Repository(Generic[S, E]):
 
     def version_of(self, stream_id: UUID) -> int:
         """Return the version that was committed last, without a lock; 0: no such stream."""
-        found = Stream.objects.filter(stream_id=stream_id, stream_type=self._stream_type)
+        found = Stream.objects.filter(stream_id=stream_id, stream_type=self.stream_type)
         return found.values_list("version", flat=True).first() or 0
 
     def load(self, uow: UnitOfWork, stream_id: UUID) -> Loaded[S]:
@@ -84,7 +84,7 @@ class Repository(Generic[S, E]):
         `NeedsNewerCode` if this code does not know the type or version of one of its events.
         """
         rows = _read(stream_id, self._snapshots.schema)
-        if rows and rows[0].type != self._stream_type:
+        if rows and rows[0].type != self.stream_type:
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
         try:
             state = self._snapshot_of(rows)
@@ -116,7 +116,7 @@ class Repository(Generic[S, E]):
             is_now = f"It has changed meanwhile: it is at version {loaded.version}."
             raise PreconditionFailed("precondition_failed", is_now)
         snapshot = self._due_snapshot(loaded, events)
-        return uow.append(self._stream_type, loaded.stream_id, loaded.version, events, snapshot)
+        return uow.append(self.stream_type, loaded.stream_id, loaded.version, events, snapshot)
 
     def _due_snapshot(self, loaded: Loaded[S], events: Sequence[E]) -> Snapshot | None:
         """Make the snapshot to write with the events, if the last one is far behind."""
@@ -130,7 +130,7 @@ class Repository(Generic[S, E]):
 
     def _after(self, state: S | None, events: Sequence[E]) -> S | None:
         for event in events:
-            state = self._evolve(state, event)
+            state = self.evolve(state, event)
         return state
 
     def _snapshot_of(self, rows: list[Row]) -> S | None:

@@ -1,4 +1,4 @@
-"""Folding stored events into rows: rebuilds from the store, `verify` and tests do it alike."""
+"""Folding stored events: rebuilds from the store, `verify` and the testing kit do it alike."""
 
 from collections.abc import Collection, Iterable
 from uuid import UUID

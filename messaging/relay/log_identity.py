@@ -15,7 +15,7 @@ from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
 from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid, db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
-from messaging.eventstore.repository import STREAM_TYPES
+from messaging.eventstore.repository import REPOSITORIES
 from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import DecodeError, HistoryMismatch, LostTail
 from messaging.message import Envelope
@@ -143,7 +143,7 @@ def _event(record: LogRecord) -> tuple[LogRecord, Envelope] | None:
         return None
     if plausible.fault_of_document(envelope, data):
         return None
-    if STREAM_TYPES and envelope.stream_type not in STREAM_TYPES:
+    if REPOSITORIES and envelope.stream_type not in REPOSITORIES:
         return None
     return record, envelope
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Event as Flag
 from threading import RLock, Thread
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from django.db import connections
 
@@ -116,6 +116,8 @@ def leadership(work: str, database: str) -> Leadership:
     connection = connections[database]
     if dialect_of(connection).is_server:
         return PostgresLeadership(work, database)
+    if connection.is_in_memory_db():  # type: ignore[attr-defined]  # SQLite's
+        return MemoryLeadership(f"{work} of {database}")
     return FileLeadership(Path(f"{connection.settings_dict['NAME']}.{work}-lock"))
 
 
@@ -213,6 +215,22 @@ class PostgresLeadership(Leadership):
             if identity != sessions.answer(connection, IDENTITY):
                 name = f"{name} of {identity}"
         return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+
+
+class MemoryLeadership(Leadership):
+    """Of a database in memory, as tests have one: no other process sees it."""
+
+    _holders: ClassVar[dict[str, Leadership]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def held(self) -> bool:
+        return self._holders.setdefault(self.name, self) is self
+
+    def release(self) -> None:
+        if self._holders.get(self.name) is self:
+            del self._holders[self.name]
 
 
 class FileLeadership(Leadership):

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dev.server import free_port
+from messaging.testing.waiting import wait_until
 from tests.support.modes import new_sqlite
 from tests.support.processes import ROOT, Worker, manage
-from tests.support.waiting import wait_until
 from tests.support.web import SERVER
 
 # Playwright leaves a loop in its thread, in which Django then sees asynchronous code.

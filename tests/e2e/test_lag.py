@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
+from messaging.testing.waiting import wait_until
 from messaging.workers.heartbeats import DEAD_AFTER
 from tests.e2e.conftest import PATIENCE_S, People, Site
-from tests.support.waiting import wait_until
 
 DEAD_S = DEAD_AFTER.total_seconds()
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dev.server import free_port
+from messaging.testing.waiting import wait_until
 from tests.support.nginx import NAME, Nginx, new_address, nginx_before
-from tests.support.waiting import wait_until
 from tests.support.web import status_of
 
 pytestmark = pytest.mark.skipif(

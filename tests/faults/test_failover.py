@@ -17,6 +17,7 @@ from messaging.message import Context
 from messaging.monitoring.health import Looker
 from messaging.projections.models import DeadLetter
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from messaging.transient import drop_connections
 from queries_app.models import Post
 from tests.support.modes import Mode, switched
@@ -24,7 +25,6 @@ from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
 from tests.support.replica import ReplicaServer
 from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
 from tests.support.web import Web
 
 ALICE = Context(actor="alice")

@@ -14,10 +14,10 @@ from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 from tests.support.web import Answer, Web
 
 ALICE = Context(actor="alice")

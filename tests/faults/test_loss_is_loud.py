@@ -13,12 +13,12 @@ from messaging.monitoring.status import current_status
 from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.losing import copy_of_write_database, put_back, recreate_topic
 from tests.support.modes import Mode
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -23,6 +23,7 @@ from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from tests.support.fold import (
     assert_histories_equal_the_fold,
@@ -32,7 +33,6 @@ from tests.support.fold import (
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.rebuilding import some_posts
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

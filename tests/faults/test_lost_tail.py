@@ -23,6 +23,7 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -37,7 +38,6 @@ from tests.support.losing import (
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 
 def consumed(mode: Mode) -> None:

@@ -13,12 +13,12 @@ from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.models import DeadLetter
+from messaging.testing.waiting import wait_until
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.load import stream
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
 
 
 def test_every_committed_event_takes_effect_once_though_workers_are_killed(

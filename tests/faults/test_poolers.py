@@ -14,12 +14,12 @@ from dev.server import temporary_folder
 from messaging import checks
 from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled
+from messaging.testing.waiting import wait_until
 from messaging.workers.leadership import leadership
 from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
 from tests.support.threads import together
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     PgBouncer.program() is None, reason="pgbouncer is not installed and cannot be installed here"

@@ -17,13 +17,13 @@ from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.serving.consistency_token import Position
+from messaging.testing.waiting import wait_until
 from queries_app.queries import FindPostById
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.rebuilding import STEPS
 from tests.support.threads import together
-from tests.support.waiting import wait_until
 
 WRITERS = 4
 POSTS = 40

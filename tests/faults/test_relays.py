@@ -6,10 +6,10 @@ from commands_app.commands import EditMessage, NewPost
 from messaging import mediator
 from messaging.message import Context
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

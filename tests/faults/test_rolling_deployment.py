@@ -17,15 +17,15 @@ from messaging.message import Context
 from messaging.projections.consuming.consumer import Consumer
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing import registered
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.newer_fields import add_column, added_field
-from tests.support.own_events import registered
 from tests.support.processes import Worker
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

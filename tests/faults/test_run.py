@@ -19,9 +19,9 @@ from uuid import uuid4
 import pytest
 
 from dev.server import free_port, temporary_folder
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
 from tests.support.processes import ROOT
-from tests.support.waiting import wait_until
 
 RUN = [sys.executable, "-m", "dev.run"]
 STACK = "from pathlib import Path; from dev.stack import main; main(Path({0!r}), Path({1!r}))"

@@ -10,11 +10,11 @@ from messaging.eventstore.models import Event
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.models import DeadLetter
+from messaging.testing.waiting import wait_until
 from messaging.workers import heartbeats
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 
 def drained() -> bool:

@@ -10,10 +10,10 @@ import json
 import pytest
 
 from messaging.eventstore.models import Event
+from messaging.testing.waiting import wait_until
 from tests.support import slow
 from tests.support.modes import Mode
 from tests.support.procfile import PATIENCE_S, ProcfileWeb
-from tests.support.waiting import wait_until
 from tests.support.web import token_of
 
 

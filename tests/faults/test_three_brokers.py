@@ -17,12 +17,12 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.models import History, Likes, Post
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.settings import postlog
 from tests.support.topic import assert_the_log_tells_the_store
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

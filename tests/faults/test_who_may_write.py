@@ -17,11 +17,11 @@ from messaging.exceptions import BusError
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from tests.support.guarded import TOPIC, GuardedKafka, client, documented, write
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, here
 from tests.support.settings import postlog
-from tests.support.waiting import wait_until
 
 RELAY, READER, STRANGER = "postlog-relay", "postlog-reader", "somebody"
 ALICE = Context(actor="alice")

@@ -17,12 +17,12 @@ from messaging import mediator
 from messaging.dialect.sessions import answer
 from messaging.message import Context
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 from tests.support.proxy import Proxy
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -1,14 +1,17 @@
 """messaging in a project of another domain, which installs its wheel and sets nothing of it."""
 
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from tests.support.another_project import ENV, build, install, program, run
+from messaging.testing.waiting import wait_until
+from tests.support.another_project import ENV, SITE, build, install, program, run
 from tests.support.processes import ROOT, Worker
-from tests.support.waiting import wait_until
 
 SEND = """
 from messaging import mediator
@@ -100,3 +103,65 @@ def test_the_console_is_one_more_line_in_the_place_of_djangos_admin(
     ran(python, tmp_path, "check", "--fail-level", "WARNING", settings="console_settings")
     told = ran(python, tmp_path, "shell", "-v0", "-c", CONSOLE, settings="console_settings")
     assert told.splitlines() == ["[200, 200]", "True"]
+
+
+@pytest.fixture(scope="module")
+def tester(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has pytest too, which finds the plugin by itself."""
+    return install(wheel, tmp_path_factory.mktemp("tester"), "pytest", "pytest-django")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A copy of the project, for what writes into its folder."""
+    return Path(shutil.copytree(SITE, tmp_path / "site"))
+
+
+def tried(tester: Path, site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's own tests."""
+    return subprocess.run(
+        [tester, "-m", "pytest", "-p", "no:cacheprovider", *arguments, "kit.py"],
+        cwd=site,
+        env={**ENV, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_testing_kit_works_in_another_project(tester: Path, site: Path) -> None:
+    done = tried(tester, site, "-W", "error")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d\d passed", done.stdout), "the contract of the store too"
+
+
+def test_it_works_on_databases_in_memory_and_leaves_no_file(tester: Path, site: Path) -> None:
+    (site / "in_memory.py").write_text(
+        "from site_settings import *\nfor one in DATABASES.values(): del one['TEST']\n"
+    )
+    before = {path.name for path in site.iterdir()}
+    done = tried(
+        tester, site, "--ds=in_memory", "-k", "not Contract and not Database", "-W", "error"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+    assert {path.name for path in site.iterdir()} - before <= {"__pycache__"}
+
+
+def test_an_event_that_cannot_be_shown_fails_its_delivery_with_the_reason(
+    tester: Path, site: Path
+) -> None:
+    projections = site / "orders" / "projections.py"
+    broken = projections.read_text().replace("order.item = event.item", "raise KeyError('broken')")
+    projections.write_text(broken)
+    done = tried(tester, site, "-k", "shown or says")
+    assert "2 failed" in done.stdout
+    assert "Not all events were delivered" in done.stdout
+    assert "orders: version 1 of stream" in done.stdout
+    assert "KeyError: 'broken'" in done.stdout
+
+
+def test_the_page_about_the_kit_shows_the_tests_that_run() -> None:
+    tests = (SITE / "kit.py").read_text().partition("\n")[2].strip()
+    assert tests in (ROOT / "docs" / "testing.md").read_text()

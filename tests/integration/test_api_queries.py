@@ -10,10 +10,10 @@ from django.db import connections
 
 from messaging.message import QUERIES as REGISTERED
 from messaging.projections.serving import consistency_token
+from messaging.testing.waiting import wait_until
 from tests.support.api import QUERIES, Api, errors, some_id
 from tests.support.modes import Mode, use
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ from messaging.message import Context, Envelope, utc_now
 from messaging.projections.models import Checkpoint
 from messaging.rebuilding import from_store
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish, record_of
-from tests.support.waiting import wait_until
 
 TEXT = "\U0001f44d" * 10_000  # the longest post: 40 kB
 MOST = BATCH_BYTES + 200_000  # it ends with the record that reaches it; envelopes come on top

@@ -16,6 +16,7 @@ from messaging.message import Context, utc_now
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter
+from messaging.testing.waiting import wait_until
 from messaging.workers.heartbeats import Heartbeats, alive
 from messaging.workers.models import Heartbeat
 from tests.support.clock import clock_off_by
@@ -23,7 +24,6 @@ from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.records import publish, record_of
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 MINUTE, HOUR = 60, 3_600

@@ -20,6 +20,7 @@ from messaging.projections.consuming.consumer import Consumer, last_errors
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving.live import live_root
+from messaging.testing.waiting import wait_until
 from messaging.transient import pause_s
 from messaging.workers.heartbeats import Heartbeats
 from queries_app.projections import posts
@@ -29,7 +30,6 @@ from tests.support.modes import Mode
 from tests.support.processes import here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

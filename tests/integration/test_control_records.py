@@ -24,6 +24,7 @@ from messaging.projections.models import Checkpoint
 from messaging.projections.serving.live import live_root
 from messaging.rebuilding import from_log
 from messaging.rebuilding.from_log import LogTail
+from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all, take
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -34,7 +35,6 @@ from tests.support.rebuilding import rebuild, some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
 from tests.support.transactions import transaction
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

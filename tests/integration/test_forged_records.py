@@ -21,6 +21,7 @@ from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.relay import log_identity, outbox, relay
+from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -30,7 +31,6 @@ from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish, record_of
 from tests.support.relaying import a_relay, at_work, publish_all, published
-from tests.support.waiting import wait_until
 
 ALICE, BOB = Context(actor="alice"), Context(actor="bob")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Thread
 
 from dev.guard import Guard
-from tests.support.waiting import wait_until
+from messaging.testing.waiting import wait_until
 
 READY = "print('ready', flush=True); time.sleep(600)"
 STUBBORN = f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY}"

@@ -20,6 +20,7 @@ from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from tests.support.console import signed_in
 from tests.support.consuming import consume_all
@@ -27,7 +28,6 @@ from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.relaying import publish_all
 from tests.support.settings import postlog
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 UNSAFE = {

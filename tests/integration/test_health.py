@@ -16,6 +16,7 @@ from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.monitoring import health
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing.waiting import wait_until
 from messaging.workers.models import Heartbeat
 from tests.support.clock import nobody_moved_for
 from tests.support.consuming import consume_all
@@ -23,7 +24,6 @@ from tests.support.modes import Mode
 from tests.support.readiness import ready
 from tests.support.relaying import publish_all
 from tests.support.threads import together
-from tests.support.waiting import wait_until
 from tests.support.web import Web
 
 PROBES = 20

@@ -18,6 +18,7 @@ from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
 from messaging.rebuilding import from_store
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all
@@ -27,7 +28,6 @@ from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.records import publish
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALL = range(12)
 ALICE = Context(actor="alice")

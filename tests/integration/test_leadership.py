@@ -21,6 +21,7 @@ from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker, builders_lock
 from messaging.relay import outbox
 from messaging.relay.relay import Relay
+from messaging.testing.waiting import wait_until
 from messaging.workers import leadership as module
 from messaging.workers.leadership import Leadership, acquired, kept, leadership
 from tests.support.modes import Mode, new_postgresql, switched
@@ -28,7 +29,6 @@ from tests.support.modes import postgresql as on_the_server
 from tests.support.records import publish, record_of
 from tests.support.relaying import at_work
 from tests.support.settings import postlog
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from threading import Thread
 import pytest
 from django.db import connections
 
+from messaging.testing.waiting import wait_until
 from messaging.workers import heartbeats
 from messaging.workers.heartbeats import Heartbeats
 from messaging.workers.models import Heartbeat
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as administer
-from tests.support.waiting import wait_until
 
 
 def test_a_heart_beats_again_after_the_database_took_no_writes(

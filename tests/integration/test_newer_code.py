@@ -21,12 +21,12 @@ from messaging.monitoring.status import current_status
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
+from messaging.testing import registered
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.api import Api, browser, errors
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.own_events import registered
 from tests.support.processes import here
 from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of

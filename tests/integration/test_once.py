@@ -15,6 +15,7 @@ from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from messaging.workers import heartbeats
 from messaging.workers.leadership import leadership
 from queries_app.models import Post
@@ -22,7 +23,6 @@ from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.processes import Worker, manage
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -23,9 +23,9 @@ from messaging.message import Context
 from messaging.recovery import republish
 from messaging.relay import outbox
 from messaging.relay.relay import Interrupted, Relay
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
 from tests.support.relaying import a_relay, known_log
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -3,11 +3,11 @@
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.message import Context
+from messaging.testing.waiting import wait_until
 from queries_app.queries import FindPostById
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 
 def test_a_command_travels_from_the_mediator_to_the_query(mode: Mode) -> None:

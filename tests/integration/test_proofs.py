@@ -24,6 +24,7 @@ from messaging.projections.models import Checkpoint
 from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker
 from messaging.relay import log_identity, outbox, relay
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all, shared
@@ -33,7 +34,6 @@ from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild, some_posts
 from tests.support.records import publish
 from tests.support.relaying import a_relay, known_log, publish_all, published
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 EVERY = range(12)

@@ -20,6 +20,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding import requests
 from messaging.rebuilding.migration_operation import AskForRebuild
 from messaging.rebuilding.worker import RebuildWorker
+from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.api import Api
 from tests.support.consuming import consume_all
@@ -27,7 +28,6 @@ from tests.support.modes import Mode
 from tests.support.processes import Worker, manage
 from tests.support.rebuilding import assert_equals_the_fold, some_posts
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 URL = "/api/v1/commands/restore-read-db/"
 

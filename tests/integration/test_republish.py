@@ -13,6 +13,7 @@ from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import DeadLetter
 from messaging.recovery import republish
 from messaging.relay import outbox
+from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -20,7 +21,6 @@ from tests.support.modes import Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import some_posts
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

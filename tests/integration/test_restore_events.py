@@ -25,6 +25,7 @@ from messaging.eventstore.models import (
 from messaging.exceptions import LostTail
 from messaging.message import Context
 from messaging.relay import log_identity, outbox
+from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -41,7 +42,6 @@ from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 COLUMNS = (

@@ -19,11 +19,11 @@ from messaging.projections.models import Checkpoint
 from messaging.proof import undisturbed
 from messaging.relay import log_identity, outbox
 from messaging.relay.relay import Relay
+from messaging.testing.waiting import wait_until
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish
 from tests.support.relaying import a_relay, at_work, publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 POST = uuid4()

@@ -22,6 +22,7 @@ from messaging.eventstore.models import Event, Stream
 from messaging.message import Context
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Applier
+from messaging.testing.waiting import wait_until
 from messaging.transient import write_fault
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -32,7 +33,6 @@ from tests.support.processes import ROOT, environment, here
 from tests.support.rebuilding import rebuild
 from tests.support.relaying import publish_all
 from tests.support.settings import postlog
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

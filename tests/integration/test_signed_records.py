@@ -25,6 +25,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.recovery.log_repository import LogRepository
 from messaging.relay import log_identity, outbox
 from messaging.relay.relay import Relay
+from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all
@@ -36,7 +37,6 @@ from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
 from tests.support.settings import postlog
-from tests.support.waiting import wait_until
 
 ALICE, BOB = Context(actor="alice"), Context(actor="bob")
 ONE, TWO = ("one", "1" * 20 + "abcdefghijklmnop"), ("two", "2" * 20 + "abcdefghijklmnop")

@@ -20,6 +20,7 @@ from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.consuming.stalls import confirm_level
 from messaging.projections.models import Checkpoint
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing.waiting import wait_until
 from tests.support.clock import nobody_moved_for
 from tests.support.console import signed_in
 from tests.support.consuming import Running, consume_all
@@ -28,7 +29,6 @@ from tests.support.modes import postgresql as end_sessions
 from tests.support.processes import here
 from tests.support.rebuilding import at_step, rebuild
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -1,4 +1,5 @@
-"""The event store and the mediator, on both databases."""
+"""The event store and the mediator, on both databases: the suite of the testing kit, and what is
+about commands, and about SQL."""
 
 from typing import Any
 from uuid import uuid4
@@ -18,11 +19,11 @@ from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
-    DomainError,
     Forbidden,
     NoTransaction,
 )
 from messaging.message import Context, Result
+from messaging.testing.store_contract import StoreContract
 from tests.support.modes import Mode
 from tests.support.threads import together
 
@@ -37,6 +38,11 @@ def post_id(database: Mode) -> Any:
 def versions(post_id: Any) -> list[int]:
     found = Event.objects.filter(stream_id=post_id).order_by("position")
     return list(found.values_list("version", flat=True))
+
+
+class TestStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def on_each_database(self, database: Mode) -> None: ...
 
 
 def test_what_is_appended_is_loaded(post_id: Any) -> None:
@@ -73,38 +79,6 @@ def test_a_command_that_changes_nothing_stores_nothing(post_id: Any) -> None:
     assert versions(post_id) == [1]
 
 
-def test_an_event_carries_its_envelope(database: Mode) -> None:
-    command_id, correlation_id, causation_id = uuid4(), uuid4(), uuid4()
-    context = Context(
-        actor="alice",
-        command_id=command_id,
-        correlation_id=correlation_id,
-        causation_id=causation_id,
-        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    )
-    mediator.send(NewPost(message="Hi"), context)
-    event = Event.objects.get()
-    assert (event.actor, event.command_id, event.correlation_id) == (
-        "alice",
-        command_id,
-        correlation_id,
-    )
-    assert (event.causation_id, event.traceparent) == (causation_id, context.traceparent)
-    assert event.event_id.version == 7
-
-
-def test_writers_of_one_stream_take_turns_and_lose_nothing(post_id: Any) -> None:
-    def write(actor: str) -> Any:
-        return [
-            mediator.send(AddComment(post_id=post_id, text="Hi"), Context(actor=actor))
-            for _ in range(10)
-        ]
-
-    results = together(*(lambda name=f"p{n}": write(name) for n in range(4)))  # type: ignore[misc]
-    assert all(isinstance(result, list) for result in results), results
-    assert versions(post_id) == list(range(1, 42)), "dense, and positions in their order"
-
-
 def test_a_writer_that_waited_for_its_turn_decides_on_what_is_there_now(post_id: Any) -> None:
     """On PostgreSQL a statement's snapshot is older than the row that it waited to lock."""
     for number in range(10):
@@ -127,11 +101,6 @@ def test_of_two_posts_with_one_id_one_is_made(database: Mode) -> None:
     codes = [getattr(result, "code", "made") for result in results]
     assert sorted(codes) == ["made", "post_exists"]
     assert versions(post_id) == [1]
-
-
-def test_a_version_that_is_taken_is_a_lost_race(post_id: Any) -> None:
-    with pytest.raises(ConcurrencyError), unit_of_work(ALICE) as uow:
-        uow.append("post", post_id, 0, [PostCreated(post_id=post_id, author="a", message="b")])
 
 
 def test_a_race_that_is_always_lost_ends_as_concurrent_change(
@@ -168,20 +137,6 @@ def test_a_race_that_is_lost_once_is_run_again(
     assert versions(post_id) == [1, 2]
 
 
-def test_events_of_one_command_are_stored_together(post_id: Any) -> None:
-    with unit_of_work(BOB) as uow:
-        found = posts.load(uow, post_id)
-        events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
-        assert posts.save(uow, found, events).version == 4
-    stored = Event.objects.filter(version__gt=1).order_by("position")
-    assert [event.version for event in stored] == [2, 3, 4]
-    assert len({(event.command_id, event.recorded_at) for event in stored}) == 1
-    assert len({event.event_id for event in stored}) == 3
-    assert {event.actor for event in stored} == {"bob"}
-    waiting = Outbox.objects.values_list("position", flat=True)
-    assert set(waiting) == set(Event.objects.values_list("position", flat=True))
-
-
 def test_a_version_that_others_took_meanwhile_is_a_lost_race(post_id: Any) -> None:
     def append_twice() -> None:
         edit = MessageUpdated(post_id=post_id, message="b")
@@ -192,20 +147,6 @@ def test_a_version_that_others_took_meanwhile_is_a_lost_race(post_id: Any) -> No
     with pytest.raises(ConcurrencyError):
         append_twice()
     assert versions(post_id) == [1]
-
-
-def test_events_of_one_command_are_stored_all_or_not_at_all(post_id: Any) -> None:
-    def append_and_refuse() -> None:
-        with unit_of_work(ALICE) as uow:
-            found = posts.load(uow, post_id)
-            events = [MessageUpdated(post_id=post_id, message=str(n)) for n in range(3)]
-            posts.save(uow, found, events)
-            raise DomainError("changed_my_mind", "No.")
-
-    with pytest.raises(DomainError):
-        append_and_refuse()
-    assert versions(post_id) == [1]
-    assert Stream.objects.get().version == Outbox.objects.count() == 1
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from messaging.eventstore.repository import Repository
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import ConcurrencyError, DomainError, NotFound, WrongPayload
 from messaging.message import Context
+from messaging.testing import registered
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
-from tests.support.own_events import registered
 
 ALICE = Context(actor="alice")
 

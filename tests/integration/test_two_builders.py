@@ -18,6 +18,7 @@ from messaging.projections.models import Rebuild
 from messaging.rebuilding import builder, from_log, from_store, requests
 from messaging.rebuilding.builder import Builder
 from messaging.rebuilding.requests import BuilderReplaced
+from messaging.testing.waiting import wait_until
 from messaging.workers import leadership
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -26,7 +27,6 @@ from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.modes import Mode, fresh_mode
 from tests.support.rebuilding import at_step, rebuild, some_posts
 from tests.support.relaying import publish_all
-from tests.support.waiting import wait_until
 
 POSTS = 3
 

@@ -12,6 +12,7 @@ from messaging.bus.base import Message
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing.waiting import wait_until
 from queries_app.models import Comment, HistoryEntry, Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -20,7 +21,6 @@ from tests.support.rebuilding import some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
 from tests.support.threads import together
-from tests.support.waiting import wait_until
 
 ALICE = Context(actor="alice")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from messaging.testing.waiting import wait_until
 from tests.support.processes import ROOT
-from tests.support.waiting import wait_until
 
 STARTER = """
 import os, sys

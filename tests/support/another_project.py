@@ -32,16 +32,16 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path) -> Path:
+def install(wheel: Path, folder: Path, *also: str) -> Path:
     """Make an environment with the wheel in it, and return its Python. What it requires is taken
-    from this one, so that no test needs a network."""
+    from this one, so that no test needs a network. `also`: other packages, taken likewise."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python]
     _run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel])
     (packages,) = folder.glob("lib/*/site-packages")
     (info,) = packages.glob("postlog-*.dist-info")
-    for needed in _required(Distribution.at(info).requires or []):
+    for needed in _required([*(Distribution.at(info).requires or []), *also]):
         for name in {file.parts[0] for file in needed.files or []} - {"..", "__pycache__"}:
             if not (packages / name).exists():
                 (packages / name).symlink_to(Path(str(needed.locate_file(name))))

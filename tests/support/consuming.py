@@ -13,29 +13,13 @@ from messaging.projections.consuming import transaction
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.consumer import Consumer
 from messaging.projections.registry import Projection
+from messaging.testing import delivery
 from queries_app.projections import posts
-from tests.support.waiting import wait_until
 
 
 def consume_all(projection: Projection = posts) -> dict[int, str]:
     """Up to where the log ends now. Returns the partitions that are halted, and why."""
-    bus = current_bus()
-    bus.ensure_topic()
-    ends = bus.end_offsets()
-    consumer = Consumer(projection, bus)
-    try:
-        consumer.run_once()
-        wait_until(partial(_is_level, consumer, ends), "the consumer is level", 60)
-        return dict(consumer.halted)
-    finally:
-        consumer.close()
-
-
-def _is_level(consumer: Consumer, ends: dict[int, int]) -> bool:
-    if consumer.is_level(ends):
-        return True
-    consumer.run_once()
-    return consumer.is_level(ends)
+    return delivery.consume_all(projection)
 
 
 def take(

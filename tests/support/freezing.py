@@ -15,9 +15,9 @@ from django.core.management import execute_from_command_line
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from messaging.testing.waiting import wait_until
 from tests.support.modes import ALIASES
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 
 def freeze_between_writes(worker: Worker) -> None:

@@ -22,8 +22,8 @@ from messaging.eventstore.models import (
 )
 from messaging.message import Context
 from messaging.monitoring.status import current_status
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode, postgresql
-from tests.support.waiting import wait_until
 
 
 def a_post_in_each_partition(times: int = 1) -> list[UUID]:

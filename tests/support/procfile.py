@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from dev.server import free_port
+from messaging.testing.waiting import wait_until
 from tests.support.processes import ROOT, Worker
-from tests.support.waiting import wait_until
 from tests.support.web import status_of
 
 PATIENCE_S = 30  # with a server that does nothing else

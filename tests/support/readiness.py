@@ -4,8 +4,8 @@ from typing import Any
 
 from django.test import Client
 
+from messaging.testing.waiting import wait_until
 from tests.support.modes import stop_looking
-from tests.support.waiting import wait_until
 
 
 def ready() -> Any:

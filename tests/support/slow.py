@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from tests.support.waiting import wait_until
+from messaging.testing.waiting import wait_until
 
 PATH = b"/accounts/login/"  # its form is read before anybody is asked for
 LARGE = b"/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"  # 1.4 MB

@@ -7,8 +7,8 @@ from kafka import KafkaProducer
 
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
-from tests.support.waiting import wait_until
 
 
 def transaction(mode: Mode, messages: Sequence[Message], *, commit: bool = True) -> None:

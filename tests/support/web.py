@@ -12,9 +12,9 @@ from urllib.request import Request, urlopen
 from knox.models import AuthToken
 
 from dev.server import free_port
+from messaging.testing.waiting import wait_until
 from tests.support.api import person
 from tests.support.processes import Worker
-from tests.support.waiting import wait_until
 
 SERVER = [sys.executable, "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws",
           "config.asgi:application"]  # fmt: skip

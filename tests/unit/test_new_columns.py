@@ -11,10 +11,10 @@ from messaging import checks, codec
 from messaging.codec import upcasting
 from messaging.projections import columns
 from messaging.projections.consuming.code_digest import digest_of
+from messaging.testing import registered
 from queries_app.models import Comment, Post
 from queries_app.projections import posts
 from tests.support.newer_fields import added_field
-from tests.support.own_events import registered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from commands_app import post as decide
-from commands_app.post import MAX_TEXT, Post, evolve, valid_text
+from commands_app.post import MAX_TEXT, Post, valid_text
 from contracts.posts import (
     CommentAdded,
     CommentRemoved,
@@ -22,6 +22,7 @@ from contracts.posts import (
     fingerprint,
 )
 from messaging.exceptions import DomainError
+from messaging.testing import given
 
 ID, COMMENT = uuid4(), uuid4()
 CREATED = PostCreated(post_id=ID, author="alice", message="Hi")
@@ -29,19 +30,6 @@ LIKED = PostLiked(post_id=ID, username="bob")
 COMMENTED = CommentAdded(post_id=ID, comment_id=COMMENT, author="bob", text="Yes")
 UNCOMMENTED = CommentRemoved(post_id=ID, comment_id=COMMENT)
 REMOVED = PostRemoved(post_id=ID)
-
-
-def given(*events: Any) -> Post | None:
-    post = None
-    for event in events:
-        post = evolve(post, event)
-    return post
-
-
-def refusal(work: Callable[[], Any]) -> str:
-    with pytest.raises(DomainError) as refused:
-        work()
-    return refused.value.code
 
 
 def liked_by(count: int) -> list[Any]:
@@ -58,27 +46,26 @@ def commented_on(count: int) -> list[Any]:
 
 def test_a_post_has_at_most_so_many_likes() -> None:
     full = liked_by(10_000)
-    like = decide.like_post(given(*full[:-1]), "person9999")
-    assert like == [PostLiked(post_id=ID, username="person9999")]
-    assert refusal(lambda: decide.like_post(given(*full), "bob")) == "too_many_likes"
-    assert decide.like_post(given(*full), "person0") == [], "who likes it already changes nothing"
+    last = PostLiked(post_id=ID, username="person9999")
+    given(*full[:-1]).when(decide.like_post, "person9999").then(last)
+    given(*full).when(decide.like_post, "bob").refused("too_many_likes")
+    given(*full).when(decide.like_post, "person0").then()  # who likes it already
     gone = PostUnliked(post_id=ID, username="person0")
-    assert decide.like_post(given(*full, gone), "bob") == [LIKED]
+    given(*full, gone).when(decide.like_post, "bob").then(LIKED)
 
 
 def test_a_post_takes_at_most_so_many_comments() -> None:
     full = commented_on(10_000)
-    [added] = decide.add_comment(given(*full[:-1]), COMMENT, "bob", "Yes")
-    assert added == COMMENTED
-    comment = lambda *events: decide.add_comment(given(*events), COMMENT, "bob", "Yes")  # noqa: E731
-    assert refusal(lambda: comment(*full)) == "too_many_comments"
-    gone = CommentRemoved(post_id=ID, comment_id=UUID(int=0))
-    assert refusal(lambda: comment(*full, gone)) == "too_many_comments", "its id is kept"
+    given(*full[:-1]).when(decide.add_comment, COMMENT, "bob", "Yes").then(COMMENTED)
+    full_up = given(*full).when(decide.add_comment, COMMENT, "bob", "Yes")
+    full_up.refused("too_many_comments")
+    gone = CommentRemoved(post_id=ID, comment_id=UUID(int=0))  # its id is kept
+    still = given(*full, gone).when(decide.add_comment, COMMENT, "bob", "Yes")
+    still.refused("too_many_comments")
 
 
 def test_what_was_stored_beyond_the_limits_still_counts() -> None:
-    post = given(*liked_by(10_002), *commented_on(10_002)[1:])
-    assert post is not None
+    post = given(*liked_by(10_002), *commented_on(10_002)[1:]).state
     assert (len(post.likers), len(post.comments)) == (10_002, 10_002)
     assert decide.unlike_post(post, "person10001") != []
     assert decide.remove_comment(post, UUID(int=10_001), "bob") != []
@@ -86,21 +73,20 @@ def test_what_was_stored_beyond_the_limits_still_counts() -> None:
 
 
 def test_a_new_post_is_created() -> None:
-    assert decide.new_post(None, ID, "alice", "Hi") == [CREATED]
+    given().when(decide.new_post, ID, "alice", "Hi").then(CREATED)
 
 
 def test_an_id_is_used_for_one_post() -> None:
-    assert refusal(lambda: decide.new_post(given(CREATED), ID, "alice", "Hi")) == "post_exists"
+    given(CREATED).when(decide.new_post, ID, "alice", "Hi").refused("post_exists")
 
 
 def test_an_edit_by_the_author_changes_the_message() -> None:
-    assert decide.edit_message(given(CREATED), "alice", "Ho") == [
-        MessageUpdated(post_id=ID, message="Ho")
-    ]
+    edited = MessageUpdated(post_id=ID, message="Ho")
+    given(CREATED).when(decide.edit_message, "alice", "Ho").then(edited)
 
 
 def test_an_edit_to_the_same_text_changes_nothing() -> None:
-    assert decide.edit_message(given(CREATED), "alice", "Hi") == []
+    given(CREATED).when(decide.edit_message, "alice", "Hi").then()
 
 
 LONGER = MessageUpdated(post_id=ID, message="Hi, all")
@@ -108,103 +94,100 @@ REWORDED = CommentUpdated(post_id=ID, comment_id=COMMENT, text="Yes!")
 
 
 def test_an_edit_of_a_text_that_was_changed_meanwhile_is_refused() -> None:
-    post, knows = given(CREATED, LONGER), fingerprint("Hi")
-    assert refusal(lambda: decide.edit_message(post, "alice", "Ho", knows)) == "text_changed"
-    post, knows = given(CREATED, COMMENTED, REWORDED), fingerprint("Yes")
-    edit = decide.edit_comment
-    assert refusal(lambda: edit(post, COMMENT, "bob", "No", knows)) == "text_changed"
+    edited = given(CREATED, LONGER).when(decide.edit_message, "alice", "Ho", fingerprint("Hi"))
+    edited.refused("text_changed")
+    comment = given(CREATED, COMMENTED, REWORDED)
+    edited = comment.when(decide.edit_comment, COMMENT, "bob", "No", fingerprint("Yes"))
+    edited.refused("text_changed")
 
 
 def test_likes_and_comments_by_others_are_no_change_of_the_text() -> None:
     post = given(CREATED, COMMENTED, LIKED)
-    assert len(decide.edit_message(post, "alice", "Ho", fingerprint("Hi"))) == 1
-    assert len(decide.edit_comment(post, COMMENT, "bob", "No", fingerprint("Yes"))) == 1
+    edited = post.when(decide.edit_message, "alice", "Ho", fingerprint("Hi"))
+    edited.then(MessageUpdated(post_id=ID, message="Ho"))
+    edited = post.when(decide.edit_comment, COMMENT, "bob", "No", fingerprint("Yes"))
+    edited.then(CommentUpdated(post_id=ID, comment_id=COMMENT, text="No"))
 
 
 def test_a_form_sent_twice_is_no_conflict_with_itself() -> None:
-    assert decide.edit_message(given(CREATED, LONGER), "alice", "Hi, all", fingerprint("Hi")) == []
+    knows = fingerprint("Hi")
+    given(CREATED, LONGER).when(decide.edit_message, "alice", "Hi, all", knows).then()
 
 
 def test_only_the_author_edits() -> None:
-    assert refusal(lambda: decide.edit_message(given(CREATED), "bob", "Ho")) == "not_author"
+    given(CREATED).when(decide.edit_message, "bob", "Ho").refused("not_author")
 
 
 def test_a_like_is_counted_for_the_person() -> None:
-    assert decide.like_post(given(CREATED), "bob") == [LIKED]
+    given(CREATED).when(decide.like_post, "bob").then(LIKED)
 
 
 def test_the_author_may_like_and_comment_too() -> None:
-    assert decide.like_post(given(CREATED), "alice") == [PostLiked(post_id=ID, username="alice")]
+    given(CREATED).when(decide.like_post, "alice").then(PostLiked(post_id=ID, username="alice"))
     added = CommentAdded(post_id=ID, comment_id=COMMENT, author="alice", text="Me too")
-    assert decide.add_comment(given(CREATED), COMMENT, "alice", "Me too") == [added]
+    given(CREATED).when(decide.add_comment, COMMENT, "alice", "Me too").then(added)
 
 
 def test_a_second_like_by_the_same_person_changes_nothing() -> None:
-    assert decide.like_post(given(CREATED, LIKED), "bob") == []
+    given(CREATED, LIKED).when(decide.like_post, "bob").then()
 
 
 def test_a_like_can_be_taken_back() -> None:
-    assert decide.unlike_post(given(CREATED, LIKED), "bob") == [
-        PostUnliked(post_id=ID, username="bob")
-    ]
+    unliked = PostUnliked(post_id=ID, username="bob")
+    given(CREATED, LIKED).when(decide.unlike_post, "bob").then(unliked)
 
 
 def test_taking_back_a_like_that_is_not_there_changes_nothing() -> None:
-    assert decide.unlike_post(given(CREATED), "bob") == []
+    given(CREATED).when(decide.unlike_post, "bob").then()
 
 
 def test_a_person_can_like_again_after_taking_it_back() -> None:
     unliked = PostUnliked(post_id=ID, username="bob")
-    assert decide.like_post(given(CREATED, LIKED, unliked), "bob") == [LIKED]
+    given(CREATED, LIKED, unliked).when(decide.like_post, "bob").then(LIKED)
 
 
 def test_anybody_comments() -> None:
-    assert decide.add_comment(given(CREATED), COMMENT, "bob", "Yes") == [COMMENTED]
+    given(CREATED).when(decide.add_comment, COMMENT, "bob", "Yes").then(COMMENTED)
 
 
 def test_the_id_of_a_comment_is_used_once_even_after_it_was_removed() -> None:
     for post in (given(CREATED, COMMENTED), given(CREATED, COMMENTED, UNCOMMENTED)):
-        code = refusal(lambda p=post: decide.add_comment(p, COMMENT, "bob", "Yes"))  # type: ignore[misc]
-        assert code == "comment_exists"
+        post.when(decide.add_comment, COMMENT, "bob", "Yes").refused("comment_exists")
 
 
 def test_a_comment_is_edited_by_its_author() -> None:
-    assert decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", "No") == [
-        CommentUpdated(post_id=ID, comment_id=COMMENT, text="No")
-    ]
+    edited = CommentUpdated(post_id=ID, comment_id=COMMENT, text="No")
+    given(CREATED, COMMENTED).when(decide.edit_comment, COMMENT, "bob", "No").then(edited)
 
 
 def test_an_edit_of_a_comment_to_the_same_text_changes_nothing() -> None:
-    assert decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", "Yes") == []
+    given(CREATED, COMMENTED).when(decide.edit_comment, COMMENT, "bob", "Yes").then()
 
 
 def test_only_a_comments_author_edits_or_removes_it() -> None:
     post = given(CREATED, COMMENTED)
-    assert (
-        refusal(lambda: decide.edit_comment(post, COMMENT, "alice", "No")) == "not_comment_author"
-    )
-    assert refusal(lambda: decide.remove_comment(post, COMMENT, "alice")) == "not_comment_author"
+    post.when(decide.edit_comment, COMMENT, "alice", "No").refused("not_comment_author")
+    post.when(decide.remove_comment, COMMENT, "alice").refused("not_comment_author")
 
 
 def test_a_removed_comment_is_not_found() -> None:
     post = given(CREATED, COMMENTED, UNCOMMENTED)
-    assert refusal(lambda: decide.edit_comment(post, COMMENT, "bob", "No")) == "comment_not_found"
-    assert refusal(lambda: decide.remove_comment(post, COMMENT, "bob")) == "comment_not_found"
+    post.when(decide.edit_comment, COMMENT, "bob", "No").refused("comment_not_found")
+    post.when(decide.remove_comment, COMMENT, "bob").refused("comment_not_found")
 
 
 def test_a_comment_of_another_post_is_not_found() -> None:
-    assert refusal(lambda: decide.edit_comment(given(CREATED), COMMENT, "bob", "No")) == (
-        "comment_not_found"
-    )
+    edited = given(CREATED).when(decide.edit_comment, COMMENT, "bob", "No")
+    edited.refused("comment_not_found")
 
 
 def test_a_comment_is_removed_by_its_author() -> None:
-    assert decide.remove_comment(given(CREATED, COMMENTED), COMMENT, "bob") == [UNCOMMENTED]
+    given(CREATED, COMMENTED).when(decide.remove_comment, COMMENT, "bob").then(UNCOMMENTED)
 
 
 def test_only_the_author_deletes() -> None:
-    assert decide.delete_post(given(CREATED), "alice") == [REMOVED]
-    assert refusal(lambda: decide.delete_post(given(CREATED), "bob")) == "not_author"
+    given(CREATED).when(decide.delete_post, "alice").then(REMOVED)
+    given(CREATED).when(decide.delete_post, "bob").refused("not_author")
 
 
 EVERY_DECISION: list[Callable[[Post | None], Any]] = [
@@ -220,63 +203,72 @@ EVERY_DECISION: list[Callable[[Post | None], Any]] = [
 
 @pytest.mark.parametrize("decision", EVERY_DECISION)
 def test_a_post_that_never_was_is_not_found(decision: Callable[[Post | None], Any]) -> None:
-    assert refusal(lambda: decision(None)) == "post_not_found"
+    given().when(decision).refused("post_not_found")
 
 
 @pytest.mark.parametrize(
     "decision", [*EVERY_DECISION, lambda post: decide.new_post(post, ID, "alice", "Hi")]
 )
 def test_a_removed_post_refuses_everything(decision: Callable[[Post | None], Any]) -> None:
-    assert refusal(lambda: decision(given(CREATED, LIKED, COMMENTED, REMOVED))) == "post_removed"
+    given(CREATED, LIKED, COMMENTED, REMOVED).when(decision).refused("post_removed")
 
 
 @pytest.mark.parametrize("decision", EVERY_DECISION)
 def test_a_decision_changes_nothing_by_itself(decision: Callable[[Post | None], Any]) -> None:
-    post = given(CREATED, LIKED, COMMENTED)
+    post = given(CREATED, LIKED, COMMENTED).state
     before = copy.deepcopy(post)
     with suppress(DomainError):
         decision(post)
     assert post == before
 
 
+NOT_MINE = "not_comment_author"
+ADD_AGAIN = (decide.add_comment, COMMENT, "bob", "Yes")
+
+
 @pytest.mark.parametrize(
-    ("status", "work"),
+    ("status", "decided", "code"),
     [
-        (404, lambda: decide.like_post(None, "bob")),
-        (404, lambda: decide.remove_comment(given(CREATED), COMMENT, "bob")),
-        (403, lambda: decide.delete_post(given(CREATED), "bob")),
-        (403, lambda: decide.remove_comment(given(CREATED, COMMENTED), COMMENT, "alice")),
-        (409, lambda: decide.like_post(given(CREATED, REMOVED), "bob")),
-        (409, lambda: decide.new_post(given(CREATED), ID, "alice", "Hi")),
-        (409, lambda: decide.add_comment(given(CREATED, COMMENTED), COMMENT, "bob", "Yes")),
+        (404, given().when(decide.like_post, "bob"), "post_not_found"),
+        (404, given(CREATED).when(decide.remove_comment, COMMENT, "bob"), "comment_not_found"),
+        (403, given(CREATED).when(decide.delete_post, "bob"), "not_author"),
+        (403, given(CREATED, COMMENTED).when(decide.remove_comment, COMMENT, "alice"), NOT_MINE),
+        (409, given(CREATED, REMOVED).when(decide.like_post, "bob"), "post_removed"),
+        (409, given(CREATED).when(decide.new_post, ID, "alice", "Hi"), "post_exists"),
+        (409, given(CREATED, COMMENTED).when(*ADD_AGAIN), "comment_exists"),
     ],
 )
-def test_a_refusal_has_the_status_of_its_kind(status: int, work: Callable[[], Any]) -> None:
-    with pytest.raises(DomainError) as refused:
-        work()
-    assert refused.value.status == status
-    assert refused.value.detail
+def test_a_refusal_has_the_status_of_its_kind(status: int, decided: Any, code: str) -> None:
+    refusal = decided.refused(code)
+    assert refusal.status == status
+    assert refusal.detail
 
 
-WITH_TEXT: list[Callable[[str], list[Any]]] = [
-    lambda text: decide.new_post(None, ID, "alice", text),
-    lambda text: decide.edit_message(given(CREATED), "alice", text),
-    lambda text: decide.add_comment(given(CREATED), COMMENT, "bob", text),
-    lambda text: decide.edit_comment(given(CREATED, COMMENTED), COMMENT, "bob", text),
+WITH_TEXT: list[Callable[[str], Any]] = [
+    lambda text: given().when(decide.new_post, ID, "alice", text),
+    lambda text: given(CREATED).when(decide.edit_message, "alice", text),
+    lambda text: given(CREATED).when(decide.add_comment, COMMENT, "bob", text),
+    lambda text: given(CREATED, COMMENTED).when(decide.edit_comment, COMMENT, "bob", text),
+]
+STORED_TEXT = [
+    PostCreated(post_id=ID, author="alice", message=" a\nb\n"),
+    MessageUpdated(post_id=ID, message=" a\nb\n"),
+    CommentAdded(post_id=ID, comment_id=COMMENT, author="bob", text=" a\nb\n"),
+    CommentUpdated(post_id=ID, comment_id=COMMENT, text=" a\nb\n"),
 ]
 
 
-@pytest.mark.parametrize("decision", WITH_TEXT)
-def test_every_text_goes_through_the_rules_of_texts(decision: Callable[[str], list[Any]]) -> None:
-    event = decision(" a\r\nb\r")[0]
-    stored = event.text if hasattr(event, "text") else event.message
-    assert stored == " a\nb\n"
-    assert refusal(lambda: decision("x" * (MAX_TEXT + 1))) == "max_length"
+@pytest.mark.parametrize(("decided", "stored"), list(zip(WITH_TEXT, STORED_TEXT, strict=True)))
+def test_every_text_goes_through_the_rules_of_texts(
+    decided: Callable[[str], Any], stored: object
+) -> None:
+    decided(" a\r\nb\r").then(stored)
+    decided("x" * (MAX_TEXT + 1)).refused("max_length")
 
 
 def test_other_line_ends_are_no_other_text() -> None:
     created = PostCreated(post_id=ID, author="alice", message="a\nb")
-    assert decide.edit_message(given(created), "alice", "a\r\nb") == []
+    given(created).when(decide.edit_message, "alice", "a\r\nb").then()
 
 
 @pytest.mark.parametrize(

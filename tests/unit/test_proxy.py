@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
+from messaging.testing.waiting import wait_until
 from tests.support.proxy import Proxy
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture

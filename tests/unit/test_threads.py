@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from messaging.testing.waiting import wait_until
 from tests.support.asgi import (
     CHUNKED,
     DEADLINE_S,
@@ -18,7 +19,6 @@ from tests.support.asgi import (
     part,
     scope,
 )
-from tests.support.waiting import wait_until
 from web import buffering
 from web.buffering import IN_MEMORY
 

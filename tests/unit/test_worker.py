@@ -8,8 +8,8 @@ import pytest
 from django.db.utils import ConnectionHandler
 
 from messaging.dialect.sessions import limit_waits_for_locks
+from messaging.testing.waiting import wait_until
 from messaging.workers.threads import LONG_STEP_S, Part, Stop, take_time
-from tests.support.waiting import wait_until
 
 TOO_LONG_S = 10_000.0  # beyond every limit
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dev.cache import ServiceError
+from messaging.testing.waiting import wait_until
 from tests.faults.history.client import Away, Client
 from tests.faults.history.stack import (
     STAFF,
@@ -22,7 +23,6 @@ from tests.faults.history.stack import (
     descendants,
     signal_all,
 )
-from tests.support.waiting import wait_until
 
 Begin = Callable[[Stack, random.Random], End | None]
 

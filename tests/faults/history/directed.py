@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 
 from dev.server import Server
+from messaging.testing.waiting import wait_until
 from tests.faults.history.acts import _ask_for_rebuilds, _postgres, act, start_again
 from tests.faults.history.client import Away, Client
 from tests.faults.history.facts import Probe
 from tests.faults.history.stack import STAFF, End, Part, PostgresStack, Stack, signal_all
-from tests.support.waiting import wait_until
 
 FROZEN_S = 40.0
 WAITING = (

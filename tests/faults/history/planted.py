@@ -5,11 +5,11 @@ import re
 import time
 from uuid import UUID
 
+from messaging.testing.waiting import wait_until
 from tests.faults.history.acts import act
 from tests.faults.history.directed import probe
 from tests.faults.history.facts import Foreign, Forged
 from tests.faults.history.stack import End, Stack
-from tests.support.waiting import wait_until
 
 OTHERS = ("-m", "tests.faults.history.others")
 TOO_LONG = 1_047_700  # with its envelope this is more than a broker takes

@@ -22,6 +22,7 @@ from dev.cache import ServiceError
 from dev.kafka_server import KafkaServer
 from dev.postgres_server import PostgresServer
 from dev.server import free_port, temporary_folder
+from messaging.testing.waiting import wait_until
 from tests.faults.history.disk import Disk, small_disk
 from tests.faults.history.facts import Ended
 from tests.faults.history.pooler import Pooler, find_pgbouncer
@@ -30,7 +31,6 @@ from tests.faults.history.sources import PROJECTIONS, Database
 from tests.faults.history.writers import Board
 from tests.support.processes import ROOT, Worker
 from tests.support.proxy import Proxy
-from tests.support.waiting import wait_until
 
 NAMES = {"WRITE_DATABASE_URL": "write", "READ_DATABASE_URL": "read"}
 STAFF = "operator"

@@ -8,7 +8,7 @@ SQLITE = {
     "OPTIONS": {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"},
 }
 DATABASES = {
-    "default": {**SQLITE, "NAME": "write.sqlite3"},
-    "read": {**SQLITE, "NAME": "read.sqlite3"},
+    "default": {**SQLITE, "NAME": "write.sqlite3", "TEST": {"NAME": "test-write.sqlite3"}},
+    "read": {**SQLITE, "NAME": "read.sqlite3", "TEST": {"NAME": "test-read.sqlite3"}},
 }
 DATABASE_ROUTERS = ["messaging.router.SplitRouter"]

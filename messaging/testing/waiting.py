@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline. No test sleeps for a fixed time."""
+"""Wait for a condition, with a deadline, instead of for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,8 @@ def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30) ->
     """Return the first true value of the condition; fail with what it was when time is up.
 
     Looks less often the longer it takes: what is waited for needs the CPU.
+
+        wait_until(lambda: live(orders, Order).exists(), "the order is shown")
     """
     begun = time.monotonic()
     end = begun + deadline_s

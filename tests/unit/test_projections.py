@@ -1,0 +1,182 @@
+"""What each event changes in the read models, without a database; and what the kit says when a
+projection is asked for what it has not."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.exceptions import FieldDoesNotExist
+
+from contracts.posts import (
+    CommentAdded,
+    CommentRemoved,
+    CommentUpdated,
+    MessageUpdated,
+    PostCreated,
+    PostLiked,
+    PostRemoved,
+    PostUnliked,
+)
+from messaging.projections.rows import MissingRow, UndeclaredRow
+from messaging.testing import project, recorded, registered
+from queries_app.models import (
+    Comment,
+    CommentText,
+    History,
+    HistoryEntry,
+    Like,
+    Likes,
+    Post,
+)
+from queries_app.projections import history, likes, posts
+from tests.support.loans import LoanOpened
+
+ID, OTHER, COMMENT = uuid4(), uuid4(), uuid4()
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+CREATED = PostCreated(post_id=ID, author="alice", message="Hi")
+EDITED = MessageUpdated(post_id=ID, message="Ho")
+LIKED = PostLiked(post_id=ID, username="bob")
+UNLIKED = PostUnliked(post_id=ID, username="bob")
+COMMENTED = CommentAdded(post_id=ID, comment_id=COMMENT, author="bob", text="Yes")
+REWORDED = CommentUpdated(post_id=ID, comment_id=COMMENT, text="Yes!")
+UNCOMMENTED = CommentRemoved(post_id=ID, comment_id=COMMENT)
+REMOVED = PostRemoved(post_id=ID)
+
+
+def test_a_post_says_who_wrote_what_and_when() -> None:
+    post = project(posts, recorded(CREATED, recorded_at=NOON)).get(Post)
+    assert (post.author, post.message, post.posted_at) == ("alice", "Hi", NOON)
+    assert (post.stream_id, post.version, post.visible, post.edited_at) == (ID, 1, True, None)
+
+
+def test_an_edit_changes_the_text_and_says_when() -> None:
+    post = project(posts, CREATED, recorded(EDITED, recorded_at=NOON)).get(Post)
+    assert (post.message, post.edited_at, post.version) == ("Ho", NOON, 2)
+
+
+def test_likes_and_comments_are_counted() -> None:
+    post = project(posts, CREATED, LIKED, COMMENTED).get(Post)
+    assert (post.likes, post.has_likes, post.comments_count, post.has_comments) == (1, 1, 1, 1)
+    rows = project(posts, CREATED, LIKED, COMMENTED, UNLIKED, UNCOMMENTED)
+    post = rows.get(Post)
+    assert (post.likes, post.has_likes, post.comments_count, post.has_comments) == (0, 0, 0, 0)
+    assert rows.all(Comment) == []
+
+
+def test_a_comment_is_a_row_that_its_edit_changes() -> None:
+    comment = project(posts, CREATED, COMMENTED, REWORDED).get(Comment, comment_id=COMMENT)
+    assert (comment.author, comment.text, comment.stream_id) == ("bob", "Yes!", ID)
+    assert comment.edited_at is not None
+    assert comment.edited_at > comment.commented_at, "each event is a second later"
+
+
+def test_of_a_removed_post_nothing_is_left_but_its_progress() -> None:
+    rows = project(posts, CREATED, LIKED, COMMENTED, REMOVED)
+    post = rows.get(Post)
+    assert (post.visible, post.message, post.likes, post.comments_count) == (False, "", 0, 0)
+    assert post.version == 4
+    assert rows.all(Comment) == []
+
+
+def test_each_like_is_a_row_until_it_is_taken_back() -> None:
+    rows = project(likes, CREATED, LIKED)
+    assert (rows.get(Likes).count, rows.get(Like).username) == (1, "bob")
+    rows = project(likes, CREATED, LIKED, UNLIKED)
+    assert (rows.get(Likes).count, rows.all(Like)) == (0, [])
+
+
+def test_a_history_says_who_did_what_with_the_texts_before_and_after() -> None:
+    edited = recorded(EDITED, actor="alice", recorded_at=NOON)
+    rows = project(history, CREATED, COMMENTED, edited, UNCOMMENTED)
+    entry = rows.get(HistoryEntry, what="message_updated")
+    assert (entry.actor, entry.at, entry.old_text, entry.new_text) == ("alice", NOON, "Hi", "Ho")
+    assert [one.position for one in rows.all(HistoryEntry)] == [1, 2, 3, 4]
+    assert rows.get(HistoryEntry, what="comment_removed").old_text == "Yes"
+    assert rows.all(CommentText) == []
+
+
+# --- the kit ------------------------------------------------------------------------------------
+
+
+def test_events_of_several_streams_are_numbered_by_stream() -> None:
+    other = PostCreated(post_id=OTHER, author="carol", message="Hi")
+    rows = project(posts, CREATED, other, LIKED)
+    assert rows.get(Post, stream_id=ID).version == 2
+    assert rows.get(Post, stream_id=OTHER).version == 1
+
+
+def test_an_event_that_a_projection_does_not_handle_advances_it() -> None:
+    rows = project(likes, CREATED, EDITED)
+    assert (rows.get(Likes).version, rows.get(Likes).count) == (2, 0)
+
+
+def test_without_events_there_are_no_rows() -> None:
+    assert project(posts).all(Post) == project(posts).all(Comment) == []
+
+
+def test_a_row_that_is_not_there_fails_and_those_that_are_there_are_shown() -> None:
+    rows = project(likes, CREATED, LIKED)
+    with pytest.raises(AssertionError) as failed:
+        rows.get(Like, username="carol")
+    text = str(failed.value)
+    assert text.startswith("Like(username='carol')\n  expected\n    one row\n  actual\n    0 rows")
+    assert f"Like(generation=1, stream_id={ID!r}, username='bob')" in text
+    with pytest.raises(AssertionError, match="2 rows"):
+        project(likes, CREATED, LIKED, PostLiked(post_id=ID, username="carol")).get(Like)
+
+
+def test_rows_that_a_projection_does_not_declare_cannot_be_asked_for() -> None:
+    for ask in (project(posts, CREATED).all, project(posts, CREATED).get):
+        wanted = r"History is no read model of the projection 'posts', which declares Post, Comment"
+        with pytest.raises(TypeError, match=wanted):
+            ask(History)
+
+
+def test_nor_can_fields_that_a_model_has_not() -> None:
+    with pytest.raises(FieldDoesNotExist):
+        project(likes, CREATED, LIKED).get(Like, user="bob")
+
+
+@pytest.mark.parametrize("wrong", ["created", None, PostCreated])
+def test_what_is_no_event_cannot_be_projected(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="takes events"):
+        project(posts, wrong)
+
+
+def test_nor_can_an_event_of_another_stream_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posts, "stream_type", "order")
+    with pytest.raises(TypeError, match=r"PostCreated is an event of the stream type 'post': .*"):
+        project(posts, CREATED)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (recorded(CREATED, stream_id=OTHER), "its payload is about"),
+        (recorded(CREATED, actor="a b"), "no account can have the name of its actor"),
+        (PostLiked(post_id=ID, username="a b"), "no account can have the name in username"),
+    ],
+)
+def test_nor_can_an_event_that_no_store_would_hold(wrong: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        project(posts, wrong)
+
+
+def test_an_event_that_names_no_stream_is_of_one_that_can_be_chosen() -> None:
+    with registered("kit.loan_opened.v1", LoanOpened):
+        opened, loan_id = LoanOpened(amount=1), UUID(int=7)
+        streams = [row.stream_id for row in project(posts, opened, opened).all(Post)]
+        assert streams == [UUID(int=1)]
+        chosen = project(posts, recorded(opened, stream_id=loan_id)).get(Post)
+        assert (chosen.stream_id, chosen.version) == (loan_id, 1)
+
+
+def test_what_a_projections_function_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingRow, match="Comment"):
+        project(posts, CREATED, REWORDED)
+    applier = posts.appliers[CommentUpdated]
+    undeclared = type(applier)(applier.apply, lambda _: ())
+    monkeypatch.setitem(posts.appliers, CommentUpdated, undeclared)
+    with pytest.raises(UndeclaredRow, match="name it in rows="):
+        project(posts, CREATED, COMMENTED, REWORDED)
