@@ -116,7 +116,7 @@ def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
 def test_a_page_looks_at_the_newest_changes(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_changes, "MOST", 2)
+    monkeypatch.setattr(own_changes, "MAX_CHANGES", 2)
     newest, oldest, middle = (Position(uuid4(), 1) for _ in range(3))
     for age, position in enumerate((newest, middle, oldest)):
         own_changes.store("o", position)
