@@ -15,11 +15,10 @@ from django.db import DatabaseError, connections, router
 
 from messaging import conf, mediator
 from messaging.bus import current_bus
+from messaging.conf import read_alias, write_alias
 from messaging.dialect import dialect_of, sessions
-from messaging.eventstore.statements import DATABASE as WRITE
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
-from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.columns import columns_without_default
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
@@ -64,21 +63,24 @@ def handlers_are_found(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(TAG)
-def databases_are_two(**kwargs: Any) -> list[CheckMessage]:
-    names = [
+def databases_are_there(**kwargs: Any) -> list[CheckMessage]:
+    missing = [alias for alias in conf.aliases() if alias not in settings.DATABASES]
+    places = [
         tuple(settings.DATABASES[alias].get(key) for key in ("ENGINE", "HOST", "PORT", "NAME"))
-        for alias in (WRITE, READ)
-        if alias in settings.DATABASES
+        for alias in conf.aliases()
+        if alias not in missing
     ]
-    if len(set(names)) == 2:
-        return []
-    what = "and DATABASES['default'] are one database" if len(names) == 2 else "is missing"
+    faults = [f"DATABASES[{alias!r}] is missing." for alias in missing]
+    if len(set(places)) < len(places):
+        faults = [f"DATABASES[{read_alias()!r}] and DATABASES[{write_alias()!r}] are one database."]
     return [
         Error(
-            f"DATABASES['read'] {what}.",
-            hint="Give the read side a database of its own; the same server will do.",
+            fault,
+            hint="Give the read side a database of its own (the same server will do), or set "
+            f'POSTLOG["READ_DATABASE"] = {write_alias()!r} to keep both sides in one.',
             id="postlog.E002",
         )
+        for fault in faults
     ]
 
 
@@ -92,8 +94,8 @@ def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
             '"init_command": "PRAGMA journal_mode=WAL"}.',
             id="postlog.W002",
         )
-        for alias, config in settings.DATABASES.items()
-        if config.get("ENGINE", "").endswith(".sqlite3")
+        for alias in conf.aliases()
+        if (config := settings.DATABASES.get(alias, {})).get("ENGINE", "").endswith(".sqlite3")
         and config.get("OPTIONS", {}).get("transaction_mode", "").upper() != "IMMEDIATE"
     ]
 
@@ -108,7 +110,7 @@ def commands_have_transactions_of_their_own(**kwargs: Any) -> list[CheckMessage]
             "those of messaging.api are, and silence this.",
             id="postlog.W003",
         )
-        for alias in (WRITE, READ)
+        for alias in conf.aliases()
         if settings.DATABASES.get(alias, {}).get("ATOMIC_REQUESTS")
     ]
 
@@ -130,7 +132,7 @@ def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.database)
 def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """SQLite drops triggers in silence when a migration remakes the table."""
-    if "default" not in (databases or ()):
+    if write_alias() not in (databases or ()):
         return []
     return [
         Error(
@@ -139,7 +141,7 @@ def event_store_is_append_only(databases: Any = None, **kwargs: Any) -> list[Che
             "`manage.py migrate messaging zero` and `manage.py migrate` do.",
             id="postlog.E003",
         )
-        for name in missing_triggers(connections["default"])
+        for name in missing_triggers(connections[write_alias()])
     ]
 
 
@@ -274,9 +276,9 @@ def _is_loopback(server: str) -> bool:
 
 def _built_by() -> dict[str, int]:
     """By projection. Nothing where there is no read database yet: `migrate` is to come."""
-    if READ not in settings.DATABASES:
+    if read_alias() not in settings.DATABASES:
         return {}
-    connection = connections[READ]
+    connection = connections[read_alias()]
     if not dialect_of(connection).exists(connection):
         return {}
     try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PARTITIONS = 'POSTLOG["KAFKA"]["partitions"]'  # for messages
 
+WRITE_DATABASE, READ_DATABASE = "default", "read"
+
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 
@@ -43,6 +45,9 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     # Ids and secrets. The first signs records, all verify them.
     record_keys: tuple[tuple[str, Annotated[str, Meta(min_length=32)]], ...] = ()
     sign_records: bool | None = None  # None: with Kafka, once there are keys
+    # Aliases in DATABASES: where events are, and where read models are. They may be the same.
+    write_database: str = WRITE_DATABASE
+    read_database: str = READ_DATABASE
     # Django's settings of the database that has the locks; None: each database has its own.
     lock_database: dict[str, Any] | None = None
     actors: str = "messaging.actors.Actors"  # the class that says who an actor is
@@ -67,6 +72,21 @@ def postlog() -> Postlog:
     except ValidationError as error:
         found = faults() or [Fault("POSTLOG", str(error), "")]
         raise ImproperlyConfigured(" ".join(found[0])) from error
+
+
+def write_alias() -> str:
+    """The alias of the database with the events."""
+    return _alias("WRITE_DATABASE", WRITE_DATABASE)
+
+
+def read_alias() -> str:
+    """The alias of the database with the read models."""
+    return _alias("READ_DATABASE", READ_DATABASE)
+
+
+def aliases() -> list[str]:
+    """Both, or the one that is both."""
+    return list(dict.fromkeys((write_alias(), read_alias())))
 
 
 def actors() -> "type[Actors]":
@@ -98,6 +118,12 @@ def wait_slots() -> int:
 def faults() -> list[Fault]:
     """All that is wrong with POSTLOG. No message repeats a value, which may be a secret."""
     return list(_faults_of("POSTLOG", Postlog, _given()))
+
+
+def _alias(key: str, default: str) -> str:
+    """Without a look at the other settings: it is asked at every statement."""
+    given = _given()
+    return str(given.get(key, default)) if isinstance(given, Mapping) else default
 
 
 def _given() -> Any:

@@ -3,14 +3,15 @@ tables of messaging in `default`. No relation, query or transaction spans both. 
 other apps live, other routers or Django decide; only `read` takes none of them.
 
     DATABASE_ROUTERS = ["messaging.router.SplitRouter"]
+
+With one database for all, no router is needed.
 """
 
 from django.apps import apps
 from django.db.models import Model
 
-from messaging.eventstore.statements import DATABASE as WRITE
+from messaging.conf import read_alias, write_alias
 from messaging.projections import models as read_side
-from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.read_models import ReadModel
 
 KEY = {field.name for field in ReadModel._meta.fields}
@@ -24,10 +25,17 @@ def database_of(model: type[Model]) -> str | None:
     except LookupError:
         today = None
     if today is None:  # deleted since
-        return READ if {field.name for field in options.local_fields} >= KEY else None
+        return read_alias() if {field.name for field in options.local_fields} >= KEY else None
     if issubclass(today, ReadModel) or today.__module__ == read_side.__name__:
-        return READ
-    return WRITE if options.app_label == "messaging" else None
+        return read_alias()
+    return write_alias() if options.app_label == "messaging" else None
+
+
+def apps_in(alias: str) -> set[str] | None:
+    """The apps with tables in a database, if it has none but ours; else None."""
+    if alias != read_alias() or alias == write_alias():
+        return None
+    return {m._meta.app_label for m in apps.get_models() if database_of(m) == alias}
 
 
 class SplitRouter:
@@ -59,4 +67,5 @@ class SplitRouter:
         wanted = {database_of(one) for one in models} or {None}
         if db in wanted:
             return True
-        return None if None in wanted and db != READ else False
+        only_read_models = db == read_alias() != write_alias()
+        return None if None in wanted and not only_read_models else False

@@ -7,12 +7,10 @@ from django.db import transaction
 from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
-from messaging import mediator
+from messaging import conf, mediator
 from messaging.api.operations import RebuildView, RestoreReadDbView
 from messaging.api.views import RootView, command_view, query_view
-from messaging.eventstore.statements import DATABASE as WRITE
 from messaging.message import COMMANDS, QUERIES
-from messaging.projections.bulk_sql import DATABASE as READ
 
 
 def kebab(name: str) -> str:
@@ -50,6 +48,6 @@ def _view(cls: type[APIView]) -> Any:
     """Outside of ATOMIC_REQUESTS: a command has a transaction of its own, and what a query waits
     for becomes visible in none that was begun before."""
     view = cls.as_view()
-    for alias in (WRITE, READ):
+    for alias in conf.aliases():
         view = transaction.non_atomic_requests(using=alias)(view)
     return view

@@ -28,14 +28,13 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import EmbeddedRecord, Log, LogMember, LogPartition, records_up_to
-from messaging.conf import PARTITIONS
+from messaging.conf import PARTITIONS, write_alias
 from messaging.dialect.values import SecondsNow
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from messaging.transient import is_away
 
 log = logging.getLogger("postlog.embedded")
 
-DATABASE = "default"
 HEARTBEAT_S, DEAD_AFTER_S, FORGOTTEN_AFTER_S = 1.0, 5.0, 60.0
 MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
 ENDS = f'SELECT "partition", next_offset FROM {LogPartition._meta.db_table} WHERE topic = %s'
@@ -50,7 +49,7 @@ class EmbeddedBus(Bus):
         with bus_errors():
             if Log.objects.filter(topic=self.topic).exists():
                 return
-            with transaction.atomic(using=DATABASE):
+            with transaction.atomic(using=write_alias()):
                 Log.objects.bulk_create(
                     [Log(topic=self.topic, identity=uuid4(), partitions=self.partitions)],
                     ignore_conflicts=True,
@@ -95,7 +94,7 @@ class EmbeddedBus(Bus):
         return {p: end if firsts[p] is None else firsts[p] or 0 for p, end in ends.items()}
 
     def end_offsets(self) -> dict[int, int]:
-        with bus_errors(), connections[DATABASE].cursor() as cursor:
+        with bus_errors(), connections[write_alias()].cursor() as cursor:
             cursor.execute(ENDS, [self.topic])  # 20 times a second: the ORM takes 10 times as long
             return dict(cursor.fetchall())
 
@@ -135,7 +134,7 @@ class EmbeddedPublisher(Publisher):
 
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
         topic = self._bus.topic
-        with bus_errors(), transaction.atomic(using=DATABASE, durable=True):
+        with bus_errors(), transaction.atomic(using=write_alias(), durable=True):
             lock = Log.objects.select_for_update().filter(topic=topic)
             partitions = lock.values_list("partitions", flat=True).first()
             if partitions is None:
@@ -284,8 +283,8 @@ def bus_errors() -> Iterator[None]:
     except (DatabaseError, InterfaceError) as error:
         if not is_away(error):
             raise
-        if not connections[DATABASE].in_atomic_block:
-            connections[DATABASE].close()
+        if not connections[write_alias()].in_atomic_block:
+            connections[write_alias()].close()
         raise BusError(f"the embedded log's database: {error}") from error
 
 

@@ -63,7 +63,8 @@ class Dialect(ABC):
         self, connection: Connection, sql: str, values: Sequence[Any]
     ) -> AbstractContextManager[Any]:
         """A cursor over all rows as they are at one moment, while others write; memory does not
-        grow with it. The moment is that of the first fetch at the latest."""
+        grow with it. The moment is that of the first fetch at the latest. The connection serves
+        nothing else, and is closed afterwards."""
 
     @abstractmethod
     def read_at_one_moment(self, connection: Connection) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, models
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
 from messaging.dialect.psycopg import sqlstate
@@ -90,7 +90,8 @@ class PostgreSQL(Dialect):
     @contextmanager
     def snapshot(self, connection: Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:
         """A transaction stays open until the end."""
-        with transaction.atomic(using=connection.alias), connection.chunked_cursor() as cursor:
+        connection.set_autocommit(False)
+        with connection.chunked_cursor() as cursor:
             # Plan for all rows, not for the first few.
             with connection.cursor() as settings:
                 settings.execute(

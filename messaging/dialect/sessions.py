@@ -14,7 +14,6 @@ from django.db import connections
 from messaging import conf
 from messaging.exceptions import Pooled, Unreachable
 
-READ = "read"  # the alias of the read database
 CONNECT_TIMEOUT_S = 5
 LOOKS = 5
 
@@ -57,7 +56,7 @@ def limit_waits_for_locks(seconds: float) -> None:
 
 def limit_reads(seconds: float) -> None:
     """So too a statement on the read database, of whose cost a reader decides."""
-    _set_at_start(READ, "statement_timeout", seconds)
+    _set_at_start(conf.read_alias(), "statement_timeout", seconds)
 
 
 def _set_at_start(alias: str, name: str, seconds: float) -> None:
@@ -127,7 +126,7 @@ def lasts(connection: Any, params: dict[str, Any]) -> bool:
 
 def faults() -> Iterator[str]:
     """What is wrong with how PostgreSQL is reached, and what to set. Raises `Unreachable`."""
-    aliases = [alias for alias in connections if connections[alias].vendor == "postgresql"]
+    aliases = [alias for alias in conf.aliases() if connections[alias].vendor == "postgresql"]
     locks = conf.postlog().lock_database
     for alias in aliases:
         settings = connections[alias].settings_dict

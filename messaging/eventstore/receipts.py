@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from django.db import IntegrityError, transaction
 
+from messaging.conf import write_alias
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.statements import (
-    DATABASE,
     FIND_RECEIPT,
     FORGET_RECEIPTS,
     INSERT_RECEIPT,
@@ -117,7 +117,7 @@ def store_refusal(context: Context, refusal: DomainError) -> None:
         fingerprint=context.fingerprint,
     )
     try:
-        with transaction.atomic(using=DATABASE, durable=True):
+        with transaction.atomic(using=write_alias(), durable=True):
             _insert(context, outcome)
     except IntegrityError as error:
         raise ConcurrencyError from error

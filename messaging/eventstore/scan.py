@@ -1,7 +1,7 @@
 """Read all stored events, stream by stream: for rebuilds from the store, and `verify`."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,9 +10,9 @@ from django.db import connections
 
 from messaging import codec
 from messaging.bus.base import CountByBytes
+from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid, db_uuid
-from messaging.eventstore.statements import DATABASE
 from messaging.message import Envelope
 
 READ = 2_000  # rows at once, at most
@@ -52,19 +52,20 @@ def stored_events(
     """Read the events of all streams of a type after (stream, version), in that order.
 
     They are one snapshot of the store, taken on entering, whatever is appended meanwhile. Memory
-    does not grow with their number. On PostgreSQL a transaction stays open until the end.
+    does not grow with their number. On PostgreSQL a transaction stays open until the end, so it has
+    a connection of its own: the reader may write to the same database.
     """
-    connection = connections[DATABASE]
-    values = [stream_type, db_uuid(connection, after[0]), after[1]]
-    with dialect_of(connection).snapshot(connection, SCAN, values) as cursor:
-        yield _rows(stream_type, cursor)
+    with closing(connections[write_alias()].copy()) as connection:
+        values = [stream_type, db_uuid(connection, after[0]), after[1]]
+        with dialect_of(connection).snapshot(connection, SCAN, values) as cursor:
+            yield _rows(stream_type, cursor)
 
 
 def events_of(stream_ids: Sequence[UUID]) -> Iterator[StoredEvent]:
     """Read the events of these streams as they are now, by stream and version."""
     if not stream_ids:
         return
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     marks = ", ".join(["%s"] * len(stream_ids))
     with connection.cursor() as cursor:
         cursor.execute(OF_STREAMS.format(marks), [db_uuid(connection, one) for one in stream_ids])

@@ -13,15 +13,13 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import conf
+from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Call, Statement
 from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.wait_slots import WaitSlots
 from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
-
-DATABASE = "default"
-
 
 # First the stream with its type and snapshot, then the events after that. The lock comes before
 # the events are read, but on PostgreSQL both see the snapshot of the moment in which the
@@ -116,7 +114,7 @@ class Row(NamedTuple):
 
 def transaction_connection() -> BaseDatabaseWrapper:
     """Return the write database's connection. Raises `NoTransaction` outside a transaction."""
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     if not connection.in_atomic_block:
         raise NoTransaction("Use the event store from a command handler: mediator.send(...).")
     return connection

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from messaging import codec, plausible
 from messaging.bus.base import MAX_RECORD_BYTES
+from messaging.conf import write_alias
 from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, statements
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
@@ -99,7 +100,7 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
     """
     uow = UnitOfWork(context)
     try:
-        with transaction.atomic(using=statements.DATABASE, durable=True):
+        with transaction.atomic(using=write_alias(), durable=True):
             uow.earlier = receipts.find(context)
             yield uow
     except IntegrityError as error:

@@ -12,16 +12,17 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from messaging import conf
 from messaging.bus import current_bus
+from messaging.conf import read_alias
 from messaging.monitoring.status import projection_status
-from messaging.projections.bulk_sql import DATABASE as READ
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
+from messaging.router import apps_in
 from messaging.transient import write_fault
 from messaging.workers.heartbeats import alive
 
@@ -93,7 +94,7 @@ class Looker(Thread):
     def _failing(self) -> dict[str, str]:
         faults = {
             f"database {alias}": self._ask(f"database {alias}", self._database_fault, alias)
-            for alias in connections
+            for alias in dict.fromkeys((DEFAULT_DB_ALIAS, *conf.aliases()))
         }
         faults["bus"] = self._ask("bus", _bus_fault)
         if not any(faults.values()):
@@ -112,14 +113,18 @@ class Looker(Thread):
     def _database_fault(self, alias: str) -> str:
         if alias not in self._migrated:
             executor = MigrationExecutor(connections[alias])
-            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            apps = apps_in(alias)
+            leaves = executor.loader.graph.leaf_nodes()
+            plan = executor.migration_plan(
+                [leaf for leaf in leaves if apps is None or leaf[0] in apps]
+            )
             if plan:
                 return f"{len(plan)} migrations to apply: manage.py migrate"
             self._migrated.add(alias)
         with connections[alias].cursor() as cursor:
             cursor.execute("SELECT 1")
         # A web process may read from a replica; commands need the primary.
-        return write_fault(alias, replica_will_do=alias == READ)
+        return write_fault(alias, replica_will_do=alias == read_alias())
 
 
 class Looking:

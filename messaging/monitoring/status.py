@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from messaging.bus import current_bus
 from messaging.bus.base import Identity
+from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.eventstore.models import Event
 from messaging.exceptions import BusError, HistoryMismatch
@@ -172,5 +173,5 @@ def _state(halted: object, stalled_now: object, rebuild: object) -> str:
 def oldest_snapshot_s() -> float | None:
     """The age in seconds of the oldest snapshot that a PostgreSQL session holds open: while it
     is, the outbox's dead rows stay and make the relay slow. None on SQLite."""
-    connection = connections["default"]
+    connection = connections[write_alias()]
     return dialect_of(connection).oldest_snapshot_s(connection)

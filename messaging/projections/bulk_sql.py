@@ -10,12 +10,12 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Dialect, marks
 from messaging.dialect.psycopg import copy_text
 from messaging.projections.read_models import ReadModel
 
-DATABASE = "read"
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
 
 Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
@@ -23,7 +23,7 @@ Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
 
 def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[Key, ReadModel]:
     """The rows with these keys. Missing ones are left out."""
-    columns = _columns(model, dialect_of(connections[DATABASE]))
+    columns = _columns(model, dialect_of(connections[read_alias()]))
     found: dict[Key, ReadModel] = {}
     for chunk in _chunks(list(keys)):
         all_marks = ", ".join([marks(len(columns.key))] * len(chunk))
@@ -32,7 +32,7 @@ def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[K
             f"ON t.generation = %s AND {columns.on_key}"
         )
         params = [value for key in chunk for value in columns.key_values(key)]
-        for row in model._default_manager.using(DATABASE).raw(sql, [*params, generation]):
+        for row in model._default_manager.using(read_alias()).raw(sql, [*params, generation]):
             found[key_of(row)] = row
     return found
 
@@ -45,7 +45,7 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     """Write whole rows: insert them, or replace those with the same key."""
     if not rows:
         return
-    connection = connections[DATABASE]
+    connection = connections[read_alias()]
     dialect = dialect_of(connection)
     columns = _columns(model, dialect)
     with connection.cursor() as cursor:
@@ -55,7 +55,7 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
 def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     """Write new rows: by COPY where all values are native (on SQLite the ids are not), at a third
     of the cost."""
-    connection = connections[DATABASE]
+    connection = connections[read_alias()]
     columns = _columns(model, dialect_of(connection))
     if not columns.all_native:
         upsert(model, rows)
@@ -68,7 +68,7 @@ def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None
     """Delete the rows with these keys; a key may stop at the stream id: all its rows."""
     if not keys:
         return
-    connection = connections[DATABASE]
+    connection = connections[read_alias()]
     columns = _columns(model, dialect_of(connection))
     names = ["generation", *columns.key[: len(keys[0])]]
     where = " AND ".join(f"{name} = %s" for name in names)
@@ -83,7 +83,7 @@ class _Columns:
     """What the statements need to know of a model, computed once."""
 
     def __init__(self, model: type[ReadModel], dialect: Dialect) -> None:
-        connection, native = connections[DATABASE], dialect.native_fields
+        connection, native = connections[read_alias()], dialect.native_fields
         fields = [f for f in model._meta.concrete_fields if not f.primary_key]
         self.table = connection.ops.quote_name(model._meta.db_table)
         self.names = [connection.ops.quote_name(str(f.column)) for f in fields]

@@ -16,6 +16,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from messaging.bus.base import Bus, LogRecord
+from messaging.conf import read_alias
 from messaging.exceptions import (
     FencedOff,
     HistoryMismatch,
@@ -23,7 +24,6 @@ from messaging.exceptions import (
     UnknownMessage,
 )
 from messaging.message import utc_now
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.checkpoints import Move
@@ -122,7 +122,7 @@ class Builder:
                     f"{sorted(set(offsets.values()))}. Run `manage.py rebuild --from store`."
                 )
         proofs = proofs_before(self._bus, offsets)
-        with transaction.atomic(using=DATABASE, durable=True):
+        with transaction.atomic(using=read_alias(), durable=True):
             self._change(state=state, events_total=total)
             name, generation = self._projection.name, self._rebuild.generation
             checkpoints.begin_at(name, generation, identity, offsets, proofs)
@@ -160,12 +160,12 @@ class Builder:
             halted = consume_all(self._projection, generation, records, self._consume, check)
             for reason in halted.values():
                 raise HistoryMismatch(reason)
-            with transaction.atomic(using=DATABASE):
+            with transaction.atomic(using=read_alias()):
                 self._pass_over(tail, passed)
 
     def _consume(self, records: Sequence[LogRecord], *, refused: str = "") -> Outcome:
         batch = decode(self._projection, records)
-        with transaction.atomic(using=DATABASE, durable=True):
+        with transaction.atomic(using=read_alias(), durable=True):
             outcome = self._apply(records, batch, refused=refused)
         committed(self._projection, self._breaker, outcome)
         return outcome
@@ -193,7 +193,7 @@ class Builder:
         """Switch readers to this generation, in one transaction; False if too much is left to do
         for that."""
         name, generation = self._projection.name, self._rebuild.generation
-        with transaction.atomic(using=DATABASE, durable=True):
+        with transaction.atomic(using=read_alias(), durable=True):
             # First, so that a take-over waits until this has ended. In between it would roll this
             # back, and two builders could undo each other for ever.
             self._require_mine()

@@ -9,10 +9,10 @@ from django.db.models import F
 
 from messaging import conf
 from messaging.bus.base import BATCH_BYTES, LogRecord, partition_of
+from messaging.conf import read_alias
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, StoredEvent, stored_events
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import dead_letters
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.decoding import DecodedRecord, decode_stored, recorded_of
@@ -64,7 +64,7 @@ def fill(
             check_cancelled()
             continues = chunk[0].envelope.stream_id == last
             try:
-                with transaction.atomic(using=DATABASE, durable=True):
+                with transaction.atomic(using=read_alias(), durable=True):
                     note_progress(change, chunk)
                     _fold(projection, rebuild.generation, chunk, continues=continues)
             except BadChunk:
@@ -103,7 +103,7 @@ def _apply(
 ) -> Outcome:
     """As the consumer does it, without checkpoints: for a chunk in which an event is bad."""
     batch = [_decoded(projection, one) for one in chunk]
-    with transaction.atomic(using=DATABASE, durable=True):
+    with transaction.atomic(using=read_alias(), durable=True):
         note_progress(change, chunk)
         outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
         dead_letters.park(projection.name, generation, outcome.parked.values())

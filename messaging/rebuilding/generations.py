@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from django.db import connections, transaction
 from django.db.models import Max, Model
 
+from messaging.conf import read_alias
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import Checkpoint, DeadLetter, Rebuild
 from messaging.projections.registry import Projection
 
@@ -70,7 +70,7 @@ def first_regressed_stream(
 ) -> tuple[object, int, int] | None:
     """A stream that would regress after the switch: (id, live version, new version)."""
     sql = BEHIND.format(root=projection.root._meta.db_table)
-    with connections[DATABASE].cursor() as cursor:
+    with connections[read_alias()].cursor() as cursor:
         cursor.execute(sql, [generation, live])
         found: tuple[object, int, int] | None = cursor.fetchone()
     return found
@@ -107,9 +107,9 @@ def _delete_chunk(
 ) -> int:
     table = model._meta.db_table
     own = "AND projection = %(name)s" if model in (Checkpoint, DeadLetter) else ""
-    with transaction.atomic(using=DATABASE, durable=True):
+    with transaction.atomic(using=read_alias(), durable=True):
         fence()
-        with connections[DATABASE].cursor() as cursor:
+        with connections[read_alias()].cursor() as cursor:
             cursor.execute(
                 f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} "
                 f"WHERE generation = %(generation)s {own} LIMIT {CHUNK}) AND {UNREAD}",

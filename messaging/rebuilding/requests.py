@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from messaging.conf import read_alias
 from messaging.exceptions import PostlogError
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
 from messaging.rebuilding.generations import next_generation
@@ -42,7 +42,7 @@ def ask(projection: str, source: str, by: str, *, accept_regression: bool = Fals
     attempts = 0
     while True:
         try:
-            with transaction.atomic(using=DATABASE):
+            with transaction.atomic(using=read_alias()):
                 return Rebuild.objects.create(
                     projection=projection,
                     generation=next_generation(projection),
@@ -61,7 +61,7 @@ def ask(projection: str, source: str, by: str, *, accept_regression: bool = Fals
 
 def cancel(projection: str) -> Rebuild | None:
     """Stop the rebuild, if there is one that has not switched yet."""
-    with transaction.atomic(using=DATABASE):
+    with transaction.atomic(using=read_alias()):
         found = (
             Rebuild.objects.select_for_update()
             .filter(projection=projection)

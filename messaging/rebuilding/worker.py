@@ -6,7 +6,7 @@ from threading import Event as Flag
 from django.db import connections
 
 from messaging.bus.base import Bus
-from messaging.projections.bulk_sql import DATABASE
+from messaging.conf import read_alias, write_alias
 from messaging.projections.models import Rebuild
 from messaging.rebuilding.builder import Builder
 from messaging.transient import is_away, reason
@@ -20,7 +20,7 @@ BACKOFF_S = 2.0
 
 
 def builders_lock(projection: str) -> Leadership:
-    return leadership(f"rebuild-{projection}", DATABASE)
+    return leadership(f"rebuild-{projection}", read_alias())
 
 
 class RebuildWorker:
@@ -55,8 +55,8 @@ class RebuildWorker:
                 raise
             again = f"Trying again in {BACKOFF_S:.0f} s."
             self._repeats.say(logging.WARNING, f"rebuild: {reason(error)}", again)
-            connections[DATABASE].close()
-            connections["default"].close()
+            connections[read_alias()].close()
+            connections[write_alias()].close()
             stop.wait(BACKOFF_S)
 
     def _build(self, rebuild: Rebuild, stop: Flag) -> None:

@@ -8,12 +8,12 @@ from django.db.models import Q
 from messaging import codec
 from messaging.bus.base import Bus, LogRecord
 from messaging.bus.rejected import digest_of
+from messaging.conf import read_alias
 from messaging.eventstore import models as eventstore
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import FencedOff, PostlogError
 from messaging.message import Envelope
 from messaging.projections import models as projections
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import record_of
 from messaging.proof import name_of, records_at
@@ -60,7 +60,7 @@ def reject(record: LogRecord, envelope: Envelope) -> None:
         if dead_letter.event_id is None and digest_of(record_of(dead_letter)) != digest_of(record):
             continue  # from the same place of an earlier log
         try:
-            with transaction.atomic(using=DATABASE):
+            with transaction.atomic(using=read_alias()):
                 checkpoints.hold(
                     dead_letter.projection, dead_letter.generation, [dead_letter.partition]
                 )

@@ -7,9 +7,9 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from messaging.bus.base import Bus
+from messaging.conf import write_alias
 from messaging.dialect.values import db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, Stream
-from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import PostlogError
 
 AGAIN = """
@@ -45,7 +45,7 @@ def accept(bus: Bus) -> str:
     publishes to. Returns its identity."""
     bus.ensure_topic()
     identity = str(bus.identity())
-    with transaction.atomic(using=DATABASE):
+    with transaction.atomic(using=write_alias()):
         # First, so that a relay's removal for the old log has either ended or will not happen.
         LogIdentity.objects.get_or_create(id=1, defaults={"identity": identity})
         LogIdentity.objects.update(identity=identity, accepted=F("accepted") + 1)
@@ -54,7 +54,7 @@ def accept(bus: Bus) -> str:
 
 
 def _again(where: str, stream_ids: Sequence[UUID]) -> int:
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     with connection.cursor() as cursor:
         values = [db_uuid(connection, one) for one in stream_ids]
         cursor.execute(AGAIN.format(where=where), values)

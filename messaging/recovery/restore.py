@@ -10,6 +10,7 @@ from django.db import transaction
 
 from messaging import codec, conf
 from messaging.actors import Actors
+from messaging.conf import write_alias
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
@@ -142,7 +143,7 @@ def restore(index: LogIndex, report: Callable[[Restored], None], *, dry: bool = 
         if not dry:
             for missing in chunk:
                 _make_actors(missing, actors, done)
-            with transaction.atomic(using=statements.DATABASE, durable=True):
+            with transaction.atomic(using=write_alias(), durable=True):
                 for missing in chunk:
                     _append(missing)
                     done.receipts += _restore_receipts(missing)

@@ -8,10 +8,11 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from messaging.codec import RecordedEvent
+from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import StoredEvent
-from messaging.projections.bulk_sql import DATABASE, Key, key_of
+from messaging.projections.bulk_sql import Key, key_of
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import discarded
 from messaging.projections.consuming.decoding import recorded_of
@@ -46,8 +47,8 @@ class ReadModelsAgainstStore:
         self._streams = [s for s in streams if s.stream_type == self._projection.stream_type]
         ids = [stream.stream_id for stream in self._streams]
         self._rows = {}
-        with transaction.atomic(using=DATABASE):
-            dialect_of(connections[DATABASE]).read_at_one_moment(connections[DATABASE])
+        with transaction.atomic(using=read_alias()):
+            dialect_of(connections[read_alias()]).read_at_one_moment(connections[read_alias()])
             self._generation = checkpoints.live_generation(self._name)
             for model in self._projection.models:
                 mine = {"generation": self._generation, "stream_id__in": ids}

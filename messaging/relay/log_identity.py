@@ -12,11 +12,11 @@ from messaging import codec, plausible
 from messaging.bus.base import Bus, Identity, LogRecord
 from messaging.bus.rejected import without
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, Fault, key_ring
+from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid, db_uuid
 from messaging.eventstore.models import Acknowledged, LogIdentity, RejectedRecord
 from messaging.eventstore.repository import REPOSITORIES
-from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import DecodeError, HistoryMismatch, LostTail
 from messaging.message import Envelope
 from messaging.proof import Proof, require_proofs, undisturbed
@@ -152,7 +152,7 @@ def _stored(envelopes: Sequence[Envelope]) -> dict[tuple[UUID, int], UUID]:
     """The ids of the events that the store has at these streams' versions."""
     if not envelopes:
         return {}
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     mark = f"({dialect_of(connection).uuid_mark}, %s)"
     sql = STORED.format(marks=", ".join([mark] * len(envelopes)))
     values = [(db_uuid(connection, one.stream_id), one.version) for one in envelopes]

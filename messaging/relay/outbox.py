@@ -10,9 +10,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging import codec
 from messaging.bus.base import BATCH_BYTES, Message, Place
 from messaging.bus.signing import KeyRing, key_ring
+from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.eventstore.models import LogIdentity, Outbox
-from messaging.eventstore.statements import DATABASE
 
 # In the order of positions: a stream's events always are in the order of its versions.
 # What is visible now is taken; an event that commits later with a lower position stays
@@ -68,7 +68,7 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
 
     They are signed, where records are. `without`: positions that are on their way already.
     """
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     dialect = dialect_of(connection)
     # Text from the database: making UUIDs of them would cost more than all the rest.
     ids = {name: dialect.uuid_text(f"e.{name}") for name in IDS}
@@ -89,7 +89,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
     False, and nothing is done, if an operator has accepted another log meanwhile: it has not
     acknowledged these rows, and they may wait for it once more.
     """
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     last = {
         place.partition: (place.offset, one.event_id)
         for one, place in zip(pending, places, strict=True)
@@ -103,7 +103,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
             sql = REMOVE.format(acknowledge=acknowledge)
             cursor.execute(sql, [*same_log, positions, *values])
             return bool(cursor.fetchone()[0])
-        with transaction.atomic(using=DATABASE):  # it keeps all other writers waiting
+        with transaction.atomic(using=write_alias()):  # it keeps all other writers waiting
             cursor.execute(f"SELECT 1 {SAME_LOG}", same_log)
             if cursor.fetchone() is None:
                 return False
@@ -115,7 +115,7 @@ def remove(pending: Sequence[Pending], places: Sequence[Place], log: LogIdentity
 
 def acknowledge(last: Mapping[int, tuple[int, str]]) -> None:
     """Keep these offsets and event ids, one for each partition, as `remove` does."""
-    connection = connections[DATABASE]
+    connection = connections[write_alias()]
     with connection.cursor() as cursor:
         cursor.execute(*_acknowledging(connection, last))
 

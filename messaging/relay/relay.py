@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 from django.db import connections
 
 from messaging.bus.base import Bus, Place, Publisher
+from messaging.conf import write_alias
 from messaging.eventstore.models import LogIdentity
-from messaging.eventstore.statements import DATABASE
 from messaging.exceptions import HistoryMismatch, LostTail
 from messaging.proof import undisturbed
 from messaging.relay import log_identity, outbox
@@ -51,7 +51,7 @@ class Relay:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._leadership = leadership("relay", DATABASE)
+        self._leadership = leadership("relay", write_alias())
         self._wait = Wait(log, "relay: standing by")
         self._repeats = Repeats(log)
         self._failures = 0  # in a row
@@ -84,7 +84,7 @@ class Relay:
                     pause = pause_s(self._failures)
                     again = f"Trying again in {pause:.1f} s."
                     self._repeats.say(logging.WARNING, f"relay: {reason(error)}", again)
-                    connections[DATABASE].close()
+                    connections[write_alias()].close()
                     stop.wait(pause)
                 else:
                     pause = 0 if published else min(max(2 * pause, MIN_POLL_S), MAX_POLL_S)
@@ -136,7 +136,7 @@ class Relay:
     def _lead(self, stop: Flag) -> None:
         self._wait.ends()
         # Else each attempt publishes a batch that it then cannot delete.
-        require_writable(DATABASE)
+        require_writable(write_alias())
         self._bus.ensure_topic()
         self._log = self._require_same_log()
         self._check_cancelled = lambda: _raise_if_interrupted(stop, self._leadership.held)

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -23,7 +25,7 @@ for number in range(5):
 SHOW = """
 from messaging import mediator
 from orders.queries import FindItems
-print(mediator.ask(FindItems()))
+print(mediator.ask(FindItems()).items)
 """
 CONSOLE = """
 from django.contrib.auth.models import User
@@ -103,6 +105,52 @@ def test_the_console_is_one_more_line_in_the_place_of_djangos_admin(
     ran(python, tmp_path, "check", "--fail-level", "WARNING", settings="console_settings")
     told = ran(python, tmp_path, "shell", "-v0", "-c", CONSOLE, settings="console_settings")
     assert told.splitlines() == ["[200, 200]", "True"]
+
+
+def test_its_databases_have_the_names_that_it_gives_them(python: Path, tmp_path: Path) -> None:
+    def named(*arguments: str) -> str:
+        return ran(python, tmp_path, *arguments, settings="named_settings")
+
+    named("check", "--fail-level", "WARNING")
+    named("migrate", "-v0")
+    tables = {path.stem: tables_of(path) for path in tmp_path.glob("*.sqlite3")}
+    assert tables["events"] >= {"messaging_event", "messaging_outbox"}
+    assert tables["reports"] == {"django_migrations", "sqlite_sequence", "orders_order"} | {
+        f"messaging_{name}"
+        for name in (
+            *("checkpoint", "deadletter", "discarded"),
+            *("projectionstate", "rebuild", "skippedrecord"),
+        )
+    }
+    assert not tables["events"] & tables["reports"] - {"django_migrations", "sqlite_sequence"}
+    assert not {name for name in tables["default"] if name.startswith(("messaging", "orders"))}
+    assert "legacy" not in tables, "nobody asked for it"
+    assert recorded(tmp_path / "reports.sqlite3") == {"messaging", "orders"}
+
+    named("shell", "-v0", "-c", SEND)
+    named("runconsumer", "--once")
+    assert named("shell", "-v0", "-c", SHOW).count("tea") == 5
+    named("rebuild", "--from", "store")
+    named("verify")
+
+
+def test_another_database_is_migrated_as_django_has_it(python: Path, tmp_path: Path) -> None:
+    ran(python, tmp_path, "migrate", "-v0", "--database", "legacy", settings="named_settings")
+    assert tables_of(tmp_path / "legacy.sqlite3") == {
+        *("django_migrations", "sqlite_sequence", "django_content_type"),
+    }
+
+
+def tables_of(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in found}
+
+
+def recorded(path: Path) -> set[str]:
+    """The apps whose migrations are recorded as applied."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {app for (app,) in connection.execute("SELECT DISTINCT app FROM django_migrations")}
 
 
 @pytest.fixture(scope="module")

@@ -188,9 +188,9 @@ def test_a_trigger_that_is_switched_off_is_missed(postgresql: Mode) -> None:
 
 
 def test_two_urls_of_one_database_are_found_by_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checks.databases_are_two() == []
+    assert checks.databases_are_there() == []
     monkeypatch.setitem(settings.DATABASES, "read", settings.DATABASES["default"])
-    assert [error.id for error in checks.databases_are_two()] == ["postlog.E002"]
+    assert [error.id for error in checks.databases_are_there()] == ["postlog.E002"]
 
 
 def test_the_store_refuses_to_work_outside_a_transaction(post_id: Any) -> None:

@@ -72,11 +72,12 @@ def run(
     *arguments: str,
     without: tuple[str, ...] = (),
     settings: str = "site_settings",
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*program(python, without), *arguments],
         cwd=folder,
-        env={**ENV, "DJANGO_SETTINGS_MODULE": settings},
+        env={**ENV, "DJANGO_SETTINGS_MODULE": settings, **env},
         capture_output=True,
         text=True,
         check=False,

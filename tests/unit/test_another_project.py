@@ -16,6 +16,7 @@ from messaging.console.checks import a_page_to_sign_in_is_there
 from messaging.eventstore.models import Event
 from messaging.projections.models import Checkpoint
 from queries_app.models import Post
+from tests.support.settings import postlog
 
 Said = Callable[..., list[str]]
 
@@ -33,11 +34,16 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
 
 def test_a_read_database_that_is_missing_or_the_write_database_is_an_error(said: Said) -> None:
     one, other = settings.DATABASES["default"], settings.DATABASES["read"]
-    assert said(checks.databases_are_two, default=one, read=other) == []
-    (missing,) = said(checks.databases_are_two, default=one)
+    assert said(checks.databases_are_there, default=one, read=other) == []
+    (missing,) = said(checks.databases_are_there, default=one)
     assert missing == "postlog.E002 DATABASES['read'] is missing."
-    (same,) = said(checks.databases_are_two, default=one, read=one)
+    (same,) = said(checks.databases_are_there, default=one, read=one)
     assert same == "postlog.E002 DATABASES['read'] and DATABASES['default'] are one database."
+    with postlog(READ_DATABASE="default"):
+        assert said(checks.databases_are_there, default=one) == []
+    with postlog(READ_DATABASE="reports"):
+        (missing,) = said(checks.databases_are_there, default=one, read=other)
+        assert missing == "postlog.E002 DATABASES['reports'] is missing."
 
 
 def test_a_router_that_puts_either_side_elsewhere_is_an_error(

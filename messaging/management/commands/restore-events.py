@@ -9,8 +9,8 @@ from messaging import plausible
 from messaging.bus import current_bus
 from messaging.bus.base import Bus
 from messaging.bus.signing import key_ring
+from messaging.conf import write_alias
 from messaging.eventstore.models import RejectedRecord
-from messaging.eventstore.statements import DATABASE
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.audit import record_from_shell
 from messaging.monitoring.progress import Reports
@@ -47,7 +47,7 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        lock = leadership("relay", DATABASE)
+        lock = leadership("relay", write_alias())
         try:
             if not acquired(lock):
                 raise CommandError("A relay is active. Stop it, and run this again.")
@@ -61,7 +61,7 @@ class Command(DatabaseCommand):
         ends = bus.end_offsets()
         reports = Reports(self.stderr.write)
         rejected = RejectedRecord.all_of_them()
-        latest = plausible.latest(connections[DATABASE])
+        latest = plausible.latest(connections[write_alias()])
         believed: dict[str, Any] = {"rejected": rejected, "latest": latest, "ring": key_ring()}
         with LogIndex(len(ends), keep_documents=True, **believed) as index:
             index.add(bus, bus.begin_offsets(), ends, reports.tell)

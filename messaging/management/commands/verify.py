@@ -9,8 +9,8 @@ from django.db import connections
 from messaging import plausible
 from messaging.bus import current_bus
 from messaging.bus.signing import key_ring
+from messaging.conf import write_alias
 from messaging.eventstore.models import RejectedRecord
-from messaging.eventstore.statements import DATABASE
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.progress import Reports
 from messaging.projections.registry import PROJECTIONS
@@ -56,7 +56,7 @@ class Command(DatabaseCommand):
             if offset:
                 yield f"partition {partition}: the log has lost the records before offset {offset}"
         rejected = RejectedRecord.all_of_them()
-        latest = plausible.latest(connections[DATABASE])
+        latest = plausible.latest(connections[write_alias()])
         with LogIndex(len(ends), rejected=rejected, latest=latest, ring=key_ring()) as index:
             index.add(bus, begin, ends, reports.tell)
             self.stderr.write(f"{index.read:,} records of the log are read.")

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from django.db import connections, transaction
 
 from messaging.bus.base import Bus, Identity
+from messaging.conf import read_alias
 from messaging.dialect.values import sql_now
 from messaging.exceptions import FencedOff, HistoryMismatch
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import Checkpoint, ProjectionState
 from messaging.projections.registry import PROJECTIONS
 from messaging.proof import Proof, proof_from, proofs_before, require_proofs, undisturbed
@@ -64,7 +64,7 @@ def begin(projection: str, identity: Identity) -> int:
     """Make the checkpoints of the live generation that are missing, at offset 0; return the
     generation. Raises `HistoryMismatch` if those that are there belong to another log."""
     state_of(projection)
-    with transaction.atomic(using=DATABASE):
+    with transaction.atomic(using=read_alias()):
         # Locked, so that no rebuild switches readers to another generation meanwhile.
         state = ProjectionState.objects.select_for_update().get(name=projection)
         generation = state.live_generation
@@ -134,7 +134,7 @@ def live_offsets(projection: str) -> tuple[int, dict[int, int]]:
 
 def _live(projection: str) -> list[tuple[Any, ...]]:
     """Rows of LIVE; raises `FencedOff` if the projection's state is gone."""
-    with connections[DATABASE].cursor() as cursor:
+    with connections[read_alias()].cursor() as cursor:
         cursor.execute(LIVE, [projection])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     if not rows:
@@ -181,8 +181,8 @@ def advance(projection: str, generation: int, moves: Mapping[int, Move]) -> None
     """
     rows = [value for partition, move in sorted(moves.items()) for value in (partition, *move)]
     marks = ", ".join(["(%s, %s, %s, %s)"] * len(moves))
-    with connections[DATABASE].cursor() as cursor:
-        sql = ADVANCE.format(marks=marks, now=sql_now(connections[DATABASE]))
+    with connections[read_alias()].cursor() as cursor:
+        sql = ADVANCE.format(marks=marks, now=sql_now(connections[read_alias()]))
         cursor.execute(sql, [*rows, projection, generation])
         if cursor.rowcount != len(moves):
             raise FencedOff(f"{projection}: {len(moves) - cursor.rowcount} of {len(moves)}")

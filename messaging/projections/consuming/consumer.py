@@ -9,8 +9,8 @@ from threading import Event as Flag
 from django.db import connections
 
 from messaging.bus.base import Bus, LogRecord, Subscription
+from messaging.conf import read_alias
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.consuming.breaker import Breaker
@@ -80,7 +80,7 @@ class Consumer:
                     self.last_error = reason(error)
                     what = f"{self.name}: {self.last_error}"
                     self._repeats.say(logging.WARNING, what, f"Trying again in {pause:.1f} s.")
-                    connections[DATABASE].close()
+                    connections[read_alias()].close()
                     stop.wait(pause)
         finally:
             self.close()

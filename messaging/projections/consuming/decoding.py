@@ -15,9 +15,9 @@ from django.db import connections
 from messaging import codec, conf, plausible
 from messaging.bus.base import LogRecord, partition_of
 from messaging.bus.signing import FORGED, Fault, key_ring
+from messaging.conf import read_alias
 from messaging.exceptions import DecodeError, UnknownMessage
 from messaging.message import EVENTS, Envelope, utc_now, wire_name_of
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming.dead_letters import (
     FROM_THE_FUTURE,
     IMPOSSIBLE,
@@ -142,7 +142,7 @@ class Decoder:
             return False
         if not self._database_was_asked:
             self._database_was_asked = True
-            self._latest = plausible.latest(connections[DATABASE])
+            self._latest = plausible.latest(connections[read_alias()])
         return moment > self._latest
 
     def _refused(

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import QuerySet
 
+from messaging.conf import read_alias
 from messaging.exceptions import PostlogError
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, is_ready
 from messaging.projections.consuming.transaction import (
@@ -58,7 +58,7 @@ def discard(parked: DeadLetter) -> RetryResult | None:
     if parked.stream_id is None or parked.version is None or parked.event_id is None:
         parked.delete()
         return None
-    with transaction.atomic(using=DATABASE):
+    with transaction.atomic(using=read_alias()):
         checkpoints.hold(parked.projection, parked.generation, [parked.partition])
         _require_that_the_stream_waits_for(parked)
         Discarded.objects.get_or_create(

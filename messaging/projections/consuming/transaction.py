@@ -15,8 +15,8 @@ from django.db import transaction
 
 from messaging.bus.base import LogRecord, in_batches
 from messaging.bus.rejected import without
+from messaging.conf import read_alias
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.consuming import checkpoints, dead_letters
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.checkpoints import Move
@@ -79,7 +79,7 @@ def consume(
     are not where the records begin, `TooManyFailures` if most events fail.
     """
     batch = decode(projection, records)
-    with transaction.atomic(using=DATABASE, durable=True):
+    with transaction.atomic(using=read_alias(), durable=True):
         outcome = apply_records(projection, generation, breaker, records, batch, refused=refused)
     committed(projection, breaker, outcome)
     return outcome
@@ -157,7 +157,7 @@ def moves_of(records: Sequence[LogRecord]) -> dict[int, Move]:
 
 def pass_over(projection: Projection, generation: int, moves: Mapping[int, Move]) -> None:
     """Move the checkpoints over offsets that hold no record. Raises `FencedOff`."""
-    with transaction.atomic(using=DATABASE):
+    with transaction.atomic(using=read_alias()):
         checkpoints.advance(projection.name, generation, moves)
 
 
@@ -206,7 +206,7 @@ def _apply_parked(
     *,
     refused: str = "",
 ) -> Outcome:
-    with transaction.atomic(using=DATABASE, durable=True):
+    with transaction.atomic(using=read_alias(), durable=True):
         # A retry moves no checkpoint; lock them so that the partitions' consumers wait.
         checkpoints.hold(projection.name, generation, {one.partition for one in parked})
         found = dead_letters.still_parked(parked)

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import QuerySet
 
+from messaging.conf import read_alias
 from messaging.dialect.values import db_uuid
-from messaging.projections.bulk_sql import DATABASE
 from messaging.projections.models import ProjectionState
 from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import Projection
@@ -21,7 +21,7 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
     which would cost more than the query."""
     root = projection.root
     rows = root._default_manager.raw(
-        _root_sql(root), [projection.name, db_uuid(connections[DATABASE], stream_id)]
+        _root_sql(root), [projection.name, db_uuid(connections[read_alias()], stream_id)]
     )
     return next(iter(rows), None)
 

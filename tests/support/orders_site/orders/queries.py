@@ -6,12 +6,20 @@ from .models import Order
 from .projections import orders
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    items: list[str]
+
+
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindItems(Query[list[str]]):
+class FindItems(Query[Items]):
     """What was ordered, by name."""
+
+    beginning: str = ""
 
 
 @answers(FindItems, orders)
-def find_items(query: FindItems) -> list[str]:
-    return sorted(live(orders, Order).values_list("item", flat=True))
+def find_items(query: FindItems) -> Items:
+    found = live(orders, Order).filter(item__startswith=query.beginning)
+    return Items(items=sorted(found.values_list("item", flat=True)))
