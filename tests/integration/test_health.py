@@ -15,8 +15,7 @@ from messaging import mediator
 from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.monitoring import health
-from messaging.projections.registry import PROJECTIONS
-from messaging.testing.waiting import wait_until
+from messaging.testing import deliver_all, wait_until
 from messaging.workers.models import Heartbeat
 from tests.support.clock import nobody_moved_for
 from tests.support.consuming import consume_all
@@ -159,9 +158,7 @@ def test_migrations_are_read_once_and_again_after_a_fault(database: Mode) -> Non
 def test_partitions_that_nobody_reads_are_not_ready(database: Mode) -> None:
     leading()
     mediator.send(NewPost(message="Hi"), Context(actor="alice"))
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
+    deliver_all()
     nobody_moved_for(20)
     assert ready().status_code == 200, "it is only level"
     mediator.send(NewPost(message="Hi"), Context(actor="alice"))

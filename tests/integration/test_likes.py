@@ -6,6 +6,7 @@ from commands_app.commands import DeletePost, LikePost, NewPost, UnlikePost
 from messaging import mediator
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.testing import deliver_all
 from queries_app.queries import FindMostLikedPosts, liked_by
 from tests.support.consuming import consume_all
 from tests.support.fold import assert_likes_equal_the_fold
@@ -28,9 +29,7 @@ def posts_with_likes(*counts: int) -> list[UUID]:
 
 
 def consumed() -> None:
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
+    deliver_all()
 
 
 def test_the_rows_equal_the_fold(mode: Mode) -> None:

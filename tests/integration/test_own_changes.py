@@ -22,11 +22,10 @@ from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.models import OwnChange
 from messaging.projections.serving.own_changes import Behind
 from messaging.projections.serving.waiting import not_reached
+from messaging.testing import deliver_all
 from queries_app.projections import posts
 from tests.support.api import person
-from tests.support.consuming import consume_all
 from tests.support.modes import Mode
-from tests.support.relaying import publish_all
 from tests.support.threads import together
 
 ROUNDS = 15
@@ -40,9 +39,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arrive() -> None:
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
+    deliver_all()
 
 
 def lately(owner: str) -> list[Position]:

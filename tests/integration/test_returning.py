@@ -11,13 +11,11 @@ from commands_app.commands import AddComment, NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
-from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
+from messaging.testing import deliver_all
 from tests.support.api import person
-from tests.support.consuming import consume_all
 from tests.support.forms import hidden
 from tests.support.modes import Mode
-from tests.support.relaying import publish_all
 from web.returning import MOST
 
 TEXT = 'Long & "thought"\n<b>over</b>\n\nwith care'
@@ -34,9 +32,7 @@ def addresses(sqlite: Mode, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[
     context = Context(actor="alice")
     post_id: UUID = mediator.send(NewPost(message="Before"), context).stream_id
     added = mediator.send(AddComment(post_id=post_id, text="Before"), context)
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
+    deliver_all()
     post = f"/posts/{post_id}/"
     comment = f"{post}comments/{added.ids['comment_id']}/"
     return {

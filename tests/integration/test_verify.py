@@ -12,7 +12,7 @@ from messaging.bus.base import Message
 from messaging.eventstore.models import Event, Outbox
 from messaging.message import Context
 from messaging.projections.registry import PROJECTIONS
-from messaging.testing.waiting import wait_until
+from messaging.testing import deliver_all, wait_until
 from queries_app.models import Comment, HistoryEntry, Post
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -27,9 +27,7 @@ ALICE = Context(actor="alice")
 
 def all_consumed() -> None:
     some_posts()
-    publish_all()
-    for projection in PROJECTIONS.values():
-        consume_all(projection)
+    deliver_all()
 
 
 def differences(mode: Mode, *arguments: str) -> list[str]:
