@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from messaging.api.openapi import error_responses
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import input_serializer
-from messaging.api.views import CommandPage
+from messaging.api.views import ApiView, CommandPage
 from messaging.monitoring.audit import record
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -94,7 +94,7 @@ class RestoreReadDbView(CommandPage):
 RestoreReadDbView.__doc__ = RestoreReadDb.__doc__
 
 
-class RebuildView(APIView):
+class RebuildView(ApiView):
     """How far a rebuild has come."""
 
     permission_classes = [SeesRebuilds]

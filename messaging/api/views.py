@@ -17,9 +17,10 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from messaging import mediator
-from messaging.api.errors import refusal
+from messaging.api.errors import Handler, refusal
 from messaging.api.headers import etag, idempotency, if_match
 from messaging.api.openapi import TOKEN_HEADER, TOKEN_PARAMETER, command_schema, query_schema
+from messaging.api.parsers import StrictFormParser, StrictJSONParser
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
 from messaging.exceptions import DomainError
@@ -28,7 +29,17 @@ from messaging.projections.serving import consistency_token
 from messaging.projections.serving.paging import Page
 
 
-class MessageView(APIView):
+class ApiView(APIView):
+    """A view with its own rules for bodies and errors, whatever REST_FRAMEWORK says for the
+    project's views."""
+
+    parser_classes = [StrictJSONParser, StrictFormParser]
+
+    def get_exception_handler(self) -> Any:
+        return lambda error, context: Handler(error, context).run()
+
+
+class MessageView(ApiView):
     serializer_class: ClassVar[type[MessageSerializer]]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
@@ -104,7 +115,7 @@ class QueryView(MessageView):
         return Response(body, headers=headers)
 
 
-class RootView(APIView):
+class RootView(ApiView):
     """Every command and query."""
 
     permission_classes = [AllowAny]
@@ -121,7 +132,7 @@ class RootView(APIView):
         )
 
 
-class NotFoundView(APIView):
+class NotFoundView(ApiView):
     """Every other address: an error of the API also when DEBUG shows Django's own pages."""
 
     permission_classes = [AllowAny]

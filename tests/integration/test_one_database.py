@@ -32,6 +32,10 @@ for number in range(5):
     body = json.dumps({"item": f"tea {number}"})
     answer = client.post("/api/commands/place-order/", body, "application/json")
     assert answer.status_code == 201, answer.content
+twice = client.post(
+    "/api/commands/place-order/", '{"item": "a", "item": "b"}', "application/json"
+)
+assert (twice.status_code, twice.json()["type"]) == (400, "client_error"), twice.content
 print(answer["Consistency-Token"])
 """
 ASKED = """

@@ -26,8 +26,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "rest_framework",
-    "drf_standardized_errors",
-    "drf_spectacular",
     *INSTALLED_APPS,
 ]
 ROOT_URLCONF = "one_database_urls"
@@ -36,9 +34,3 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
-REST_FRAMEWORK = {
-    "DEFAULT_PARSER_CLASSES": ["messaging.api.parsers.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
-}
-DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "messaging.api.errors.Handler"}
