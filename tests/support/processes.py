@@ -42,6 +42,7 @@ class Worker:
         folder: Path = ROOT,
     ) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  has no name, so nothing of it stays
+        self._said = ""
         self.arguments = arguments
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "manage.py"]), *arguments],
@@ -67,7 +68,6 @@ class Worker:
             self._show_stacks()
             print(f"--- {' '.join(self.arguments)}\n{self.output()[-4000:]}")  # noqa: T201
         self.kill()
-        self._log.close()
 
     def _show_stacks(self) -> None:
         """Where it hangs, if it does: Python's fault handler answers SIGABRT."""
@@ -77,6 +77,8 @@ class Worker:
                 self.process.wait(5)
 
     def output(self) -> str:
+        if self._log.closed:
+            return self._said
         log = self._log.fileno()
         return os.pread(log, os.fstat(log).st_size, 0).decode(errors="replace")
 
@@ -85,6 +87,8 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         guard().forget(self.process.pid)
+        self._said = self.output()
+        self._log.close()
 
     def freeze(self) -> None:
         os.killpg(self.process.pid, signal.SIGSTOP)
