@@ -1,10 +1,14 @@
 """The accounts of actors that come from elsewhere: from files of commands, from the log.
 POSTLOG["ACTORS"] names the class."""
 
+from functools import cached_property
+from typing import Any
+
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 
-from messaging import Actors, Invalid, is_username
+from messaging import ANONYMOUS, Actors, Asker, Invalid, is_username
 
 MAX_LENGTH = 150  # characters of a username, in every release
 
@@ -23,10 +27,15 @@ class AccountActors(Actors):
 
         Names are unique regardless of case. Raises `Invalid` for what is no username.
         """
+        if self._existing and actor == ANONYMOUS:
+            return actor
         known = self._known.get(actor)
         if known is None:
             known = self._known[actor] = self._find_or_create(actor)
         return known
+
+    def asker(self, username: str) -> Asker:
+        return Account(username)
 
     def _find_or_create(self, actor: str) -> str:
         if not _is_storable(actor) or (self._existing and not is_username(actor)):
@@ -55,6 +64,39 @@ class AccountActors(Actors):
         user = model(username=actor)
         user.set_unusable_password()
         user.save()
+
+
+class Account:
+    """The account of a name. Looked up once a rule asks for more than the name: few do, and a file
+    has many lines."""
+
+    is_authenticated = True
+
+    def __init__(self, username: str) -> None:
+        self._username = username
+
+    def get_username(self) -> str:
+        return self._username
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self._user.is_active)
+
+    @property
+    def is_staff(self) -> bool:
+        return bool(self._user.is_staff)
+
+    def has_perm(self, perm: str, /) -> bool:
+        return bool(self._user.has_perm(perm))
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a project's rule asks its users for."""
+        return getattr(self._user, name)
+
+    @cached_property
+    def _user(self) -> Any:
+        people = get_user_model()._default_manager.filter(username=self._username)
+        return people.first() or AnonymousUser()
 
 
 def _found(actor: str, lookup: str) -> str | None:

@@ -1,5 +1,6 @@
 """The forms of the browser: each sends a command, and shows a refusal beside its field."""
 
+from dataclasses import replace
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from django.http import HttpRequest, HttpResponse
@@ -21,11 +22,11 @@ from commands_app.commands import (
 )
 from commands_app.handlers import posts
 from messaging import (
-    Context,
     Invalid,
     Position,
     PreconditionFailed,
     Result,
+    context_of,
     idempotency_window,
     remember,
 )
@@ -132,12 +133,11 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     With `once`, the same form with the same text counts once, after a double click or a reload,
     for as long as an Idempotency-Key is remembered.
     """
-    actor = request.user.get_username()
     command_id = None
     if once:
         command_id = uuid5(NAMESPACE_URL, f"{request.POST.get(FORM) or uuid4()} {command!a}")
-    context = Context(
-        actor=actor,
+    context = replace(
+        context_of(request.headers, request.user),
         command_id=command_id,
         remember_for=idempotency_window(),
         if_text=original_of(request),

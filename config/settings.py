@@ -233,9 +233,11 @@ CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")  # none: no other site'
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
     *default_headers, "consistency-token", "idempotency-key", "if-match", "if-none-match",
+    "correlation-id", "causation-id", "traceparent",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
     "Consistency-Token", "ETag", "Location", "Retry-After",
+    "Correlation-Id", "Causation-Id", "traceparent",
     "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
 ]  # fmt: skip
 REST_KNOX = {

@@ -13,11 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "ANONYMOUS",
     "MAX_PAGE_SIZE",
     "PAGE_SIZE",
     "Actors",
     "Appended",
     "AskForRebuild",
+    "Asker",
     "Behind",
     "ConcurrentChange",
     "Context",
@@ -27,8 +29,10 @@ __all__ = [
     "IdempotencyKeyReused",
     "Invalid",
     "Loaded",
+    "NamedAsker",
     "NeedsNewerCode",
     "NotFound",
+    "NotSignedIn",
     "Page",
     "Position",
     "PostlogError",
@@ -37,7 +41,6 @@ __all__ = [
     "Query",
     "ReadModel",
     "ReadSideBehind",
-    "Reader",
     "RegistrationError",
     "Repeats",
     "Repository",
@@ -50,10 +53,11 @@ __all__ = [
     "UnitOfWork",
     "UnknownMessage",
     "answers",
-    "answers_personally",
+    "anyone",
     "ask",
     "behind",
     "command",
+    "context_of",
     "daily",
     "drop_connections",
     "encode_cursor",
@@ -71,10 +75,13 @@ __all__ = [
     "rebuilds_result",
     "remember",
     "send",
+    "signed_in",
+    "staff",
     "upcaster",
 ]
 
 if TYPE_CHECKING:
+    from messaging.access import ANONYMOUS, Asker, NamedAsker, anyone, signed_in, staff
     from messaging.actors import Actors
     from messaging.api.answers import error_answer
     from messaging.api.openapi import error_responses
@@ -90,6 +97,7 @@ if TYPE_CHECKING:
         Invalid,
         NeedsNewerCode,
         NotFound,
+        NotSignedIn,
         PostlogError,
         PreconditionFailed,
         ReadSideBehind,
@@ -99,7 +107,8 @@ if TYPE_CHECKING:
         TooManyRequests,
         UnknownMessage,
     )
-    from messaging.mediator import Reader, answers, answers_personally, ask, handles, send
+    from messaging.http import context_of
+    from messaging.mediator import answers, ask, handles, send
     from messaging.message import Context, Envelope, Query, Result, command, event, query
     from messaging.plausible import is_username
     from messaging.projections.read_models import ReadModel, RootModel
@@ -122,6 +131,7 @@ if TYPE_CHECKING:
     from messaging.workers.repeats import Repeats
 else:  # a type checker would take every name for one that is here
     _NAMES = {
+        "access": "ANONYMOUS Asker NamedAsker anyone signed_in staff",
         "actors": "Actors",
         "api.answers": "error_answer",
         "api.openapi": "error_responses",
@@ -130,9 +140,10 @@ else:  # a type checker would take every name for one that is here
         "eventstore.repository": "Loaded Repository",
         "eventstore.unit_of_work": "Appended UnitOfWork",
         "exceptions": "ConcurrentChange DomainError Forbidden IdempotencyKeyReused Invalid "
-        "NeedsNewerCode NotFound PostlogError PreconditionFailed ReadSideBehind RegistrationError "
-        "StreamBusy TooLarge TooManyRequests UnknownMessage",
-        "mediator": "Reader answers answers_personally ask handles send",
+        "NeedsNewerCode NotFound NotSignedIn PostlogError PreconditionFailed ReadSideBehind "
+        "RegistrationError StreamBusy TooLarge TooManyRequests UnknownMessage",
+        "http": "context_of",
+        "mediator": "answers ask handles send",
         "message": "Context Envelope Query Result command event query",
         "plausible": "is_username",
         "projections.read_models": "ReadModel RootModel",

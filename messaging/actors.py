@@ -1,5 +1,6 @@
 """Who an actor is: the project's business. By default, every name that a username can be."""
 
+from messaging.access import Asker, NamedAsker
 from messaging.exceptions import Invalid
 from messaging.plausible import is_username
 
@@ -22,3 +23,7 @@ class Actors:
         if not is_username(actor):
             raise Invalid("invalid_actor", f"{ascii(actor)[:60]} cannot be a username.")
         return actor
+
+    def asker(self, username: str) -> Asker:
+        """What rights the actor has (`@command(who=...)`). By default, none but to have a name."""
+        return NamedAsker(username)

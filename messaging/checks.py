@@ -25,9 +25,7 @@ from messaging.projections.registry import PROJECTIONS
 from messaging.router import database_of
 
 IMPORTS = re.compile(r"^(from|import) messaging\b", re.M)
-REGISTERS = re.compile(
-    r"^@(command|query|event|upcaster|handles|answers|answers_personally|\w+\.on)\b", re.M
-)
+REGISTERS = re.compile(r"^@(command|query|event|upcaster|handles|answers|\w+\.on)\b", re.M)
 TAG = "messaging"  # what our commands ask at start: all but 'check' and the servers do without URLs
 
 

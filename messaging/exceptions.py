@@ -33,6 +33,20 @@ class Invalid(DomainError):
     status = 400
 
 
+class NotSignedIn(DomainError):
+    """Only somebody who is signed in may do this."""
+
+    status = 401
+
+    def __init__(
+        self,
+        code: str = "not_authenticated",
+        detail: str = "Sign in to do this.",
+        attr: str | None = None,
+    ) -> None:
+        super().__init__(code, detail, attr)
+
+
 class Forbidden(DomainError):
     """The actor may not do this."""
 

@@ -1,15 +1,17 @@
 """The mediator: one registry of handlers, `send` for commands and `ask` for queries.
 
 Nothing that sends a command knows who handles it; the API, the forms and
-`sendcommands` all come through here.
+`sendcommands` all come through here, and here it is asked who may (messaging/access.py).
 """
 
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from inspect import signature
+from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
+from messaging.access import NOBODY, Asker, NamedAsker, anyone, require
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
@@ -17,7 +19,17 @@ from messaging.exceptions import (
     RegistrationError,
     UnknownMessage,
 )
-from messaging.message import COMMANDS, QUERIES, Context, Query, Result, id_fields
+from messaging.message import (
+    COMMANDS,
+    INTERNAL_COMMANDS,
+    INTERNAL_QUERIES,
+    QUERIES,
+    Context,
+    Query,
+    Result,
+    id_fields,
+    who_may,
+)
 from messaging.projections.registry import Projection
 from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import wait_for
@@ -35,29 +47,11 @@ _command_handlers: dict[type, CommandHandler] = {}
 _creating_commands: set[type] = set()
 _query_handlers: dict[type, QueryHandler] = {}
 _query_projections: dict[type, Projection] = {}
-_personal_queries: set[type] = set()
+_asker_queries: set[type] = set()  # whose handlers are handed who asks
 
-
-class Reader(Protocol):
-    """Who asks a query: a user of Django's, or its AnonymousUser."""
-
-    @property
-    def is_staff(self) -> bool: ...
-    def get_username(self) -> str: ...
-    def has_perm(self, perm: str, /) -> bool: ...
-
-
-class Nobody:
-    is_staff = False
-
-    def get_username(self) -> str:
-        return ""
-
-    def has_perm(self, perm: str, /) -> bool:
-        return False
-
-
-NOBODY = Nobody()  # not Django's AnonymousUser, which takes its app for accounts
+Registries = tuple[dict[str, type], ...]
+_COMMANDS: Registries = (COMMANDS, INTERNAL_COMMANDS)
+_QUERIES: Registries = (QUERIES, INTERNAL_QUERIES)
 
 
 def handles(
@@ -73,7 +67,7 @@ def handles(
     def register(
         handler: Callable[[C, UnitOfWork], Appended],
     ) -> Callable[[C, UnitOfWork], Appended]:
-        _add(_command_handlers, COMMANDS, command_type, handler)
+        _add(_command_handlers, _COMMANDS, command_type, handler)
         if creates:
             _creating_commands.add(command_type)
         return handler
@@ -85,57 +79,54 @@ class answers(Generic[Q_co]):
     """Register the function that answers a query from a projection's read models:
     `@answers(FindOrder, orders)`.
 
-    A class, because so a type checker holds both that the function takes this query and that it
-    returns what the query declares, `FindOrder(Query[OrderDetail])`.
+    A function of two arguments is handed who asks as well; such an answer is for them alone, and
+    no cache may give it to anybody else. A class, because so a type checker holds both that the
+    function takes this query and that it returns what the query declares,
+    `FindOrder(Query[OrderDetail])`.
     """
 
     def __init__(self, query_type: type[Q_co], projection: Projection) -> None:
         self._query_type, self._projection = query_type, projection
 
-    def __call__(self: "answers[Query[A]]", handler: Callable[[Q_co], A]) -> Callable[[Q_co], A]:
-        _add_answer(self._query_type, self._projection, handler)
-        return handler
-
-
-class answers_personally(Generic[Q_co]):
-    """Register the function that answers a query whose answer depends on who asks.
-
-    No cache may give such an answer to anybody else.
-    """
-
-    def __init__(self, query_type: type[Q_co], projection: Projection) -> None:
-        self._query_type, self._projection = query_type, projection
-
+    @overload
     def __call__(
-        self: "answers_personally[Query[A]]", handler: Callable[[Q_co, Reader], A]
-    ) -> Callable[[Q_co, Reader], A]:
-        _add_answer(self._query_type, self._projection, handler)
-        _personal_queries.add(self._query_type)
+        self: "answers[Query[A]]", handler: Callable[[Q_co], A]
+    ) -> Callable[[Q_co], A]: ...
+    @overload
+    def __call__(
+        self: "answers[Query[A]]", handler: Callable[[Q_co, Asker], A]
+    ) -> Callable[[Q_co, Asker], A]: ...
+    def __call__(self, handler: Any) -> Any:
+        _add(_query_handlers, _QUERIES, self._query_type, handler)
+        _query_projections[self._query_type] = self._projection
+        if len(signature(handler).parameters) == 2:
+            _asker_queries.add(self._query_type)
         return handler
-
-
-def _add_answer(query_type: type, projection: Projection, handler: QueryHandler) -> None:
-    _add(_query_handlers, QUERIES, query_type, handler)
-    _query_projections[query_type] = projection
 
 
 def is_personal(query_type: type) -> bool:
-    return query_type in _personal_queries
+    """Tell whether the answer is not for everybody."""
+    return query_type in _asker_queries or who_may(query_type) is not anyone
 
 
 def send(command: object, context: Context) -> Result:
     """Carry out a command in one durable transaction, and return its result.
 
     A command that the same actor sent before under the same command id is not carried out
-    again: its first result is returned, or its first refusal raised. Raises `DomainError` as
-    the domain decides, `ConcurrentChange` if retries did not settle a race, `UnknownMessage` if
+    again: its first result is returned, or its first refusal raised. Raises `NotSignedIn` or
+    `Forbidden` if the sender may not send it, which is no outcome and not remembered, `DomainError`
+    as the domain decides, `ConcurrentChange` if retries did not settle a race, `UnknownMessage` if
     nothing handles the command. Must not be called inside a transaction.
     """
     handler = handler_of(type(command))
+    sender = NamedAsker(context.actor) if context.asker is None else context.asker
+    require(who_may(type(command)), sender)
     for attempt in range(ATTEMPTS):
         try:
             with unit_of_work(context) as uow:
-                outcome = uow.earlier or uow.succeed(_result_of(command, handler(command, uow)))
+                outcome = uow.earlier or uow.succeed(
+                    _result_of(command, handler(command, uow), uow)
+                )
             return outcome.replay()
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.
@@ -148,16 +139,18 @@ def send(command: object, context: Context) -> Result:
     raise ConcurrentChange
 
 
-def ask(query: Query[A], reached: Position | None = None, reader: Reader = NOBODY) -> A:
+def ask(query: Query[A], reached: Position | None = None, asker: Asker = NOBODY) -> A:
     """Answer a query from the read models.
 
-    With `reached`, the answer shows at least that version of that stream. Raises
-    `ReadSideBehind` if the read side does not get there in time.
+    With `reached`, the answer shows at least that version of that stream. Raises `NotSignedIn` or
+    `Forbidden` if the asker may not ask it, `ReadSideBehind` if the read side does not get there in
+    time.
     """
     handler = answerer_of(type(query))
+    require(who_may(type(query)), asker)
     if reached is not None:
         wait_for(_query_projections[type(query)], reached)
-    answer: A = handler(query, reader) if is_personal(type(query)) else handler(query)
+    answer: A = handler(query, asker) if type(query) in _asker_queries else handler(query)
     return answer
 
 
@@ -178,12 +171,12 @@ def answerer_of(query_type: type) -> QueryHandler:
 def unhandled() -> list[type]:
     """List the registered commands and queries without a handler, for a system check."""
     return [
-        *(c for c in COMMANDS.values() if c not in _command_handlers),
-        *(q for q in QUERIES.values() if q not in _query_handlers),
+        *(c for c in _all(_COMMANDS) if c not in _command_handlers),
+        *(q for q in _all(_QUERIES) if q not in _query_handlers),
     ]
 
 
-def _result_of(command: Any, appended: Appended) -> Result:
+def _result_of(command: Any, appended: Appended, uow: UnitOfWork) -> Result:
     """Make a command's result. An id that its sender left out is taken from the events."""
     command_type: type = type(command)
     ids: dict[str, UUID] = {}
@@ -192,13 +185,23 @@ def _result_of(command: Any, appended: Appended) -> Result:
             if (value := getattr(source, name, None)) is not None:
                 ids[name] = value
     created = command_type in _creating_commands and bool(appended.events)
-    return Result(stream_id=appended.stream_id, version=appended.version, ids=ids, created=created)
+    return Result(
+        stream_id=appended.stream_id,
+        version=appended.version,
+        ids=ids,
+        created=created,
+        correlation_id=uow.correlation_id,
+    )
+
+
+def _all(registries: Registries) -> list[type]:
+    return [message for registry in registries for message in registry.values()]
 
 
 def _add(
-    handlers: dict[type, Any], messages: dict[str, type], message_type: type, handler: Any
+    handlers: dict[type, Any], registries: Registries, message_type: type, handler: Any
 ) -> None:
-    if message_type not in messages.values():
+    if message_type not in _all(registries):
         raise RegistrationError(f"{message_type.__name__} is not registered as a message.")
     if message_type in handlers:
         raise RegistrationError(

@@ -9,20 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
+from messaging.access import Asker, Who, signed_in
 from messaging.exceptions import RegistrationError, UnknownMessage
 
 A_co = TypeVar("A_co", covariant=True)
 M = TypeVar("M", bound=type)
 Q = TypeVar("Q", bound="type[Query[Any]]")
 
-COMMANDS: dict[str, type] = {}  # by class name
-QUERIES: dict[str, type] = {}  # by class name
+COMMANDS: dict[str, type] = {}  # by class name; without the internal ones
+QUERIES: dict[str, type] = {}  # by class name; so too
+INTERNAL_COMMANDS: dict[str, type] = {}  # by class name: for code alone, no endpoint, no line
+INTERNAL_QUERIES: dict[str, type] = {}  # so too
 EVENTS: dict[str, type] = {}  # by wire name
 _WIRE_NAMES: dict[type, str] = {}
 _NAMING: dict[type, "Naming"] = {}
+_WHO: dict[type, Who] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Context:
     """What travels with a command without being a field of it."""
 
     actor: str  # the username of the sender
+    asker: Asker | None = None  # the sender with their rights; None: known by the name alone
     command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
     fingerprint: str = ""  # of what was sent; under the same id, anything else is refused
     remember_for: timedelta | None = None  # how long to keep the receipt; None: for ever
@@ -73,6 +78,7 @@ class Result:
     version: int  # of the stream, after the command
     ids: dict[str, UUID]  # by the command's field, such as {"order_id": ...}
     created: bool  # whether something new has come into being
+    correlation_id: UUID | None = None  # of its events; None: a receipt from before this was kept
 
 
 class Query(Generic[A_co]):
@@ -82,14 +88,27 @@ class Query(Generic[A_co]):
     __slots__ = ()
 
 
-def command(cls: M) -> M:
-    """Register a command, named in the imperative, such as PlaceOrder."""
-    return _register(cls, COMMANDS, cls.__name__)
+@overload
+def command(cls: M, /) -> M: ...
+@overload
+def command(*, who: Who = ..., internal: bool = ...) -> Callable[[M], M]: ...
+def command(cls: Any = None, /, *, who: Who = signed_in, internal: bool = False) -> Any:
+    """Register a command, named in the imperative, such as PlaceOrder.
+
+    `who` may send it: `anyone`, `signed_in`, `staff` (messaging/access.py), a permission such as
+    "orders.refund", or a function of the asker, whose docstring says who may. `internal`: for
+    code alone, without an endpoint or a line in `sendcommands`.
+    """
+    return _registered(cls, INTERNAL_COMMANDS if internal else COMMANDS, who)
 
 
-def query(cls: Q) -> Q:
-    """Register a query, such as FindOrder."""
-    return _register(cls, QUERIES, cls.__name__)
+@overload
+def query(cls: Q, /) -> Q: ...
+@overload
+def query(*, who: Who = ..., internal: bool = ...) -> Callable[[Q], Q]: ...
+def query(cls: Any = None, /, *, who: Who = signed_in, internal: bool = False) -> Any:
+    """Register a query, such as FindOrder. `who` and `internal` are as of a command."""
+    return _registered(cls, INTERNAL_QUERIES if internal else QUERIES, who)
 
 
 def event(wire_name: str, *, stream: str = "", usernames: tuple[str, ...] = ()) -> Callable[[M], M]:
@@ -129,6 +148,11 @@ def naming_of(event_type: type) -> Naming:
     return _NAMING[event_type]
 
 
+def who_may(message_type: type) -> Who:
+    """Return the rule of a command or query (messaging/access.py)."""
+    return _WHO[message_type]
+
+
 def describe(envelope: Envelope) -> str:
     """Name an event in a line of the log, with the ids by which it is found (`manage.py trace`)."""
     return (
@@ -146,6 +170,18 @@ def id_fields(command_type: type) -> tuple[str, ...]:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _registered(cls: M | None, registry: dict[str, type], who: Who) -> M | Callable[[M], M]:
+    """Register the class, or return the decorator that does."""
+    if isinstance(who, str) and "." not in who:
+        raise RegistrationError(f"who={who!r}: the permission's app comes first: 'orders.{who}'.")
+
+    def register(cls: M) -> M:
+        _WHO[_register(cls, registry, cls.__name__)] = who
+        return cls
+
+    return register if cls is None else register(cls)
 
 
 def _register(cls: M, registry: dict[str, type], name: str) -> M:

@@ -152,7 +152,7 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
 def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, history)
     query = FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor"))
-    found = ask(query, reader=request.user)
+    found = ask(query, asker=request.user)
     context = {"post_id": post_id, "page": found, "behind": late}
     return render(request, "history.html", context)
 

@@ -1,11 +1,14 @@
 """The OpenAPI entries of commands and queries, all taken from their dataclasses."""
 
 import typing
+from inspect import getdoc
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from messaging import mediator
+from messaging.access import anyone, sentence, signed_in
 from messaging.api import examples
 from messaging.api.headers import IDEMPOTENCY_KEY, IF_MATCH, MAX_KEY_LENGTH
 from messaging.api.serializers import (
@@ -15,6 +18,8 @@ from messaging.api.serializers import (
     output_serializer,
     page_serializer,
 )
+from messaging.http import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
+from messaging.message import who_may
 from messaging.projections.serving.paging import Page
 
 TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
@@ -30,6 +35,27 @@ def error_responses(*statuses: int) -> dict[int, Any]:
     return dict.fromkeys(statuses, ErrorAnswerSerializer)
 
 
+TRACE_PARAMETERS = [
+    OpenApiParameter(
+        CORRELATION_ID,
+        UUID,
+        OpenApiParameter.HEADER,
+        description="Of the conversation that this command belongs to; a new one by default. It "
+        "stands in the command's events, and in the answer, as do the next two.",
+    ),
+    OpenApiParameter(
+        CAUSATION_ID,
+        UUID,
+        OpenApiParameter.HEADER,
+        description="Of the message that led to this command.",
+    ),
+    OpenApiParameter(
+        TRACEPARENT,
+        str,
+        OpenApiParameter.HEADER,
+        description="W3C Trace Context. Without one, or with a malformed one, a new trace begins.",
+    ),
+]
 COMMAND_PARAMETERS = [
     OpenApiParameter(
         IDEMPOTENCY_KEY,
@@ -47,6 +73,7 @@ COMMAND_PARAMETERS = [
         # Swagger UI fills the example in: with a version, the first command tried would be a 412.
         examples=[OpenApiExample("any version", "*")],
     ),
+    *TRACE_PARAMETERS,
 ]
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
@@ -60,7 +87,7 @@ def command_schema(command_type: type) -> Any:
     answer = answer_serializer(command_type)
     return extend_schema(
         operation_id=command_type.__name__,
-        description=command_type.__doc__,
+        description=_description(command_type),
         parameters=COMMAND_PARAMETERS,
         request={"application/json": input_serializer(command_type)},
         responses={
@@ -81,6 +108,10 @@ def command_schema(command_type: type) -> Any:
     )
 
 
+def _description(message_type: type) -> str:
+    return f"{getdoc(message_type)}\n\nWho may: {sentence(who_may(message_type))}"
+
+
 def query_schema(query_type: type) -> Any:
     """The answer is what the query's handler is annotated to return."""
     returned = typing.get_type_hints(mediator.answerer_of(query_type))["return"]
@@ -88,14 +119,16 @@ def query_schema(query_type: type) -> Any:
         answer: Any = page_serializer(typing.get_args(returned)[0])
     else:
         answer = output_serializer(returned)
+    # Whoever is signed in is refused only by a rule that looks at more than that.
+    forbidden = () if who_may(query_type) in (anyone, signed_in) else (403,)
     return extend_schema(
         operation_id=query_type.__name__,
-        description=query_type.__doc__,
+        description=_description(query_type),
         parameters=[input_serializer(query_type), *TOKEN_PARAMETERS, IF_NONE_MATCH],
         responses={
             200: answer,
             304: OpenApiResponse(description="You have it already."),
-            **error_responses(400, 401, 404, 405, 406, 429, 503),
+            **error_responses(400, 401, *forbidden, 404, 405, 406, 429, 503),
         },
         tags=["queries"],
         examples=[

@@ -8,6 +8,8 @@ from rest_framework.renderers import BrowsableAPIRenderer, HTMLFormRenderer, JSO
 if TYPE_CHECKING:  # views ask for the renderers of the settings, maybe these
     from rest_framework.views import APIView
 
+from messaging.access import sentence
+
 NOWHERE = "Not Found"  # as DRF names the view that answers for what is not there
 
 
@@ -33,9 +35,11 @@ class BrowsableRenderer(BrowsableAPIRenderer):
 
     def get_context(self, data: Any, accepted_media_type: Any, renderer_context: Any) -> Any:
         context = super().get_context(data, accepted_media_type, renderer_context)
-        serializer_of = getattr(renderer_context["view"], "query_serializer", None)
+        view = renderer_context["view"]
+        serializer_of = getattr(view, "query_serializer", None)
         return {
             **context,
+            "who_may": sentence(view.who) if hasattr(view, "who") else "",
             "code_style": None,  # an inline style, for code that these pages have none of
             "query_form": serializer_of and _form(serializer_of()),
             "messages_of_no_field": _messages_of_no_field(data),

@@ -13,9 +13,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework_dataclasses.serializers import DataclassSerializer
 
+from messaging.http import CANONICAL_UUID
 from messaging.message import id_fields
 
-CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 SHOWN_KEYS = 20  # unknown keys that are echoed
 SHOWN_OF_A_KEY = 50  # characters of each

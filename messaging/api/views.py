@@ -1,5 +1,6 @@
 """Views made from the registry: a registered command or query is an endpoint."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import unquote_to_bytes, urlencode
 
@@ -10,13 +11,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.exceptions import MethodNotAllowed, NotFound, ParseError, ValidationError
-from rest_framework.permissions import AllowAny, IsAuthenticatedOrReadOnly
+from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging import mediator
+from messaging import access, mediator
 from messaging.api.errors import Handler, refusal
 from messaging.api.headers import etag, idempotency, if_match
 from messaging.api.openapi import TOKEN_HEADER, TOKEN_PARAMETER, command_schema, query_schema
@@ -24,7 +25,8 @@ from messaging.api.parsers import StrictFormParser, StrictJSONParser
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
 from messaging.exceptions import DomainError
-from messaging.message import Context, Result
+from messaging.http import answer_headers, context_of
+from messaging.message import Context, Result, who_may
 from messaging.projections.serving import consistency_token
 from messaging.projections.serving.paging import Page
 
@@ -39,8 +41,18 @@ class ApiView(APIView):
         return lambda error, context: Handler(error, context).run()
 
 
+class Permitted(BasePermission):
+    """The mediator's own rule, asked before the body is read: 401 comes before 400."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        self.message = access.refusal_of(view.who)
+        is_description = isinstance(view, CommandPage) and request.method in SAFE_METHODS
+        return is_description or access.permits(view.who, request.user)
+
+
 class MessageView(ApiView):
     serializer_class: ClassVar[type[MessageSerializer]]
+    who: ClassVar[access.Who]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
 
 
@@ -67,26 +79,34 @@ class CommandPage(MessageView):
 
 
 class CommandView(CommandPage):
-    permission_classes = [IsAuthenticatedOrReadOnly]  # all may read what a command does
+    _context: Context | None = None
+    _result: Result | None = None
 
     def post(self, request: Request) -> Response:
+        context = self._context = context_of(request.headers, request.user)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         command = serializer.validated_data
-        actor = request.user.get_username()
         conditions = {"if_version": if_match(request), **idempotency(request, command)}
         try:
-            result = mediator.send(command, Context(actor=actor, **conditions))
+            result = self._result = mediator.send(command, replace(context, **conditions))
         except DomainError as refused:
             raise refusal(refused, serializer) from refused
         body = answer(result)
         headers = {"ETag": etag(result.version), TOKEN_HEADER: body["consistency_token"]}
         return Response(body, status=201 if result.created else 200, headers=headers)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """With the ids by which the command is found, also when it was refused."""
+        found = super().finalize_response(request, response, *args, **kwargs)
+        if self._context is not None:
+            for name, value in answer_headers(self._context, self._result).items():
+                found[name] = value
+        return found
+
 
 @method_decorator(conditional_page, name="dispatch")  # If-None-Match: 304
 class QueryView(MessageView):
-    permission_classes = [AllowAny]
     _serializer: MessageSerializer | None = None
 
     def query_serializer(self) -> MessageSerializer:
@@ -202,7 +222,13 @@ def query_view(query_type: type) -> type[QueryView]:
 
 def _view(base: type[Any], message_type: type) -> type[Any]:
     serializer = input_serializer(message_type)
-    members = {"__doc__": message_type.__doc__, "serializer_class": serializer}
+    who = who_may(message_type)
+    members = {
+        "__doc__": message_type.__doc__,
+        "serializer_class": serializer,
+        "who": staticmethod(who) if callable(who) else who,
+        "permission_classes": [AllowAny if who is access.anyone else Permitted],
+    }
     return type(message_type.__name__, (base,), members)
 
 

@@ -28,6 +28,7 @@ from messaging.exceptions import (
     IdempotencyKeyReused,
     Invalid,
     NotFound,
+    NotSignedIn,
     PreconditionFailed,
     TooLarge,
 )
@@ -40,6 +41,7 @@ REFUSALS: dict[str, type[DomainError]] = {
     "forbidden": Forbidden,
     "invalid": Invalid,
     "not_found": NotFound,
+    "not_signed_in": NotSignedIn,
     "precondition_failed": PreconditionFailed,
     "too_large": TooLarge,
 }

@@ -38,7 +38,7 @@ class UnitOfWork:
         self.command_id = context.command_id or generated_command_id()
         # What became of the command when it was sent before: do not carry it out again.
         self.earlier: receipts.StoredOutcome | None = None
-        self._correlation_id = context.correlation_id or self.command_id
+        self.correlation_id = context.correlation_id or self.command_id
 
     def new_id(self) -> UUID:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
@@ -71,7 +71,7 @@ class UnitOfWork:
                 recorded_at=now,
                 actor=self.actor,
                 command_id=self.command_id,
-                correlation_id=self._correlation_id,
+                correlation_id=self.correlation_id,
                 causation_id=self.context.causation_id,
                 traceparent=self.context.traceparent,
             )

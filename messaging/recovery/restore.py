@@ -212,7 +212,13 @@ def _result_of(events: Sequence[tuple[Envelope, str]]) -> Result | None:
         ids, created = build([codec.decode_event(e.type, data) for e, data in events])
     except (UnknownMessage, DecodeError):
         return None
-    return Result(stream_id=last.stream_id, version=last.version, ids=ids, created=created)
+    return Result(
+        stream_id=last.stream_id,
+        version=last.version,
+        ids=ids,
+        created=created,
+        correlation_id=last.correlation_id,
+    )
 
 
 def _make_actors(missing: MissingEvents, actors: Actors, done: Restored) -> None:

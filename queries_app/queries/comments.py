@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from messaging import PAGE_SIZE, NotFound, Page, Query, answers, live, page_of, query
+from messaging import PAGE_SIZE, NotFound, Page, Query, answers, anyone, live, page_of, query
 from queries_app.fields import CURSOR, NAME, SIZE
 from queries_app.models import Comment
 from queries_app.projections.posts import posts
@@ -20,7 +20,7 @@ class CommentView:
     edited_at: datetime | None
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindComments(Query[Page[CommentView]]):
     """The comments of a post, oldest first."""
@@ -30,7 +30,7 @@ class FindComments(Query[Page[CommentView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindComment(Query[CommentView]):
     """One comment."""

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from messaging import (
     PAGE_SIZE,
+    Asker,
     Page,
     Query,
-    Reader,
-    answers_personally,
+    answers,
+    anyone,
     live,
     live_root,
     page_of,
@@ -36,7 +37,7 @@ class HistoryEntryView:
     removed: bool  # the post or the comment is gone, and its texts are for few
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostHistory(Query[Page[HistoryEntryView]]):
     """All that happened to a post, oldest first: who did what, with the old and new text.
@@ -50,8 +51,8 @@ class FindPostHistory(Query[Page[HistoryEntryView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@answers_personally(FindPostHistory, history)
-def find_post_history(query: FindPostHistory, reader: Reader) -> Page[HistoryEntryView]:
+@answers(FindPostHistory, history)
+def find_post_history(query: FindPostHistory, asker: Asker) -> Page[HistoryEntryView]:
     found: Page[HistoryEntry] = page_of(
         live(history, HistoryEntry).filter(stream_id=query.post_id),
         key=("position",),
@@ -65,13 +66,13 @@ def find_post_history(query: FindPostHistory, reader: Reader) -> Page[HistoryEnt
     if root is None or not (root.visible or found.results):
         raise post_not_found()
     gone = removed_of(root, found.results)
-    may = bool(gone) and reader.has_perm(SEES_REMOVED)
+    may = bool(gone) and asker.has_perm(SEES_REMOVED)
     views = [
         entry_view(
             entry,
             removed=entry.position in gone,
             hidden=entry.position in gone
-            and not (may and (reader.is_staff or reader.get_username() == entry.actor)),
+            and not (may and (asker.is_staff or asker.get_username() == entry.actor)),
         )
         for entry in found.results
     ]

@@ -8,7 +8,18 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from messaging import PAGE_SIZE, Page, Query, answers, live, live_root, page_of, query
+from messaging import (
+    PAGE_SIZE,
+    Asker,
+    Page,
+    Query,
+    answers,
+    anyone,
+    live,
+    live_root,
+    page_of,
+    query,
+)
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
 from queries_app.models import Like, Likes, Post
 from queries_app.projections.likes import likes
@@ -39,7 +50,7 @@ class NewPosts:
     count: int  # 20 stands for more as well
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostById(Query[PostDetail]):
     """A post, with its first page of comments."""
@@ -47,7 +58,7 @@ class FindPostById(Query[PostDetail]):
     post_id: UUID
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindAllPosts(Query[Page[PostView]]):
     """All posts, newest first."""
@@ -56,7 +67,7 @@ class FindAllPosts(Query[Page[PostView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostsByAuthor(Query[Page[PostView]]):
     """The posts of one author, newest first."""
@@ -68,6 +79,15 @@ class FindPostsByAuthor(Query[Page[PostView]]):
 
 @query
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindMyPosts(Query[Page[PostView]]):
+    """The posts of whoever asks, newest first."""
+
+    cursor: str | None = field(default=None, metadata=CURSOR)
+    page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
+
+
+@query(who=anyone)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostsWithComments(Query[Page[PostView]]):
     """The posts that have comments, newest first."""
 
@@ -75,7 +95,7 @@ class FindPostsWithComments(Query[Page[PostView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPostsWithLikes(Query[Page[PostView]]):
     """The posts with at least so many likes, newest first.
@@ -89,7 +109,7 @@ class FindPostsWithLikes(Query[Page[PostView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindMostLikedPosts(Query[Page[PostView]]):
     """All posts, those with the most likes first."""
@@ -98,7 +118,7 @@ class FindMostLikedPosts(Query[Page[PostView]]):
     page_size: int = field(default=PAGE_SIZE, metadata=SIZE)
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountNewPosts(Query[NewPosts]):
     """How many posts are newer than this one; counted up to 20."""
@@ -121,6 +141,12 @@ def find_all_posts(query: FindAllPosts) -> Page[PostView]:
 @answers(FindPostsByAuthor, posts)
 def find_posts_by_author(query: FindPostsByAuthor) -> Page[PostView]:
     rows = visible_posts().filter(author=query.author)
+    return page_of_posts(rows, query.cursor, query.page_size)
+
+
+@answers(FindMyPosts, posts)
+def find_my_posts(query: FindMyPosts, asker: Asker) -> Page[PostView]:
+    rows = visible_posts().filter(author=asker.get_username())
     return page_of_posts(rows, query.cursor, query.page_size)
 
 

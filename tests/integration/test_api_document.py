@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from inspect import getdoc
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def test_the_document_is_valid_and_names_every_command_and_query(document: Any) 
 
 def test_an_operation_is_described_by_the_docstring_of_its_message(document: Any) -> None:
     for name, message in {**COMMANDS, **QUERIES}.items():
-        assert operations(document)[name]["description"] == message.__doc__
+        description, _, who = operations(document)[name]["description"].rpartition("\n\n")
+        assert description == getdoc(message)
+        assert who.startswith("Who may: ")
 
 
 def test_every_error_answer_is_the_one_error_component(document: Any) -> None:

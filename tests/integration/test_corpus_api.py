@@ -22,11 +22,12 @@ JSON = "application/json"
 class People:
     """Clients of the people of the corpus, signed in by token."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_default: str = "alice") -> None:
+        self._by_default = by_default
         self._known: dict[str, Api] = {}
 
     def __call__(self, case: Case) -> Api:
-        name = case.options.get("as", "alice")
+        name = case.options.get("as", self._by_default)
         if name not in self._known:
             self._known[name] = Api(None if name == "nobody" else name)
         return self._known[name]
@@ -66,13 +67,15 @@ def judge_page(found: Findings, case: Case, page: Any) -> None:
 
 def test_bad_queries_are_refused_as_the_corpus_has_it(database: Mode) -> None:
     make_world()
-    client, found = Api().client, Findings()
+    people, found = People("nobody"), Findings()
     for case in (all_cases := cases("query")):
+        api = people(case)
         path, query = f"{QUERIES}/{case.target}/", case.raw().decode("latin-1")
-        judge(found, case, client.generic("GET", path, QUERY_STRING=query))
+        answer = api.client.generic("GET", path, QUERY_STRING=query, headers=api.headers)
+        judge(found, case, answer)
         if rendered(database):
-            headers = {"Accept": HTML}
-            page = client.generic("GET", path, QUERY_STRING=query, headers=headers)
+            headers = {**api.headers, "Accept": HTML}
+            page = api.client.generic("GET", path, QUERY_STRING=query, headers=headers)
             judge_page(found, case, page)
     found.require_none(of=len(all_cases))
 

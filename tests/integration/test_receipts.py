@@ -133,6 +133,7 @@ def test_a_stored_refusal_is_named_by_a_code_that_outlives_the_class(database: M
         "forbidden": ("Forbidden", 403),
         "invalid": ("Invalid", 400),
         "not_found": ("NotFound", 404),
+        "not_signed_in": ("NotSignedIn", 401),
         "precondition_failed": ("PreconditionFailed", 412),
         "too_large": ("TooLarge", 413),
     }

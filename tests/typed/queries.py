@@ -4,7 +4,7 @@ from typing import assert_type
 from uuid import UUID
 
 from commands_app.commands import LikePost
-from messaging import Page, Reader, answers, answers_personally, ask
+from messaging import Asker, Page, answers, ask
 from queries_app.projections import history, posts
 from queries_app.queries import (
     CommentView,
@@ -34,8 +34,8 @@ def a_handler_returns_what_its_query_declares() -> None:
     def another_answer(query: FindPostById) -> CommentView:
         raise NotImplementedError
 
-    @answers_personally(FindPostHistory, history)  # type: ignore[arg-type]
-    def another_page(query: FindPostHistory, reader: Reader) -> Page[CommentView]:
+    @answers(FindPostHistory, history)  # type: ignore[arg-type]
+    def another_page(query: FindPostHistory, asker: Asker) -> Page[CommentView]:
         raise NotImplementedError
 
 

@@ -92,7 +92,8 @@ class Command(DatabaseCommand):
 
     def _send_once(self, line: command_file.Line, actors: Actors) -> None:
         request = command_file.parse(line)
-        context = Context(actor=actors.username(request.actor), command_id=line.command_id)
+        actor = actors.username(request.actor)
+        context = Context(actor=actor, asker=actors.asker(actor), command_id=line.command_id)
         mediator.send(request.command, context)
 
     def _open(self, name: str, stack: ExitStack) -> tuple[IO[bytes], int | None]:

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from messaging import Query, answers, live, query
+from messaging import Query, answers, anyone, live, query
 
 from .models import Order
 from .projections import orders
@@ -11,7 +11,7 @@ class Items:
     items: list[str]
 
 
-@query
+@query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindItems(Query[Items]):
     """What was ordered, by name."""
