@@ -54,6 +54,10 @@ def test_a_refusal_where_events_are_expected_fails_and_says_why() -> None:
     assert "given\n    nothing\n" in text
 
 
+def test_a_refusal_is_not_the_same_as_a_decision_that_changes_nothing() -> None:
+    assert "refused" in said(lambda: given().when(decide.like_post, "bob").then())
+
+
 def test_so_do_events_where_a_refusal_is_expected() -> None:
     text = said(lambda: given(CREATED).when(decide.like_post, "bob").refused("post_removed"))
     assert text.endswith(f"expected\n    refused: post_removed\n  actual\n    {LIKED!r}")
