@@ -19,6 +19,7 @@ from messaging.message import (
     query,
     who_may,
 )
+from queries_app.projections import posts
 
 
 def message() -> type:
@@ -99,3 +100,13 @@ def test_a_rule_of_the_project_is_told_by_the_first_line_of_its_docstring() -> N
     assert "untold" in access.sentence(untold)
     assert "<lambda>" in access.sentence(lambda _: True)
     assert access.sentence(partial(untold))
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(("who", "personal"), [(anyone, False), (signed_in, True), (staff, True)])
+def test_no_cache_may_keep_an_answer_that_is_not_for_anyone(
+    who: access.Who, personal: bool
+) -> None:
+    cls = query(who=who)(message())
+    mediator.answers(cls, posts)(lambda asked: asked)
+    assert mediator.is_personal(cls) is personal
