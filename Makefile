@@ -35,7 +35,7 @@ test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, 
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
-check: $(BIN)/stamp-dev ## Style, types, imports, migrations, deployment settings, known vulnerabilities
+check: $(BIN)/stamp-dev wheel ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
