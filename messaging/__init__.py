@@ -2,8 +2,7 @@
 
     from messaging import Repository, command, event, handles, send
 
-docs/reference.md has an entry with an example for each name. What is not listed here is private
-and may change in any release.
+What is not listed here is private and may change in any release.
 
 A name is loaded when it is first asked for. So `import messaging` works before `django.setup()`,
 and an event's module needs neither Django's models nor REST framework nor a client of Kafka.
