@@ -45,7 +45,8 @@ class SplitRouter:
     db_for_write = db_for_read
 
     def allow_relation(self, one: Model, other: Model, **hints: object) -> bool | None:
-        places = database_of(type(one)), database_of(type(other))
+        # Not their types: a request's user is a lazy object of another one.
+        places = database_of(one._meta.model), database_of(other._meta.model)
         return None if places == (None, None) else places[0] == places[1]
 
     def allow_migrate(

@@ -11,6 +11,7 @@ from kafka import KafkaProducer
 from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import CommentAdded, MessageUpdated, PostCreated, PostLiked
 from messaging import mediator
+from messaging.access import NotSignedIn
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from messaging.dialect.values import database_now
@@ -215,7 +216,13 @@ def test_a_writer_whose_clock_is_wrong_stores_nothing_that_is_not_believed(datab
     assert Post.objects.get().version == 3
 
 
-@pytest.mark.parametrize("actor", ["", "a/b", "x" * 151, "a b"])
+def test_nobody_without_a_name_stores_an_event(sqlite: Mode) -> None:
+    with pytest.raises(NotSignedIn):
+        mediator.send(NewPost(message="Hi"), Context(actor=""))
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("actor", ["a/b", "x" * 151, "a b"])
 def test_nobody_stores_an_event_of_such_an_actor(sqlite: Mode, actor: str) -> None:
     with pytest.raises(Invalid) as refused:
         mediator.send(NewPost(message="Hi"), Context(actor=actor))
