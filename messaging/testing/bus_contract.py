@@ -195,7 +195,7 @@ class BusContract(GroupContract):
                 return True
             return False
 
-        wait_until(told, "its loss is told")
+        wait_until(told, "the loss is reported")
         bus.ensure_topic()
         assert bus.identity() != before
         assert bus.identity().cluster == before.cluster

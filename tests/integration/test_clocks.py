@@ -1,4 +1,4 @@
-"""Hosts' clocks differ: what several hosts compare is told by the database's."""
+"""Hosts' clocks differ: what several hosts compare comes from the database's."""
 
 from datetime import timedelta
 from uuid import uuid4

@@ -11,12 +11,11 @@ from kafka import KafkaProducer
 from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import CommentAdded, MessageUpdated, PostCreated, PostLiked
 from messaging import mediator
-from messaging.access import NotSignedIn
 from messaging.bus import current_bus
 from messaging.bus.base import Message, partition_of
 from messaging.dialect.values import database_now
 from messaging.eventstore.models import Event
-from messaging.exceptions import Invalid
+from messaging.exceptions import Invalid, NotSignedIn
 from messaging.message import Context, utc_now
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import Checkpoint, DeadLetter

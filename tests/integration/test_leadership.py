@@ -33,7 +33,7 @@ from tests.support.settings import postlog
 
 @pytest.fixture(autouse=True)
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.DEBUG, "postlog")  # what repeats is told once a minute, else
+    caplog.set_level(logging.DEBUG, "postlog")  # else what repeats is logged once a minute
     return caplog
 
 

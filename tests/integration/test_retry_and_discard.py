@@ -183,9 +183,9 @@ def test_a_consumer_and_a_retry_do_not_apply_a_dead_letter_twice(database: Mode)
 
 
 def test_the_command_lists_shows_retries_and_discards(database: Mode) -> None:
-    bad, mended = uuid4(), uuid4()
+    bad, retried_post = uuid4(), uuid4()
     with broken(PostLiked):
-        publish(created(mended), liked(mended, 2), edited(mended, 3))
+        publish(created(retried_post), liked(retried_post, 2), edited(retried_post, 3))
         publish(created(bad), poison(bad, 2), edited(bad, 3))
         consume_all()
     env = database.env
@@ -199,11 +199,11 @@ def test_the_command_lists_shows_retries_and_discards(database: Mode) -> None:
     assert '"type": "posts.comment_updated.v1"' in shown.stdout
     retried = here("deadletters", "retry", "--all")
     assert retried.returncode == 1
-    assert f"posts stream {mended}: 2 applied\n" in retried.stdout
+    assert f"posts stream {retried_post}: 2 applied\n" in retried.stdout
     assert f"posts stream {bad}: 0 applied, 2 still wait\n" in retried.stdout
     discarded = here("deadletters", "discard", str(dead_letter.id))
     assert discarded.returncode == 0, discarded.stderr
-    assert (version_of(bad), version_of(mended)) == (3, 3)
+    assert (version_of(bad), version_of(retried_post)) == (3, 3)
     assert OperatorAction.objects.count() == 2
     assert manage(env, "deadletters", "show", str(dead_letter.id)).returncode == 1
     assert manage(env, "deadletters", "retry").returncode == 2

@@ -130,7 +130,7 @@ class Stack:
         self.tree = ROOT  # the code that is deployed
         self.trees: list[Path] = []
         self.control_records = 0  # at most so many offsets of a partition hold no record
-        self.may_end: set[str] = set()  # roles whose processes may end by themselves for now
+        self.may_end: set[str] = set()  # roles whose processes may end by themselves during an act
         self.missed: list[str] = []  # moments that acts aimed at and that did not come
 
     # --- to be said by each kind
