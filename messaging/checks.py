@@ -19,6 +19,7 @@ from messaging.conf import read_alias, write_alias
 from messaging.dialect import dialect_of, sessions
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import BusError, Unreachable
+from messaging.message import COMMANDS, QUERIES
 from messaging.projections.columns import columns_without_default
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
@@ -40,6 +41,28 @@ def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
             id="postlog.E001",
         )
         for message in mediator.unhandled()
+    ]
+
+
+@register()  # without TAG: a worker needs no REST framework
+def the_api_can_offer_every_message(**kwargs: Any) -> list[CheckMessage]:
+    if not apps.is_installed("rest_framework"):
+        return []
+    from messaging.api.serializers import fault_of
+
+    known = set(mediator.unhandled())
+    return [
+        Error(
+            f"The API cannot offer {message.__name__}: {fault}.",
+            hint="Its fields are of str, int, float, bool, UUID, Decimal, date, datetime, time, "
+            "timedelta, an Enum, a Literal or a dataclass, or lists and dicts of them. A query "
+            "says what answers it, class FindOrder(Query[OrderView]): a dataclass, or a Page or "
+            "list of one.",
+            obj=f"{message.__module__}.{message.__name__}",
+            id="postlog.E009",
+        )
+        for message in (*COMMANDS.values(), *QUERIES.values())
+        if message not in known and (fault := fault_of(message).rstrip("."))
     ]
 
 

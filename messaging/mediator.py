@@ -6,9 +6,10 @@ Nothing that sends a command knows who handles it; the API, the forms and
 
 import random
 import time
+import typing
 from collections.abc import Callable
 from inspect import signature
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ForwardRef, Generic, TypeVar, overload
 from uuid import UUID
 
 from messaging.access import NOBODY, Asker, NamedAsker, anyone, require
@@ -166,6 +167,20 @@ def answerer_of(query_type: type) -> QueryHandler:
         return _query_handlers[query_type]
     except KeyError:
         raise UnknownMessage(f"No handler answers {query_type.__name__}.") from None
+
+
+def answer_of(query_type: type) -> Any:
+    """Return the type of a query's answers: what the query declares, `Query[...]`, or what its
+    handler is annotated to return; None if neither says, or says what there is not."""
+    for base in getattr(query_type, "__orig_bases__", ()):
+        if typing.get_origin(base) is Query:
+            (declared,) = typing.get_args(base)
+            if not isinstance(declared, TypeVar | ForwardRef):
+                return declared
+    try:
+        return typing.get_type_hints(answerer_of(query_type)).get("return")
+    except NameError:
+        return None
 
 
 def unhandled() -> list[type]:

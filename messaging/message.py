@@ -165,7 +165,7 @@ def describe(envelope: Envelope) -> str:
 def id_fields(command_type: type) -> tuple[str, ...]:
     """Name the fields of a command that hold ids. Its answer has the same ones."""
     hints = typing.get_type_hints(command_type)
-    return tuple(name for name, hint in hints.items() if UUID in (hint, *typing.get_args(hint)))
+    return tuple(name for name, hint in hints.items() if hint in (UUID, UUID | None))
 
 
 def utc_now() -> datetime:

@@ -3,7 +3,8 @@
     {"command": "AddLine", "actor": "bob", "order": "any-id", "item": "tea", "quantity": 2}
 
 A field `<name>_id` of the command is called `<name>` here: `order` for `order_id`. An id may be any
-text: what is no UUID becomes a UUIDv5. Keys that the command does not have are ignored.
+text: what is no UUID becomes a UUIDv5. Keys that the command does not have are ignored. All else is
+read as the API reads it.
 """
 
 import hashlib
@@ -15,9 +16,8 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-import msgspec
-
 from messaging.api import strict_json
+from messaging.api.serializers import read
 from messaging.exceptions import Invalid
 from messaging.message import COMMANDS
 
@@ -67,10 +67,17 @@ def parse(line: Line) -> Request:
     values = {}
     for field in _fields(COMMANDS[name]):
         if field.key in found and not (found[field.key] is None and field.optional):
-            values[field.name] = _value(field, found[field.key])
+            value = found[field.key]
+            values[field.name] = _id(field, value) if field.is_id else value
         elif not field.optional:
             raise Invalid("required", f'{name} needs "{field.key}".', field.name)
-    return Request(actor, COMMANDS[name](**values))
+    try:
+        return Request(actor, read(COMMANDS[name], values))
+    except Invalid as refused:
+        where, dot, within = (refused.attr or "").partition(".")
+        key = next((f.key for f in _fields(COMMANDS[name]) if f.name == where), where)
+        detail = f'"{key}{dot}{within}": {refused.detail}'
+        raise Invalid(refused.code, detail, refused.attr) from None
 
 
 def keys(command: str) -> list[str]:
@@ -81,7 +88,7 @@ def keys(command: str) -> list[str]:
 class _Field(NamedTuple):
     name: str
     key: str  # in a line
-    type: Any
+    is_id: bool
     optional: bool
 
 
@@ -92,28 +99,21 @@ def _fields(command_type: type) -> list[_Field]:
         _Field(
             field.name,
             field.name.removesuffix("_id"),
-            hints[field.name],
+            hints[field.name] in (UUID, UUID | None),
             (field.default, field.default_factory) != (MISSING, MISSING),
         )
         for field in fields(command_type)
     ]
 
 
-def _value(field: _Field, value: Any) -> Any:
-    if field.type not in (UUID, UUID | None, str, str | None):
-        try:
-            return msgspec.convert(value, field.type)
-        except msgspec.ValidationError as error:
-            raise Invalid("invalid", f'"{field.key}": {error}.', field.name) from None
-    if not isinstance(value, str):
+def _id(field: _Field, text: Any) -> str:
+    if not isinstance(text, str):
         raise Invalid("invalid", f'"{field.key}" has to be a string.', field.name)
-    if field.type in (str, str | None):
-        return value
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise Invalid("invalid", f'"{field.key}" is not valid Unicode.', field.name) from None
     try:
-        return UUID(value) if len(value) == 36 else uuid5(NAMESPACE, value)
+        return str(UUID(text) if len(text) == 36 else uuid5(NAMESPACE, text))
     except ValueError:
-        return uuid5(NAMESPACE, value)
+        return str(uuid5(NAMESPACE, text))

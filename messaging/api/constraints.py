@@ -15,7 +15,9 @@ def add_domain_constraints(
     refused. A hook of drf-spectacular's."""
     schemas = result["components"]["schemas"]
     for message in (*COMMANDS.values(), RestoreReadDb):
-        schema = schemas[message.__name__]
+        schema = schemas.get(message.__name__)
+        if schema is None or "properties" not in schema:  # it has no fields
+            continue
         schema["additionalProperties"] = False
         for field in dataclasses.fields(message):
             schema["properties"][field.name] |= field.metadata.get("schema", {})

@@ -6,7 +6,9 @@ A field says its own with `metadata={"example": ...}`; else its type and name do
 import dataclasses
 import types
 import typing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +18,12 @@ from messaging.projections.serving.paging import Page
 OF_TYPE: dict[type, Any] = {
     UUID: "01a20892-7c3e-7d41-9f56-3a1b2c4d5e6f",
     datetime: datetime(2026, 1, 31, 12, tzinfo=UTC).isoformat().replace("+00:00", "Z"),
+    date: "2026-01-31",
+    time: "12:30:00",
+    timedelta: "1 12:30:00",
+    Decimal: "9.90",
     int: 1,
+    float: 1.5,
     bool: True,
 }
 TOKEN = "01a208927c3e7d419f563a1b2c4d5e6f.1:made-by-the-server"
@@ -33,12 +40,12 @@ def command_answer(command_type: type) -> dict[str, Any]:
     return {**ids, "version": 1, "consistency_token": TOKEN}
 
 
-def query_answer(returned: Any) -> dict[str, Any]:
-    """Of what a query's handler is annotated to return."""
+def query_answer(returned: Any) -> Any:
+    """Of the type of a query's answers."""
     if typing.get_origin(returned) is Page:
         (item,) = typing.get_args(returned)
         return {"next": None, "previous": None, "results": [_object(item)]}
-    return _object(returned)
+    return _of_type("", returned)
 
 
 def _object(
@@ -56,10 +63,17 @@ def _value(field: dataclasses.Field[Any], hint: Any) -> Any:
 
 
 def _of_type(name: str, hint: Any) -> Any:
-    if isinstance(hint, types.UnionType):
-        return _of_type(name, typing.get_args(hint)[0])
-    if typing.get_origin(hint) is list:
-        return [_of_type(name, typing.get_args(hint)[0])]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _of_type(name, arguments[0])
+    if origin is typing.Literal:
+        return arguments[0]
+    if origin is dict:
+        return {}
+    if origin is not None:  # list[...], tuple[..., ...]
+        return [_of_type(name, arguments[0])]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return next(iter(hint)).value
     if dataclasses.is_dataclass(hint):
         return _object(hint)  # type: ignore[arg-type]  # a class, not an instance
     return OF_TYPE.get(hint, name)

@@ -1,6 +1,5 @@
 """The OpenAPI entries of commands and queries, all taken from their dataclasses."""
 
-import typing
 from inspect import getdoc
 from typing import Any
 from uuid import UUID
@@ -14,13 +13,11 @@ from messaging.api.headers import IDEMPOTENCY_KEY, IF_MATCH, MAX_KEY_LENGTH
 from messaging.api.serializers import (
     ErrorAnswerSerializer,
     answer_serializer,
+    answer_shown,
     input_serializer,
-    output_serializer,
-    page_serializer,
 )
 from messaging.http import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
 from messaging.message import who_may
-from messaging.projections.serving.paging import Page
 
 TOKEN_HEADER, TOKEN_PARAMETER = "Consistency-Token", "consistency_token"
 TOKEN_HELP = "Of a command's answer: wait until this answer shows what the command did."
@@ -113,12 +110,7 @@ def _description(message_type: type) -> str:
 
 
 def query_schema(query_type: type) -> Any:
-    """The answer is what the query's handler is annotated to return."""
-    returned = typing.get_type_hints(mediator.answerer_of(query_type))["return"]
-    if typing.get_origin(returned) is Page:
-        answer: Any = page_serializer(typing.get_args(returned)[0])
-    else:
-        answer = output_serializer(returned)
+    answer = mediator.answer_of(query_type)
     # Whoever is signed in is refused only by a rule that looks at more than that.
     forbidden = () if who_may(query_type) in (anyone, signed_in) else (403,)
     return extend_schema(
@@ -126,7 +118,7 @@ def query_schema(query_type: type) -> Any:
         description=_description(query_type),
         parameters=[input_serializer(query_type), *TOKEN_PARAMETERS, IF_NONE_MATCH],
         responses={
-            200: answer,
+            200: answer_shown(answer),
             304: OpenApiResponse(description="You have it already."),
             **error_responses(400, 401, *forbidden, 404, 405, 406, 429, 503),
         },
@@ -134,7 +126,7 @@ def query_schema(query_type: type) -> Any:
         examples=[
             OpenApiExample(
                 "Answered",
-                examples.query_answer(returned),
+                examples.query_answer(answer),
                 response_only=True,
                 status_codes=["200"],
             )

@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 
 from messaging import conf, mediator
 from messaging.api.operations import RebuildView, RestoreReadDbView
+from messaging.api.serializers import fault_of
 from messaging.api.views import RootView, command_view, query_view
 from messaging.message import COMMANDS, QUERIES
 
@@ -18,11 +19,19 @@ def kebab(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
+def _offered(messages: dict[str, type]) -> dict[str, type]:
+    """Without those that `manage.py check` reports: postlog.E001, E009."""
+    unhandled = mediator.unhandled()
+    return {
+        kebab(name): cls
+        for name, cls in messages.items()
+        if cls not in unhandled and not fault_of(cls)
+    }
+
+
 def routes() -> list[URLPattern]:
     """The list of all at "", `commands/<name>/` and `queries/<name>/`."""
-    unhandled = mediator.unhandled()  # manage.py check says so: postlog.E001
-    commands = {kebab(name): cls for name, cls in COMMANDS.items() if cls not in unhandled}
-    queries = {kebab(name): cls for name, cls in QUERIES.items() if cls not in unhandled}
+    commands, queries = _offered(COMMANDS), _offered(QUERIES)
     names = {"commands": [*commands, "restore-read-db"], "queries": list(queries)}
     root: type[Any] = type("Postlog", (RootView,), {"names": names, "__doc__": RootView.__doc__})
     return [

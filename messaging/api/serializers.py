@@ -1,82 +1,53 @@
 """Serializers made from the messages: strict about types, silent about the domain's rules."""
 
 import dataclasses
-import re
+import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework_dataclasses.serializers import DataclassSerializer
 
-from messaging.http import CANONICAL_UUID
-from messaging.message import id_fields
+from messaging import mediator
+from messaging.api.fields import STRICT, LiteralField, MemberField
+from messaging.exceptions import Invalid
+from messaging.message import QUERIES, id_fields
+from messaging.projections.serving.paging import Page
 
-DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 SHOWN_KEYS = 20  # unknown keys that are echoed
 SHOWN_OF_A_KEY = 50  # characters of each
 FORM_EXTRAS = frozenset({"csrfmiddlewaretoken"})
 
 
-class TextField(serializers.CharField):
-    """A string as it was sent. DRF's own makes strings of numbers, and trims."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"trim_whitespace": False, "allow_blank": True, **kwargs})
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return data
-
-
-class IdField(serializers.UUIDField):
-    """A UUID in its canonical form. DRF's own makes UUIDs of numbers."""
-
-    default_error_messages = {"invalid": "This is not a UUID."}  # without what was sent
-
-    def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str) or not CANONICAL_UUID.fullmatch(data):
-            self.fail("invalid")
-        return UUID(data)
-
-
-class WholeNumberField(serializers.IntegerField):
-    """A JSON integer; in a form or a query string, where all is text, plain digits."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"min_value": -(2**31), "max_value": 2**31 - 1, **kwargs})
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(getattr(self.root, "initial_data", None), QueryDict):
-            fits = isinstance(data, str) and bool(DIGITS.fullmatch(data))
-        else:
-            fits = isinstance(data, int) and not isinstance(data, bool)
-        if not fits:
-            self.fail("invalid")
-        return int(data)
-
-
 class MessageSerializer(DataclassSerializer[Any]):
-    """Input for a command or query. Refuses what its dataclass does not have."""
+    """Input for a command or query, and for a dataclass within one. Refuses what the dataclass does
+    not have."""
 
-    serializer_field_mapping = {
-        **DataclassSerializer.serializer_field_mapping,
-        str: TextField,
-        UUID: IdField,
-        int: WholeNumberField,
-    }
+    serializer_field_mapping = {**DataclassSerializer.serializer_field_mapping, **STRICT}
+
+    @property
+    def serializer_dataclass_field(self) -> type["MessageSerializer"]:
+        return MessageSerializer
+
+    def build_enum_field(self, field_name: str, type_info: Any) -> tuple[type[Any], dict[str, Any]]:
+        return MemberField, {"enum_class": type_info.base_type}
+
+    def build_literal_field(
+        self, field_name: str, type_info: Any
+    ) -> tuple[type[Any], dict[str, Any]]:
+        return LiteralField, super().build_literal_field(field_name, type_info)[1]
 
     def get_fields(self) -> dict[str, Any]:
         """With the defaults of the dataclass, for the OpenAPI document and the forms."""
         fields: dict[str, Any] = super().get_fields()
         for field in dataclasses.fields(self.dataclass_definition.dataclass_type):
             if field.default not in (dataclasses.MISSING, None):
-                fields[field.name].default = fields[field.name].initial = field.default
+                made = fields[field.name]
+                made.default, made.initial = field.default, made.to_representation(field.default)
         return fields
 
     def to_internal_value(self, data: Any) -> Any:
@@ -105,11 +76,70 @@ def input_serializer(message_type: type) -> type[MessageSerializer]:
     return type(f"{message_type.__name__}Serializer", (MessageSerializer,), {"Meta": meta})
 
 
+def read(message_type: type, data: Mapping[str, Any]) -> Any:
+    """The message that `data` says, read as the API reads it. Raises `Invalid` with the first
+    thing that is wrong; `attr` names where, such as `lines.0.quantity`."""
+    serializer = input_serializer(message_type)(data=data)
+    if serializer.is_valid():
+        return serializer.validated_data
+    found, path = serializer.errors, []
+    while not isinstance(found, ErrorDetail):
+        if isinstance(found, list):
+            found = next(one for one in found if one)
+        else:
+            key, found = next(iter(found.items()))
+            path.append(str(key))
+    raise Invalid(found.code, str(found), ".".join(path))
+
+
 @cache
 def output_serializer(dataclass_type: type) -> type[DataclassSerializer[Any]]:
     """What an answer looks like, for the OpenAPI document."""
     meta = type("Meta", (), {"dataclass": dataclass_type})
     return type(f"{dataclass_type.__name__}Serializer", (DataclassSerializer,), {"Meta": meta})
+
+
+def answer_shown(answer: Any) -> Any:
+    """The serializer of what answers a query."""
+    if typing.get_origin(answer) is Page:
+        return page_serializer(*typing.get_args(answer))
+    if typing.get_origin(answer) is list:
+        return output_serializer(*typing.get_args(answer))(many=True)
+    return output_serializer(answer)
+
+
+def fault_of(message_type: type) -> str:
+    """Say why the API cannot offer a command or query, or nothing."""
+    try:
+        _require_fields(input_serializer(message_type)())
+        if message_type in QUERIES.values():
+            item = _item_of(mediator.answer_of(message_type))
+            if item is None:
+                return "nothing says what answers it"
+            _require_fields(output_serializer(item)())
+    except NameError as error:
+        return f"an annotation cannot be resolved: {error}"
+    except RecursionError:
+        return "a dataclass in it holds itself"
+    except (NotImplementedError, TypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _item_of(answer: Any) -> type | None:
+    """The dataclass of `View`, `Page[View]` or `list[View]`."""
+    item = answer
+    if typing.get_origin(answer) in (Page, list):
+        (item,) = typing.get_args(answer)
+    return item if isinstance(item, type) and dataclasses.is_dataclass(item) else None
+
+
+def _require_fields(field: Any) -> None:
+    """Make the fields of a serializer, and of those within it: raises if one cannot be made."""
+    if (child := getattr(field, "child", None)) is not None:
+        _require_fields(child)
+    for one in getattr(field, "fields", {}).values():
+        _require_fields(one)
 
 
 @cache

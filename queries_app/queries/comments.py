@@ -4,11 +4,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from messaging import PAGE_SIZE, NotFound, Page, Query, answers, anyone, live, page_of, query
+from messaging import (
+    PAGE_SIZE,
+    NotFound,
+    Page,
+    Query,
+    SortKey,
+    answers,
+    anyone,
+    live,
+    page_of,
+    query,
+)
 from queries_app.fields import CURSOR, NAME, SIZE
 from queries_app.models import Comment
 from queries_app.projections.posts import posts
 from queries_app.queries.visible import visible_post
+
+OLDEST_FIRST = SortKey(Comment, "commented_at", "comment_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +71,7 @@ def find_comment(query: FindComment) -> CommentView:
 def page_of_comments(post_id: UUID, cursor: str | None, page_size: int) -> Page[CommentView]:
     return page_of(
         live(posts, Comment).filter(stream_id=post_id),
-        key=("commented_at", "comment_id"),
-        newest_first=False,
+        sort=OLDEST_FIRST,
         cursor=cursor,
         page_size=page_size,
         to_result=comment_view,

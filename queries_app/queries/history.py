@@ -10,6 +10,7 @@ from messaging import (
     Asker,
     Page,
     Query,
+    SortKey,
     answers,
     anyone,
     live,
@@ -21,6 +22,7 @@ from queries_app.fields import CURSOR, NAME, SIZE, post_not_found
 from queries_app.models import CommentText, History, HistoryEntry
 from queries_app.projections.history import history
 
+OLDEST_FIRST = SortKey(HistoryEntry, "position")
 SEES_REMOVED = "queries_app.view_removed_text"
 
 
@@ -55,8 +57,7 @@ class FindPostHistory(Query[Page[HistoryEntryView]]):
 def find_post_history(query: FindPostHistory, asker: Asker) -> Page[HistoryEntryView]:
     found: Page[HistoryEntry] = page_of(
         live(history, HistoryEntry).filter(stream_id=query.post_id),
-        key=("position",),
-        newest_first=False,
+        sort=OLDEST_FIRST,
         cursor=query.cursor,
         page_size=query.page_size,
         to_result=lambda entry: entry,

@@ -13,6 +13,7 @@ from messaging import (
     Asker,
     Page,
     Query,
+    SortKey,
     answers,
     anyone,
     live,
@@ -26,6 +27,9 @@ from queries_app.projections.likes import likes
 from queries_app.projections.posts import posts
 from queries_app.queries.comments import CommentView, page_of_comments
 from queries_app.queries.visible import visible_post, visible_posts
+
+NEWEST_FIRST = SortKey(Post, "posted_at", "stream_id", descending=True)
+MOST_LIKED_FIRST = SortKey(Likes, "count", "stream_id", descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +173,7 @@ def find_posts_with_likes(query: FindPostsWithLikes) -> Page[PostView]:
 def find_most_liked_posts(query: FindMostLikedPosts) -> Page[PostView]:
     page = page_of(
         live(likes, Likes).filter(visible=True),
-        key=("count", "stream_id"),
-        newest_first=True,
+        sort=MOST_LIKED_FIRST,
         cursor=query.cursor,
         page_size=query.page_size,
         to_result=lambda row: row.stream_id,
@@ -195,8 +198,7 @@ def page_of_posts(
 ) -> Page[PostView]:
     return page_of(
         rows,
-        key=("posted_at", "stream_id"),
-        newest_first=True,
+        sort=NEWEST_FIRST,
         cursor=cursor,
         page_size=page_size,
         to_result=lambda post: PostView(**summary(post)),

@@ -8,15 +8,29 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet, UUIDField
+from django.core.exceptions import ValidationError
+from django.core.validators import DecimalValidator
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    DateField,
+    DateTimeField,
+    DecimalField,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    UUIDField,
+)
 
-from messaging.exceptions import Invalid
+from messaging.exceptions import Invalid, RegistrationError
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -37,10 +51,54 @@ class Page(Generic[T]):
 
 # What a field that a list is sorted by holds; an integer as its column does.
 TYPES: dict[type, Any] = {
+    BigIntegerField: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    BooleanField: bool,
+    CharField: Annotated[str, msgspec.Meta(pattern="^[^\\x00]*$")],  # PostgreSQL takes no NUL
+    DateField: date,
     DateTimeField: datetime,
+    DecimalField: Decimal,
     IntegerField: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     UUIDField: UUID,
 }
+
+
+class SortKey:
+    """What a list is sorted by; made once, beside the query.
+
+        BY_PRICE = SortKey(Order, "price", "order_id", descending=True)
+
+    The last of the fields is unique, and an index begins with the same ones, after the columns
+    that the rows are filtered by. Raises `RegistrationError` for a field whose values no cursor
+    can hold.
+    """
+
+    def __init__(self, model: type[Model], *fields: str, descending: bool = False) -> None:
+        self.fields = fields
+        self.descending = descending
+        found = [model._meta.get_field(name) for name in fields]
+        # The type of a cursor: whether it leads backwards, then the values of the key.
+        self.shape: Any = tuple.__class_getitem__((bool, *map(_type_of, found)))
+        self._decimals = [
+            (at, DecimalValidator(field.max_digits, field.decimal_places))
+            for at, field in enumerate(found)
+            if isinstance(field, DecimalField)
+        ]
+
+    def require_storable(self, values: Sequence[Any]) -> None:
+        """Raise `ValidationError` for a decimal that the column cannot hold."""
+        for at, validator in self._decimals:
+            validator(values[at])
+
+
+def _type_of(field: Any) -> Any:
+    for base in type(field).__mro__:
+        if base in TYPES:
+            return TYPES[base]
+    known = ", ".join(sorted(kind.__name__ for kind in TYPES))
+    raise RegistrationError(
+        f"No page can be sorted by {field.model.__name__}.{field.name}, a {type(field).__name__}. "
+        f"Sort by one of these: {known}."
+    )
 
 
 def encode_cursor(backwards: bool, *values: Any) -> str:
@@ -49,14 +107,15 @@ def encode_cursor(backwards: bool, *values: Any) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def decode_cursor(text: str, shape: Any) -> tuple[bool, list[Any]]:
+def decode_cursor(text: str, sort: SortKey) -> tuple[bool, list[Any]]:
     """Raises `Invalid` (400 `invalid_cursor`) for whatever `encode_cursor` did not make."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        backwards, *values = msgspec.json.decode(raw, type=shape)
+        backwards, *values = msgspec.json.decode(raw, type=sort.shape)
         if any(isinstance(v, datetime) and v.utcoffset() != timedelta(0) for v in values):
             raise ValueError("a time that is not UTC, as encode_cursor writes it")
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        sort.require_storable(values)
+    except (ValueError, binascii.Error, msgspec.MsgspecError, ValidationError):
         raise Invalid(
             "invalid_cursor",
             "Follow the next and previous links; a cursor is not made by hand.",
@@ -68,23 +127,25 @@ def decode_cursor(text: str, shape: Any) -> tuple[bool, list[Any]]:
 def page_of(
     rows: "QuerySet[M]",
     *,
-    key: tuple[str, ...],
-    newest_first: bool,
+    sort: SortKey,
     cursor: str | None,
     page_size: int,
     to_result: Callable[[M], T],
     only: Q | None = None,
 ) -> Page[T]:
-    """One page of `rows`.
+    """One page of `rows`, `page_size` of them at most, each made a result by `to_result`.
 
-    `key` names the fields that the list is sorted by, the last of them unique; an index
-    has to begin with the same ones (after the columns that `rows` is filtered by). `only` is a
-    condition that no index serves: a page then scans `STEP` rows, whose end one more statement
-    finds, and may be short, or empty, though others follow.
+        page_of(live(orders, Order), sort=BY_PRICE, cursor=query.cursor,
+                page_size=query.page_size, to_result=order_view)
+
+    `cursor` is that of a page beside it (`Page.next`, `Page.previous`); None: the first page.
+    Raises `Invalid` (400 `invalid_cursor`) for any other text. `only` is a condition that no index
+    serves: a page then scans 5,000 rows, whose end one more statement finds, and may be short, or
+    empty, though others follow.
     """
-    at = decode_cursor(cursor, _shape_of(rows.model, key)) if cursor else None
+    at = decode_cursor(cursor, sort) if cursor else None
     backwards = at is not None and at[0]
-    descending = newest_first != backwards
+    key, descending = sort.fields, sort.descending != backwards
     if at is not None:
         rows = rows.filter(_beyond(key, at[1], "lt" if descending else "gt"))
     sign = "-" if descending else ""
@@ -127,10 +188,3 @@ def _beyond(
         unequal = Q(**{f"{name}__{beyond}": value})
         wanted = Q(**{f"{name}__{beyond}e": value}) & (unequal | wanted)
     return wanted
-
-
-@cache
-def _shape_of(model: type[Model], key: tuple[str, ...]) -> Any:
-    """The type of a cursor: whether it leads backwards, then the values of the key."""
-    types = (TYPES[type(model._meta.get_field(name))] for name in key)
-    return tuple.__class_getitem__((bool, *types))
