@@ -40,12 +40,14 @@ def command_answer(command_type: type) -> dict[str, Any]:
     return {**ids, "version": 1, "consistency_token": TOKEN}
 
 
-def query_answer(returned: Any) -> Any:
+def query_answer(returned: Any) -> dict[str, Any]:
     """Of the type of a query's answers."""
     if typing.get_origin(returned) is Page:
         (item,) = typing.get_args(returned)
         return {"next": None, "previous": None, "results": [_object(item)]}
-    return _of_type("", returned)
+    if typing.get_origin(returned) is list:
+        (returned,) = typing.get_args(returned)  # drf-spectacular makes a list of it
+    return _object(returned)
 
 
 def _object(

@@ -1,5 +1,6 @@
 """The OpenAPI entries of commands and queries, all taken from their dataclasses."""
 
+import dataclasses
 from inspect import getdoc
 from typing import Any
 from uuid import UUID
@@ -113,10 +114,12 @@ def query_schema(query_type: type) -> Any:
     answer = mediator.answer_of(query_type)
     # Whoever is signed in is refused only by a rule that looks at more than that.
     forbidden = () if who_may(query_type) in (anyone, signed_in) else (403,)
+    # drf-spectacular fails at a serializer without fields.
+    sent = [input_serializer(query_type)] if dataclasses.fields(query_type) else []
     return extend_schema(
         operation_id=query_type.__name__,
         description=_description(query_type),
-        parameters=[input_serializer(query_type), *TOKEN_PARAMETERS, IF_NONE_MATCH],
+        parameters=[*sent, *TOKEN_PARAMETERS, IF_NONE_MATCH],
         responses={
             200: answer_shown(answer),
             304: OpenApiResponse(description="You have it already."),

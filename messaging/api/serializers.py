@@ -1,6 +1,7 @@
 """Serializers made from the messages: strict about types, silent about the domain's rules."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -8,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework_dataclasses.serializers import DataclassSerializer
@@ -21,6 +23,7 @@ from messaging.projections.serving.paging import Page
 SHOWN_KEYS = 20  # unknown keys that are echoed
 SHOWN_OF_A_KEY = 50  # characters of each
 FORM_EXTRAS = frozenset({"csrfmiddlewaretoken"})
+AT = re.compile(r"\[[0-9]{1,9}\]", re.ASCII)
 
 
 class MessageSerializer(DataclassSerializer[Any]):
@@ -58,8 +61,13 @@ class MessageSerializer(DataclassSerializer[Any]):
     def _require_known(self, data: Mapping[str, Any]) -> None:
         lists = data.lists() if isinstance(data, QueryDict) else ()
         extras = FORM_EXTRAS if isinstance(data, QueryDict) else frozenset()
-        unknown = [key for key in data if key not in self.fields and key not in extras]
-        repeated = [key for key, values in lists if len(values) > 1 and key not in unknown]
+        unknown = [key for key in data if not self._knows(key, data) and key not in extras]
+        repeated = [
+            key
+            for key, values in lists
+            if len(values) > 1 and not isinstance(self.fields.get(key), serializers.ListField)
+            if key not in unknown
+        ]
         if unknown or repeated:
             raise ValidationError(
                 {
@@ -67,6 +75,18 @@ class MessageSerializer(DataclassSerializer[Any]):
                     **key_errors(repeated, "repeated_field", "Send this once."),
                 }
             )
+
+    def _knows(self, key: str, data: Mapping[str, Any]) -> bool:
+        """In a form, `line.item` is in the field line, and `lines[0]item` in lines."""
+        if not isinstance(data, MultiValueDict):
+            return key in self.fields
+        name = re.split(r"[.\[]", key)[0]
+        field, within = self.fields.get(name), key[len(name) :]
+        if isinstance(field, serializers.Serializer | serializers.DictField):
+            return within.startswith(".")
+        if isinstance(getattr(field, "child", None), serializers.Serializer):
+            return AT.match(within) is not None
+        return field is not None and not within
 
 
 @cache

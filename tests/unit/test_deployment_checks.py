@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
-from messaging.checks import the_broker_is_not_spoken_to_in_plain_text
+from messaging.deployment_checks import the_broker_is_not_spoken_to_in_plain_text
 from tests.support.settings import postlog
 
 

@@ -1,7 +1,7 @@
 """Which messages the API can offer, and that `manage.py check` names the others with the cure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -105,6 +105,35 @@ def test_a_command_without_fields_is_an_endpoint(monkeypatch: pytest.MonkeyPatch
     assert serializer.is_valid()
     assert serializer.validated_data == CloseShop()
     assert not command_view(CloseShop).serializer_class(data={"now": True}).is_valid()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """So many of an item."""
+
+    item: str = field(metadata={"schema": {"maxLength": 20}})
+    price: OrderView | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """Order some things."""
+
+    lines: list[Line]
+    named: dict[str, Line] = field(default_factory=dict)
+
+
+def test_the_document_says_of_dataclasses_within_what_it_says_of_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(COMMANDS, "PlaceOrder", PlaceOrder)
+    monkeypatch.setitem(message._WHO, PlaceOrder, anyone)
+    monkeypatch.setitem(mediator._command_handlers, PlaceOrder, unannotated)
+    schemas = schema()["components"]["schemas"]
+    for name in ("PlaceOrder", "Line", "OrderView"):
+        assert schemas[name]["additionalProperties"] is False
+    assert schemas["Line"]["description"] == "So many of an item."
+    assert schemas["Line"]["properties"]["item"] == {"type": "string", "maxLength": 20}
 
 
 def to_a_page(query: FindBare) -> Page[OrderView]:

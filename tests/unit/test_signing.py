@@ -8,7 +8,7 @@ import pytest
 from config import kafka
 from messaging.bus.base import LogRecord, Message
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, KeyRing, key_ring
-from messaging.checks import records_are_signed
+from messaging.deployment_checks import records_are_signed
 from tests.support.settings import postlog, problems
 
 ONE, TWO = ("one", "1" * 20 + "abcdefghijklmnop"), ("two", "2" * 20 + "abcdefghijklmnop")

@@ -1,9 +1,11 @@
 """A message is read as strictly within as at its outer level, from JSON and from a form."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
+from io import BytesIO
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,7 +13,9 @@ import pytest
 from django.http import QueryDict
 
 from messaging import Invalid
+from messaging.api import command_file
 from messaging.api.serializers import input_serializer, read
+from messaging.message import COMMANDS
 
 
 class Colour(Enum):
@@ -82,6 +86,8 @@ WRONG: list[tuple[str, Any, str]] = [  # and where it is wrong
     ("price", 9, "price"),
     ("price", "NaN", "price"),
     ("price", "1e3", "price"),
+    ("price", "1e400", "price"),
+    ("price", "9" * 101, "price"),
     ("price", " 1", "price"),
     ("price", "\u0661", "price"),  # a digit elsewhere
     ("day", "2026-1-31", "day"),
@@ -136,6 +142,22 @@ def test_anything_else_is_refused_by_its_place(name: str, sent: Any, where: str)
     assert len(refused.value.detail) < 200
 
 
+# In a file null stands for what is left out.
+@pytest.mark.parametrize(("name", "sent", "where"), [one for one in WRONG if one[1] is not None])
+def test_a_line_of_a_file_is_refused_with_the_same_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, sent: Any, where: str
+) -> None:
+    monkeypatch.setitem(COMMANDS, "Everything", Everything)
+    line = {"command": "Everything", "actor": "ann", name: sent}
+    (parsed,) = command_file.lines(BytesIO(json.dumps(line).encode()))
+    with pytest.raises(Invalid) as api:
+        read(Everything, {name: sent})
+    with pytest.raises(Invalid) as file:
+        command_file.parse(parsed)
+    assert (file.value.code, file.value.attr) == (api.value.code, where)
+    assert file.value.detail == f'"{where}": {api.value.detail}'
+
+
 def test_what_is_left_out_has_the_defaults_of_the_dataclass() -> None:
     assert read(Everything, {}) == Everything()
 
@@ -149,6 +171,10 @@ def test_what_is_left_out_has_the_defaults_of_the_dataclass() -> None:
         ("size=2", "size", Size.LARGE),
         ("colour=blue", "colour", Colour.BLUE),
         ("at=2026-01-31T12:00", "at", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("line.item=tea&line.quantity=2", "line", Line(item="tea", quantity=2)),
+        ("lines[0]item=tea&lines[0]quantity=2", "lines", [Line(item="tea", quantity=2)]),
+        (f"ids={ID}&ids={ID}", "ids", [UUID(ID), UUID(ID)]),
+        ("prices.tea=2.50", "prices", {"tea": Decimal("2.50")}),
     ],
 )
 def test_in_a_form_all_is_text(sent: str, name: str, read_as: Any) -> None:
@@ -157,8 +183,14 @@ def test_in_a_form_all_is_text(sent: str, name: str, read_as: Any) -> None:
     assert getattr(serializer.validated_data, name) == read_as
 
 
-@pytest.mark.parametrize(
-    "sent", ["number=7.5", "fraction=nan", "fraction=1e5", "size=3", "truth=x"]
-)
+IN_A_FORM = [
+    "number=7.5", "fraction=nan", "fraction=1e5", "size=3", "truth=x", "text=a&text=b", "text.a=b",
+    "line.item=tea&line.quantity=x", "line.item=tea&line.quantity=2&line.price=1", "line=tea",
+    "lines[0]item=tea", "lines[0]item=tea&lines[0]quantity=2&lines[0]more=1", "lines[x]item=tea",
+    "ids=5", "prices.tea=x", "lines=tea", "no[0]item=tea",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", IN_A_FORM)
 def test_in_a_form_too_not_any_text_will_do(sent: str) -> None:
     assert not input_serializer(Everything)(data=QueryDict(sent)).is_valid()
