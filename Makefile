@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test check wheel stack stack-clean bench soak chromium pgbouncer nginx
+.PHONY: help run test check docs wheel stack stack-clean bench soak chromium pgbouncer nginx
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -35,7 +35,7 @@ test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, 
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
-check: $(BIN)/stamp-dev wheel ## Style, types, imports, migrations, deployment settings, known vulnerabilities
+check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -47,6 +47,9 @@ check: $(BIN)/stamp-dev wheel ## Style, types, imports, migrations, deployment s
 
 wheel: $(BIN)/stamp-dev ## The package, in dist/
 	$(BIN)/uv build --quiet --wheel --offline
+
+docs: $(BIN)/stamp-dev ## The documentation as a site, in var/docs; a warning fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 stack: $(BIN)/stamp-dev ## As run, on a local PostgreSQL and Apache Kafka (var/stack.env)
 	@$(BIN)/python -m dev.port $(PORT)

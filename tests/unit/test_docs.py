@@ -1,11 +1,14 @@
 """What README.md and docs/ name is there, and what is there to be set is named."""
 
+import ast
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from django.core.management import get_commands
 
+import messaging
 from config import env
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +45,26 @@ def test_what_a_page_names_exists(page: Path) -> None:
         assert (page.parent / link).exists(), link
     for path in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9.-]*\.(?:py|txt|md))`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_each_promise_is_held_by_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    rows = [row for row in page.splitlines() if row.startswith("| ") and " promise " not in row]
+    for row in rows:
+        held_by = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(test_\w+)`", row)
+        assert held_by, row
+        for path, name in held_by:
+            assert f"def {name}(" in (ROOT / path).read_text(), (path, name)
+    assert len(rows) > 30
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_the_python_of_a_page_can_be_read_and_imports_what_is_public(page: Path) -> None:
+    """What a page shows as a whole is run: tests/integration/test_walks.py."""
+    for block in re.findall(r"^```python.*?\n(.*?)^```$", page.read_text(), re.M | re.S):
+        for node in ast.walk(ast.parse(dedent(block))):
+            if isinstance(node, ast.ImportFrom) and node.module == "messaging":
+                assert {one.name for one in node.names} <= set(messaging.__all__)
 
 
 def test_every_runtime_dependency_is_explained() -> None:
