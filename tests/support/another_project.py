@@ -32,7 +32,7 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, folder: Path, *also: str) -> Path:
+def install(wheel: Path, folder: Path, *also: str, extras: Iterable[str] = ()) -> Path:
     """Make an environment with the wheel in it, and return its Python. What it requires is taken
     from this one, so that no test needs a network. `also`: other packages, taken likewise."""
     venv.create(folder, symlinks=True)
@@ -41,17 +41,22 @@ def install(wheel: Path, folder: Path, *also: str) -> Path:
     _run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel])
     (packages,) = folder.glob("lib/*/site-packages")
     (info,) = packages.glob("postlog-*.dist-info")
-    for needed in _required([*(Distribution.at(info).requires or []), *also]):
+    for needed in _required([*(Distribution.at(info).requires or []), *also], ("", *extras)):
         for name in {file.parts[0] for file in needed.files or []} - {"..", "__pycache__"}:
             if not (packages / name).exists():
                 (packages / name).symlink_to(Path(str(needed.locate_file(name))))
+        for script in needed.entry_points.select(group="console_scripts"):
+            path = folder / "bin" / script.name
+            path.write_text(f"#!{python}\nimport {script.module} as m\nm.{script.attr}()\n")
+            path.chmod(0o755)
     _run([*pip, "check"])
     return python
 
 
-def _required(requirements: Iterable[str]) -> Iterator[Distribution]:
+def _required(requirements: Iterable[str], extras: Iterable[str] = ("",)) -> Iterator[Distribution]:
     for requirement in map(Requirement, requirements):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
             found = distribution(requirement.name)
             yield found
             yield from _required(found.requires or [])
