@@ -12,7 +12,7 @@ from messaging import event
 STREAM_TYPE = "post"
 
 
-@event("posts.post_created.v1", stream="post_id", usernames=("author",))
+@event("posts.post_created.v1", stream=STREAM_TYPE, id_field="post_id", usernames=("author",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostCreated:
     """A post was written."""
@@ -22,7 +22,7 @@ class PostCreated:
     message: str
 
 
-@event("posts.message_updated.v1", stream="post_id")
+@event("posts.message_updated.v1", stream=STREAM_TYPE, id_field="post_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageUpdated:
     """The author changed the text of the post."""
@@ -31,7 +31,7 @@ class MessageUpdated:
     message: str
 
 
-@event("posts.post_liked.v1", stream="post_id", usernames=("username",))
+@event("posts.post_liked.v1", stream=STREAM_TYPE, id_field="post_id", usernames=("username",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostLiked:
     """A person who did not like the post now does."""
@@ -40,7 +40,7 @@ class PostLiked:
     username: str
 
 
-@event("posts.post_unliked.v1", stream="post_id", usernames=("username",))
+@event("posts.post_unliked.v1", stream=STREAM_TYPE, id_field="post_id", usernames=("username",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostUnliked:
     """A person who liked the post no longer does."""
@@ -49,7 +49,7 @@ class PostUnliked:
     username: str
 
 
-@event("posts.comment_added.v1", stream="post_id", usernames=("author",))
+@event("posts.comment_added.v1", stream=STREAM_TYPE, id_field="post_id", usernames=("author",))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentAdded:
     """A person commented on the post."""
@@ -60,7 +60,7 @@ class CommentAdded:
     text: str
 
 
-@event("posts.comment_updated.v1", stream="post_id")
+@event("posts.comment_updated.v1", stream=STREAM_TYPE, id_field="post_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentUpdated:
     """The comment's author changed its text."""
@@ -70,7 +70,7 @@ class CommentUpdated:
     text: str
 
 
-@event("posts.comment_removed.v1", stream="post_id")
+@event("posts.comment_removed.v1", stream=STREAM_TYPE, id_field="post_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentRemoved:
     """The comment's author took it back."""
@@ -79,7 +79,7 @@ class CommentRemoved:
     comment_id: UUID
 
 
-@event("posts.post_removed.v1", stream="post_id")
+@event("posts.post_removed.v1", stream=STREAM_TYPE, id_field="post_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostRemoved:
     """The author deleted the post. Nothing happens to it after this."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from inspect import signature
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
@@ -28,12 +29,15 @@ _WIRE_NAMES: dict[type, str] = {}
 _NAMING: dict[type, "Naming"] = {}
 _WHO: dict[type, Who] = {}
 
+MAX_STREAM_TYPE = 100  # characters, as the columns hold
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """The fields of an event that repeat what its envelope says, or hold usernames."""
+    """The stream type of an event, and what two kinds of its fields hold."""
 
-    stream: str  # holds the id of the event's own stream; empty: no field does
+    stream: str  # the type of the streams that it belongs to
+    id_field: str  # holds the id of the event's own stream; empty: no field does
     usernames: tuple[str, ...]  # hold usernames
 
 
@@ -111,14 +115,23 @@ def query(cls: Any = None, /, *, who: Who = signed_in, internal: bool = False) -
     return _registered(cls, INTERNAL_QUERIES if internal else QUERIES, who)
 
 
-def event(wire_name: str, *, stream: str = "", usernames: tuple[str, ...] = ()) -> Callable[[M], M]:
-    """Register an event under its versioned wire name, such as `orders.order_placed.v1`.
+def event(
+    wire_name: str, *, stream: str, id_field: str = "", usernames: tuple[str, ...] = ()
+) -> Callable[[M], M]:
+    """Register an event under its versioned wire name:
+    `@event("orders.order_placed.v1", stream="order", id_field="order_id")`.
 
     The name is stored with every event. Never change it: add the next version and an upcaster
-    (messaging/codec/upcasting.py). `stream` names the field that holds the stream's id, `usernames`
-    the fields that hold usernames: an event with impossible values there is neither stored nor
-    consumed (messaging/plausible.py).
+    (messaging/codec/upcasting.py). `stream` is the type of the streams that the event belongs to,
+    the first argument of their `Repository`. `id_field` names the field that holds the stream's id,
+    `usernames` the fields that hold usernames. An event in a stream of another type, or with
+    impossible values there, is neither stored nor consumed (messaging/plausible.py).
     """
+    if not 0 < len(stream) <= MAX_STREAM_TYPE:
+        raise RegistrationError(
+            f"{wire_name!r}: stream={stream!r:.80} is no type of stream. Say which thing the event "
+            f"is about, in 1 to {MAX_STREAM_TYPE} characters: stream='order'."
+        )
     _, _, version = wire_name.rpartition(".v")
     if not (version.isascii() and version.isdigit()):
         raise RegistrationError(f"{wire_name!r}: an event's wire name must end in .v1, .v2, ...")
@@ -128,10 +141,10 @@ def event(wire_name: str, *, stream: str = "", usernames: tuple[str, ...] = ()) 
             raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
         _register(cls, EVENTS, wire_name)
         known = {field.name for field in fields(cls)}
-        if missing := {stream, *usernames} - known - {""}:
+        if missing := {id_field, *usernames} - known - {""}:
             raise RegistrationError(f"{cls.__name__} has no field {', '.join(sorted(missing))}.")
         _WIRE_NAMES[cls] = wire_name
-        _NAMING[cls] = Naming(stream=stream, usernames=usernames)
+        _NAMING[cls] = Naming(stream=stream, id_field=id_field, usernames=usernames)
         return cls
 
     return register
@@ -146,6 +159,17 @@ def wire_name_of(event_type: type) -> str:
 
 def naming_of(event_type: type) -> Naming:
     return _NAMING[event_type]
+
+
+def event_types_of(evolve: Callable[..., Any]) -> frozenset[type]:
+    """The events that `evolve(state, event)` takes, by the annotation of its second argument;
+    none if that does not say."""
+    try:
+        names, hints = list(signature(evolve).parameters), typing.get_type_hints(evolve)
+    except (NameError, TypeError, ValueError):
+        return frozenset()
+    hint = hints.get(names[1]) if len(names) > 1 else None
+    return frozenset(typing.get_args(hint) or (hint,)) & _NAMING.keys()
 
 
 def who_may(message_type: type) -> Who:

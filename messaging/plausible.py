@@ -36,8 +36,13 @@ def fault_of(envelope: Envelope, event: Any) -> str:
     if event is None:
         return ""
     naming = naming_of(type(event))
-    if naming.stream:
-        named: UUID = getattr(event, naming.stream)
+    if naming.stream != envelope.stream_type:
+        return (
+            f"it belongs to streams of type {naming.stream!r}, its envelope says "
+            f"{ascii(envelope.stream_type)[:60]}"
+        )
+    if naming.id_field:
+        named: UUID = getattr(event, naming.id_field)
         if named != envelope.stream_id:
             return f"its payload is about {named}, its envelope about {envelope.stream_id}"
     for field in naming.usernames:

@@ -18,8 +18,10 @@ from messaging.exceptions import (
     DomainError,
     NeedsNewerCode,
     PreconditionFailed,
+    RegistrationError,
     UnknownMessage,
 )
+from messaging.message import event_types_of, naming_of
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -59,6 +61,7 @@ class Repository(Generic[S, E]):
         schema: int,
         before_snapshot: Callable[[S], None] | None = None,
     ) -> None:
+        _require_own_events(stream_type, evolve)
         self.stream_type = stream_type
         self.evolve = evolve
         self._before_snapshot = before_snapshot
@@ -140,6 +143,16 @@ class Repository(Generic[S, E]):
         if (rows[0].version or 0) > (rows[0].stream_version or 0):
             raise DecodeError("the snapshot is of a later version than the stream")
         return self._snapshots.decode(rows[0].text)
+
+
+def _require_own_events(stream_type: str, evolve: Callable[..., Any]) -> None:
+    """Raise if `evolve` says by its annotation that it takes events of another type of stream."""
+    for event_type in event_types_of(evolve):
+        if (stream := naming_of(event_type).stream) != stream_type:
+            raise RegistrationError(
+                f"Repository({stream_type!r}): its evolve takes {event_type.__name__}, an event of "
+                f"the stream type {stream!r}. Take it out, or correct @event(..., stream=)."
+            )
 
 
 def _read(stream_id: UUID, schema: str) -> list[Row]:

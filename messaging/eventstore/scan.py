@@ -1,6 +1,6 @@
 """Read all stored events, stream by stream: for rebuilds from the store, and `verify`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC
 from typing import Any, NamedTuple
@@ -16,21 +16,20 @@ from messaging.dialect.values import as_uuid, db_uuid
 from messaging.message import Envelope
 
 READ = 2_000  # rows at once, at most
-DATA = 4  # the index of that column
+DATA = 5  # the index of that column
 BEGINNING = (UUID(int=0), 0)
 
 COLUMNS = (
-    "stream_id, version, event_id, type, data, recorded_at, actor, command_id, "
+    "stream_type, stream_id, version, event_id, type, data, recorded_at, actor, command_id, "
     "correlation_id, causation_id, traceparent"
 )
 SCAN = f"""
 SELECT {COLUMNS} FROM messaging_event
-WHERE stream_type = %s AND (stream_id, version) > (%s, %s)
+WHERE stream_type IN ({{}}) AND (stream_id, version) > (%s, %s)
 ORDER BY stream_id, version
 """
 OF_STREAMS = f"""
-SELECT stream_type, {COLUMNS} FROM messaging_event WHERE stream_id IN ({{}})
-ORDER BY stream_id, version
+SELECT {COLUMNS} FROM messaging_event WHERE stream_id IN ({{}}) ORDER BY stream_id, version
 """
 
 
@@ -47,18 +46,19 @@ class StoredEvent(NamedTuple):
 
 @contextmanager
 def stored_events(
-    stream_type: str, after: tuple[UUID, int] = BEGINNING
+    stream_types: Collection[str], after: tuple[UUID, int] = BEGINNING
 ) -> Iterator[Iterator[StoredEvent]]:
-    """Read the events of all streams of a type after (stream, version), in that order.
+    """Read the events of all streams of these types after (stream, version), in that order.
 
     They are one snapshot of the store, taken on entering, whatever is appended meanwhile. Memory
     does not grow with their number. On PostgreSQL a transaction stays open until the end, so it has
     a connection of its own: the reader may write to the same database.
     """
     with closing(connections[write_alias()].copy()) as connection:
-        values = [stream_type, db_uuid(connection, after[0]), after[1]]
-        with dialect_of(connection).snapshot(connection, SCAN, values) as cursor:
-            yield _rows(stream_type, cursor)
+        scan = SCAN.format(", ".join(["%s"] * len(stream_types)))
+        values = [*stream_types, db_uuid(connection, after[0]), after[1]]
+        with dialect_of(connection).snapshot(connection, scan, values) as cursor:
+            yield _rows(cursor)
 
 
 def events_of(stream_ids: Sequence[UUID]) -> Iterator[StoredEvent]:
@@ -70,31 +70,31 @@ def events_of(stream_ids: Sequence[UUID]) -> Iterator[StoredEvent]:
     with connection.cursor() as cursor:
         cursor.execute(OF_STREAMS.format(marks), [db_uuid(connection, one) for one in stream_ids])
         rows = cursor.fetchall()
-    for stream_type, *row in rows:
-        yield _stored(stream_type, row)
+    yield from map(_stored, rows)
 
 
-def _rows(stream_type: str, cursor: Any) -> Iterator[StoredEvent]:
+def _rows(cursor: Any) -> Iterator[StoredEvent]:
     # Fetch at once: that takes the snapshot on SQLite. Few rows, as their size is unknown.
     rows = cursor.fetchmany(CountByBytes().count(READ))
-    return _all(stream_type, cursor, rows)
+    return _all(cursor, rows)
 
 
-def _all(stream_type: str, cursor: Any, rows: list[Any]) -> Iterator[StoredEvent]:
+def _all(cursor: Any, rows: list[Any]) -> Iterator[StoredEvent]:
     count = CountByBytes()
     while rows:
         for row in rows:
-            yield _stored(stream_type, row)
+            yield _stored(row)
         count.came([len(row[DATA]) for row in rows])
         rows = cursor.fetchmany(count.count(READ))
 
 
-def _stored(stream_type: str, row: Sequence[Any]) -> StoredEvent:
-    stream, version, event, wire_name, data, at, actor, command, correlation, cause, trace = row
+def _stored(row: Sequence[Any]) -> StoredEvent:
+    kind, stream, version, event, wire_name, data, at, actor, command, *led_to_it = row
+    correlation, cause, trace = led_to_it
     envelope = Envelope(
         event_id=as_uuid(event),
         stream_id=as_uuid(stream),
-        stream_type=stream_type,
+        stream_type=kind,
         version=version,
         type=wire_name,
         recorded_at=at if at.tzinfo is not None else at.replace(tzinfo=UTC),

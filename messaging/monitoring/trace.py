@@ -85,7 +85,7 @@ def _last_of_each_stream(events: list[Event]) -> list[Event]:
 
 def _steps(event: Event) -> Iterator[Step]:
     for projection in PROJECTIONS.values():
-        if projection.stream_type == event.stream_type:
+        if event.stream_type in projection.stream_types:
             tables = [_table(projection, model, event) for model in projection.models]
             yield Step(projection.name, _state(projection, event), tables)
 

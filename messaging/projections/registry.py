@@ -1,18 +1,18 @@
 """Projections: which events change which read models, and how.
 
-orders = Projection("orders", stream_type="order", models=[Order, Line])
+orders = Projection("orders", of="order", models=[Order, Line])
 
 @orders.on(QuantityChanged, rows=lambda e: [(Line, e.line_id)])
 def quantity_changed(order: Order, event: QuantityChanged, rows: Rows) -> None:
     rows.get(Line, event.line_id).quantity = event.quantity
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from messaging.exceptions import RegistrationError
-from messaging.message import wire_name_of
+from messaging.message import naming_of, wire_name_of
 from messaging.projections.read_models import ReadModel, RootModel
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -34,22 +34,30 @@ def _no_rows(event: Any) -> Iterable[RowKey]:
 
 
 class Projection:
-    """A named set of read models, fed by the events of one type of stream.
+    """A named set of read models, fed by the events of one type of stream, or of several.
 
     The first model is the root: one row a stream.
     """
 
     def __init__(
-        self, name: str, *, stream_type: str, models: list[type[ReadModel]], version: int = 1
+        self,
+        name: str,
+        *,
+        of: str | Sequence[str],
+        models: list[type[ReadModel]],
+        version: int = 1,
     ) -> None:
-        """`version` is of the functions below: raise it when what they write changes, and
-        `manage.py check` asks for a rebuild."""
+        """`of` is the type of its streams, or all types: `of=["order", "stock_item"]`. `version` is
+        of the functions below: raise it when what they write changes, and `manage.py check` asks
+        for a rebuild."""
         if name in PROJECTIONS:
             raise RegistrationError(f"The projection {name!r} is registered twice.")
         if not models or not issubclass(models[0], RootModel):
             raise RegistrationError(f"{name}: the first model is the root, a RootModel.")
+        self.stream_types = frozenset([of] if isinstance(of, str) else of)
+        if not all(self.stream_types) or not self.stream_types:
+            raise RegistrationError(f"{name}: say which type of stream it is of: of='order'.")
         self.name = name
-        self.stream_type = stream_type
         self.models = models
         self.version = version
         self.root: type[RootModel] = models[0]
@@ -65,6 +73,13 @@ class Projection:
         rebuild. Of its own stream it may read the root and the rows that `rows` names.
         """
         wire_name_of(event_type)  # raises if it is no event
+        if (stream := naming_of(event_type).stream) not in self.stream_types:
+            taken = ", ".join(map(repr, sorted(self.stream_types)))
+            raise RegistrationError(
+                f"{event_type.__name__} is an event of the stream type {stream!r}: the projection "
+                f"{self.name!r} takes those of {taken}. Add it to of=, or handle the event in "
+                "another projection."
+            )
 
         def register(function: F) -> F:
             if event_type in self.appliers:

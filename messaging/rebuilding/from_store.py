@@ -39,7 +39,7 @@ class BadChunk(Exception):
 
 
 def count(projection: Projection) -> int:
-    return Event.objects.filter(stream_type=projection.stream_type).count()
+    return Event.objects.filter(stream_type__in=projection.stream_types).count()
 
 
 def fill(
@@ -58,7 +58,7 @@ def fill(
     breaker = Breaker()
     with ExitStack() as scan:
         with long_statement():  # PostgreSQL may sort all events before it gives the first
-            events = scan.enter_context(stored_events(projection.stream_type, after))
+            events = scan.enter_context(stored_events(projection.stream_types, after))
         last = after[0]
         for chunk in chunks(events):
             check_cancelled()

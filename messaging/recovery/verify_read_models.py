@@ -44,7 +44,8 @@ class ReadModelsAgainstStore:
     def read_rows(self, streams: Sequence[Stream]) -> None:
         """Read the rows of these streams as of one moment. Read the events afterwards, so that they
         include all that the rows show."""
-        self._streams = [s for s in streams if s.stream_type == self._projection.stream_type]
+        taken = self._projection.stream_types
+        self._streams = [one for one in streams if one.stream_type in taken]
         ids = [stream.stream_id for stream in self._streams]
         self._rows = {}
         with transaction.atomic(using=read_alias()):

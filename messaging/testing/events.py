@@ -1,11 +1,9 @@
 """Events in tests: what is one, could be stored and is of the right stream type; and types of a
 test's own."""
 
-import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from inspect import signature
 from typing import Any
 
 from messaging import message
@@ -16,12 +14,12 @@ MAX_SHOWN = 20  # events of a list in a message
 
 
 @contextmanager
-def registered(wire_name: str, cls: type) -> Iterator[type]:
+def registered(wire_name: str, cls: type, *, stream: str) -> Iterator[type]:
     """Register a dataclass as an event for a test, and forget it at the end.
 
-    with registered("orders.order_placed.v9", OrderPlacedByNewerCode): ...
+    with registered("orders.order_placed.v9", OrderPlacedByNewerCode, stream="order"): ...
     """
-    message.event(wire_name)(cls)
+    message.event(wire_name, stream=stream)(cls)
     try:
         yield cls
     finally:
@@ -41,14 +39,7 @@ def require_events(given: Iterable[object], where: str) -> None:
 
 @cache
 def event_types(evolve: Callable[..., Any]) -> frozenset[type]:
-    """The events that `evolve(state, event)` takes, by the annotation of its second argument;
-    none if that does not say."""
-    try:
-        names, hints = list(signature(evolve).parameters), typing.get_type_hints(evolve)
-    except (NameError, TypeError, ValueError):
-        return frozenset()
-    hint = hints.get(names[1]) if len(names) > 1 else None
-    return frozenset(typing.get_args(hint) or (hint,)) & frozenset(EVENTS.values())
+    return message.event_types_of(evolve)
 
 
 def repository_of(event: object) -> Any:

@@ -20,7 +20,7 @@ from messaging.projections.fold import fold
 from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
-from messaging.testing.events import repository_of, require_events
+from messaging.testing.events import require_events
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -88,10 +88,11 @@ def recorded(
         project(orders, recorded(PLACED, actor="ann", recorded_at=NOON)).get(Order).placed_at
     """
     require_events([event], "recorded()")
-    field = naming_of(type(event)).stream
+    naming = naming_of(type(event))
+    field = naming.id_field
     envelope = Envelope(
         stream_id=stream_id or (getattr(event, field) if field else STREAM),
-        stream_type="",  # the projection's
+        stream_type=naming.stream,
         version=0,
         type=encode_event(event)[0],
         recorded_at=recorded_at or BEGINNING,
@@ -109,7 +110,7 @@ def project(projection: Projection, *events: object) -> ProjectedRows:
     """The rows that a projection makes of events of one or several streams.
 
     An event stands by itself, or in `recorded(...)`. Its stream is the id in the field that
-    `@event(..., stream=)` names. Raises what the projection's functions raise.
+    `@event(..., id_field=)` names. Raises what the projection's functions raise.
 
         assert project(orders, PLACED).get(Order, status="placed").item == "tea"
     """
@@ -121,7 +122,6 @@ def project(projection: Projection, *events: object) -> ProjectedRows:
         versions[stream_id] += 1
         envelope = replace(
             one.envelope,
-            stream_type=projection.stream_type,
             version=versions[stream_id],
             recorded_at=BEGINNING + timedelta(seconds=number) if at == BEGINNING else at,
         )
@@ -134,11 +134,11 @@ def project(projection: Projection, *events: object) -> ProjectedRows:
 
 def _require_possible(projection: Projection, envelope: Envelope, event: object) -> None:
     """Raise for an event that no store would hold, or that this projection would never be given."""
-    repository = repository_of(event)
-    if repository is not None and repository.stream_type != projection.stream_type:
+    if envelope.stream_type not in projection.stream_types:
+        taken = ", ".join(map(repr, sorted(projection.stream_types)))
         raise TypeError(
-            f"{type(event).__name__} is an event of the stream type {repository.stream_type!r}: "
-            f"the projection {projection.name!r} takes those of {projection.stream_type!r}."
+            f"{type(event).__name__} is an event of the stream type {envelope.stream_type!r}: "
+            f"the projection {projection.name!r} takes those of {taken}."
         )
     if fault := plausible.fault_of(envelope, event):
         raise ValueError(f"{type(event).__name__} is impossible: {fault}.")

@@ -56,10 +56,14 @@ def evolve(account: Account | None, event: Credited) -> Account:
     return Account(balance=(account.balance if account else 0) + event.amount)
 
 
+def _evolve_another(state: Any, event: Any) -> Account:
+    raise AssertionError("no test stores an event of another stream type")
+
+
 class StoreContract:
     @pytest.fixture(autouse=True)
     def _account_events(self) -> Iterator[None]:
-        with registered("contract.credited.v1", Credited):
+        with registered("contract.credited.v1", Credited, stream="contract-account"):
             yield
         for stream_type in ("contract-account", "contract-loan"):
             REPOSITORIES.pop(stream_type, None)
@@ -70,7 +74,8 @@ class StoreContract:
 
     def repository(self, stream_type: str = "contract-account") -> Any:
         """The repository of the streams of a type, whose states are accounts."""
-        return Repository(stream_type, evolve, Account, schema=1)
+        takes = evolve if stream_type == "contract-account" else _evolve_another
+        return Repository(stream_type, takes, Account, schema=1)
 
     def waiting(self) -> list[Waiting]:
         """All events that wait for the log, in the order in which they will be published."""
@@ -128,6 +133,13 @@ class StoreContract:
         with taken, self.unit_of_work(CONTEXT) as uow:
             loans.save(uow, loans.load(uow, account_id), [Credited(amount=1)])
         assert self.loaded(account_id) == (1, Account(balance=1))
+
+    def test_an_event_is_never_stored_in_a_stream_of_another_type(self) -> None:
+        loans = self.repository("contract-loan")
+        refused = pytest.raises(WrongPayload, match="belongs to streams of type 'contract-account'")
+        with refused, self.unit_of_work(CONTEXT) as uow:
+            loans.save(uow, loans.new(uow), [Credited(amount=1)])
+        assert self.waiting() == []
 
     # --- what waits for the log -------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from messaging import Projection, Rows
 from queries_app.models import CommentText, History, HistoryEntry
 
 history = Projection(
-    "history", stream_type=STREAM_TYPE, models=[History, HistoryEntry, CommentText], version=2
+    "history", of=STREAM_TYPE, models=[History, HistoryEntry, CommentText], version=2
 )
 
 

@@ -14,7 +14,7 @@ from contracts.posts import (
 from messaging import Projection, Rows
 from queries_app.models import Like, Likes
 
-likes = Projection("likes", stream_type=STREAM_TYPE, models=[Likes, Like])
+likes = Projection("likes", of=STREAM_TYPE, models=[Likes, Like])
 
 
 @likes.on(PostCreated)

@@ -15,7 +15,7 @@ from contracts.posts import (
 from messaging import Projection, Rows
 from queries_app.models import Comment, Post
 
-posts = Projection("posts", stream_type=STREAM_TYPE, models=[Post, Comment])
+posts = Projection("posts", of=STREAM_TYPE, models=[Post, Comment])
 
 
 @posts.on(PostCreated)

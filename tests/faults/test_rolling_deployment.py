@@ -99,7 +99,10 @@ def test_a_column_with_a_default_in_the_database_stops_nobody(mode: Mode) -> Non
 
 def test_newer_events_wait_and_newer_consumers_drain_them_by_themselves(mode: Mode) -> None:
     post_id = mediator.send(NewPost(message="Hi"), ALICE).stream_id
-    with Worker(mode.env, "runconsumer") as old, registered("posts.post_pinned.v1", PostPinned):
+    with (
+        Worker(mode.env, "runconsumer") as old,
+        registered("posts.post_pinned.v1", PostPinned, stream="post"),
+    ):
         pin(post_id)
         waiting = DeadLetter.objects.filter(code="waits for newer code")
         wait_until(lambda: waiting.count() == len(PROJECTIONS), "all projections wait", 60)

@@ -1,6 +1,7 @@
 """Records that no handler can have led to are refused, signed or not; nothing waits for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import Checkpoint, DeadLetter
 from messaging.recovery.log_repository import LogRepository
 from messaging.relay import log_identity
+from messaging.testing import registered
 from queries_app.models import Post
 from queries_app.projections import posts
 from queries_app.projections.likes import likes
@@ -45,8 +47,23 @@ def edit(
     return record_of(post_id, version, event, **changes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanOpened:
+    amount: int
+
+
+@pytest.fixture(autouse=True)
+def loan_events() -> Iterator[None]:
+    with registered("loans.loan_opened.v1", LoanOpened, stream="loan"):
+        yield
+
+
 IMPOSSIBLE: dict[str, tuple[str, Forgery]] = {
     "another stream": ("its payload is about", lambda p: edit(p, about=uuid4())),
+    "another stream type": (
+        "type 'loan', its envelope says 'post'",
+        lambda p: record_of(p, 2, LoanOpened(amount=1)),
+    ),
     "a slash": ("actor, 'a/b'", lambda p: edit(p, actor="a/b")),
     "no name": ("actor, ''", lambda p: edit(p, actor="")),
     "a space": ("actor, 'alice '", lambda p: edit(p, actor="alice ")),

@@ -45,7 +45,7 @@ class PostPinned:
 
 @contextmanager
 def newer_code() -> Iterator[None]:
-    with registered(PINNED, PostPinned):
+    with registered(PINNED, PostPinned, stream="post"):
         yield
 
 

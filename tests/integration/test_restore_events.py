@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -25,6 +26,7 @@ from messaging.eventstore.models import (
 from messaging.exceptions import LostTail
 from messaging.message import Context
 from messaging.relay import log_identity, outbox
+from messaging.testing import registered
 from messaging.testing.waiting import wait_until
 from queries_app.projections import posts
 from tests.support.consuming import consume_all
@@ -221,10 +223,16 @@ def test_what_reads_otherwise_in_the_store_is_refused_and_named(database: Mode) 
     assert "reads otherwise in the store" in refused(database)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlaced:
+    pass
+
+
 def test_a_record_of_another_stream_type_is_refused_and_named(database: Mode) -> None:
     """Appended, it would break the stream for ever."""
     post_id = mediator.send(NewPost(message="mine"), ALICE).stream_id
-    other = record_of(post_id, 2, PostLiked(post_id=post_id, username="x"), stream_type="order")
+    with registered("orders.order_placed.v1", OrderPlaced, stream="order"):
+        other = record_of(post_id, 2, OrderPlaced(), stream_type="order")
     publish(other)
     envelope, _ = codec.decode_envelope(other.value)
     says = f"stream {post_id}: it is of type 'post', and version 2, event {envelope.event_id}"

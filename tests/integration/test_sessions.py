@@ -182,7 +182,7 @@ def test_the_scan_of_all_events_may_pause_for_longer(
     idle_for = (
         "SELECT extract(epoch FROM now() - state_change) > 3 FROM pg_stat_activity WHERE pid = %s"
     )
-    with scan.stored_events("post") as events:
+    with scan.stored_events(["post"]) as events:
         next(events)
         wait_until(lambda: seen(idle_for, pid), "the scan has paused for long")
         assert len(list(events)) == 2

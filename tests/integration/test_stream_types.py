@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from commands_app.commands import AddComment, LikePost, NewPost
+from commands_app.handlers import posts
 from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.eventstore.models import Event, Outbox, Stream
@@ -41,7 +42,7 @@ loans: Repository[Loan, LoanOpened] = Repository("loan", evolve, Loan, schema=1)
 
 @pytest.fixture(autouse=True)
 def loan_events() -> Iterator[None]:
-    with registered("loans.loan_opened.v1", LoanOpened):
+    with registered("loans.loan_opened.v1", LoanOpened, stream="loan"):
         yield
 
 
@@ -94,6 +95,15 @@ def test_an_append_under_another_type_is_refused_by_the_statement_itself(loan_id
     assert (Stream.objects.get().version, Outbox.objects.count()) == (1, 1)
 
 
+def test_an_event_of_another_type_is_never_stored(database: Mode) -> None:
+    post_id = mediator.send(NewPost(message="Hi"), ALICE).stream_id
+    wrong: Any = [LoanOpened(amount=1)]
+    refused = pytest.raises(WrongPayload, match="type 'loan', its envelope says 'post'")
+    with refused, unit_of_work(ALICE) as uow:
+        posts.save(uow, posts.load(uow, post_id), wrong)
+    assert stored() == [("post", 1)]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -108,5 +118,5 @@ def test_an_append_under_another_type_is_refused_by_the_statement_itself(loan_id
 )
 def test_an_event_that_is_not_of_its_types_is_not_stored(database: Mode, wrong: Any) -> None:
     with pytest.raises(WrongPayload, match="is not stored"), unit_of_work(ALICE) as uow:
-        uow.append("any", uuid4(), 0, [LoanOpened(amount=1), wrong])
+        uow.append("loan", uuid4(), 0, [LoanOpened(amount=1), wrong])
     assert stored() == []

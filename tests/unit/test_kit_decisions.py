@@ -102,7 +102,7 @@ def test_what_is_no_event_is_refused(wrong: Any) -> None:
 
 
 def test_an_event_of_another_stream_type_is_refused() -> None:
-    with registered("kit.loan_opened.v1", LoanOpened):
+    with registered("kit.loan_opened.v1", LoanOpened, stream="loan"):
         for use in (
             lambda: given(CREATED, LoanOpened(amount=1)),
             lambda: given(CREATED).when(lambda _: [LoanOpened(amount=1)]),
@@ -137,7 +137,7 @@ def test_an_error_of_the_code_is_no_refusal() -> None:
 
 
 def test_events_that_no_repository_takes_need_an_evolve() -> None:
-    with registered("kit.loan_opened.v1", LoanOpened):
+    with registered("kit.loan_opened.v1", LoanOpened, stream="loan"):
         opened = LoanOpened(amount=3)
         with pytest.raises(TypeError, match=r"LoanOpened.*evolve=evolve"):
             given(opened)
@@ -151,7 +151,7 @@ from dataclasses import dataclass
 from messaging.message import event
 from messaging.testing import given
 
-@event("loans.opened.v1")
+@event("loans.opened.v1", stream="loan")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     amount: int

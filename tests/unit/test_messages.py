@@ -6,9 +6,11 @@ from uuid import UUID
 
 import pytest
 
+from commands_app import post
 from commands_app.commands import LikePost
 from contracts.posts import PostLiked
 from messaging import checks, mediator
+from messaging.eventstore.repository import REPOSITORIES, Repository
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import RegistrationError, UnknownMessage
 from messaging.message import (
@@ -21,6 +23,9 @@ from messaging.message import (
     query,
     wire_name_of,
 )
+from messaging.projections import registry
+from messaging.projections.registry import PROJECTIONS, Projection
+from queries_app.models import Post
 from queries_app.projections import posts
 from queries_app.queries import FindPostById
 
@@ -51,7 +56,7 @@ def test_a_message_is_frozen_slotted_and_keyword_only() -> None:
 
     before = (dict(COMMANDS), dict(QUERIES), dict(EVENTS))
     for cls in (NotFrozen, NotSlotted, Positional, Plain):
-        for register in (command, query, event("posts.never.v1")):
+        for register in (command, query, event("posts.never.v1", stream="post")):
             with pytest.raises(RegistrationError, match=cls.__name__):
                 register(cls)
     assert before == (COMMANDS, QUERIES, EVENTS)
@@ -81,13 +86,13 @@ def test_a_wire_name_is_of_one_event() -> None:
         a: int
 
     with pytest.raises(RegistrationError, match="twice"):
-        event("posts.post_liked.v1")(Another)
+        event("posts.post_liked.v1", stream="post")(Another)
     assert EVENTS["posts.post_liked.v1"] is PostLiked
 
 
 def test_an_event_has_one_wire_name() -> None:
     with pytest.raises(RegistrationError, match="already"):
-        event("posts.post_liked.v2")(PostLiked)
+        event("posts.post_liked.v2", stream="post")(PostLiked)
     assert "posts.post_liked.v2" not in EVENTS
     assert wire_name_of(PostLiked) == "posts.post_liked.v1"
 
@@ -97,7 +102,48 @@ def test_an_event_has_one_wire_name() -> None:
 )
 def test_a_wire_name_ends_in_its_version(name: str) -> None:
     with pytest.raises(RegistrationError, match="wire name"):
-        event(name)
+        event(name, stream="post")
+
+
+@pytest.mark.parametrize("stream", ["", "x" * 101])
+def test_an_event_says_which_type_of_stream_it_belongs_to(stream: str) -> None:
+    with pytest.raises(RegistrationError, match="stream='order'"):
+        event("posts.never.v1", stream=stream)
+
+
+def test_an_event_has_the_field_that_is_to_hold_the_id_of_its_stream() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class LoanOpened:
+        amount: int
+
+    with pytest.raises(RegistrationError, match="LoanOpened has no field loan_id"):
+        event("loans.opened.v1", stream="loan", id_field="loan_id")(LoanOpened)
+
+
+@pytest.mark.parametrize("of", ["", [], ["post", ""]])
+def test_a_projection_says_which_types_of_stream_it_is_of(of: str | list[str]) -> None:
+    with pytest.raises(RegistrationError, match="of='order'"):
+        Projection("nothing", of=of, models=[Post])
+    assert "nothing" not in PROJECTIONS
+
+
+@pytest.mark.parametrize("of", ["loan", ["loan", "order"]])
+def test_a_projection_refuses_an_event_of_a_type_that_it_does_not_take(
+    of: str | list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "PROJECTIONS", {})
+    loans = Projection("loans", of=of, models=[Post])
+    with pytest.raises(RegistrationError, match=r"PostLiked .* 'post': .* 'loan'.* Add it to of="):
+        loans.on(PostLiked)
+    either = Projection("either", of=["loan", "post"], models=[Post])
+    either.on(PostLiked)(handled_by_nobody)
+    assert list(either.appliers) == [PostLiked]
+
+
+def test_a_repository_refuses_an_evolve_of_another_type_of_stream() -> None:
+    with pytest.raises(RegistrationError, match=r"'invoice'.* takes \w+, .* 'post'"):
+        Repository("invoice", post.evolve, post.Post, schema=1)
+    assert "invoice" not in REPOSITORIES
 
 
 def test_a_command_has_one_handler() -> None:

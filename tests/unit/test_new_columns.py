@@ -80,7 +80,7 @@ def test_other_columns_events_versions_or_upcasters_are_other_code() -> None:
     assert digest_of(posts) == mine
     with added_field(Post, "pinned", models.BooleanField(default=False)):
         assert digest_of(posts) != mine
-    with registered("posts.post_pinned.v1", PostPinned):
+    with registered("posts.post_pinned.v1", PostPinned, stream="post"):
         assert digest_of(posts) != mine
     codec.upcaster("posts.post_liked.v0", "posts.post_liked.v1")(lambda data: data)
     try:

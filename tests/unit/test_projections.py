@@ -144,10 +144,12 @@ def test_what_is_no_event_cannot_be_projected(wrong: Any) -> None:
         project(posts, wrong)
 
 
-def test_nor_can_an_event_of_another_stream_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posts, "stream_type", "order")
-    with pytest.raises(TypeError, match=r"PostCreated is an event of the stream type 'post': .*"):
-        project(posts, CREATED)
+def test_nor_can_an_event_of_another_stream_type() -> None:
+    with (
+        registered("kit.loan_opened.v1", LoanOpened, stream="loan"),
+        pytest.raises(TypeError, match=r"of the stream type 'loan': .*'post'"),
+    ):
+        project(posts, LoanOpened(amount=1))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_nor_can_an_event_that_no_store_would_hold(wrong: Any, why: str) -> None
 
 
 def test_an_event_that_names_no_stream_is_of_one_that_can_be_chosen() -> None:
-    with registered("kit.loan_opened.v1", LoanOpened):
+    with registered("kit.loan_opened.v1", LoanOpened, stream="post"):
         opened, loan_id = LoanOpened(amount=1), UUID(int=7)
         streams = [row.stream_id for row in project(posts, opened, opened).all(Post)]
         assert streams == [UUID(int=1)]

@@ -48,17 +48,18 @@ class DecodedRecord:
             return self.envelope.event_id
         return (self.record.partition, self.record.offset)
 
-    def concerns(self, stream_type: str) -> bool:
-        """Whether the record is of this stream type, or its envelope cannot be decoded."""
+    def concerns(self, projection: Projection) -> bool:
+        """Whether the record is of a stream that the projection takes in, or its envelope cannot be
+        decoded."""
         said = self.envelope or self.claims
-        return said is None or said.stream_type == stream_type
+        return said is None or said.stream_type in projection.stream_types
 
 
 class Decoder:
     """Decodes one batch for one projection."""
 
     def __init__(self, projection: Projection) -> None:
-        self._stream_type = projection.stream_type
+        self._projection = projection
         self._wanted = wanted_types(projection)
         self._partitions = conf.postlog().kafka.partitions
         self._latest = utc_now() + plausible.FUTURE
@@ -68,7 +69,7 @@ class Decoder:
     def from_log(self, records: Iterable[LogRecord]) -> list[DecodedRecord]:
         """Read the records that concern the projection; others are left out."""
         found = (self.record_of_the_log(record) for record in records)
-        return [one for one in found if one.concerns(self._stream_type)]
+        return [one for one in found if one.concerns(self._projection)]
 
     def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
         """Believe a record only if its signature is right, where records are signed, and if a relay

@@ -212,7 +212,7 @@ def _apply_parked(
         found = dead_letters.still_parked(parked)
         decoder = Decoder(projection)
         batch = {one.id: decoder.from_dead_letter(one) for one in found}
-        concerning = [one for one in batch.values() if one.concerns(projection.stream_type)]
+        concerning = [one for one in batch.values() if one.concerns(projection)]
         outcome = apply_batch(
             projection, generation, breaker, concerning, refused=refused, retried_ids=batch.keys()
         )

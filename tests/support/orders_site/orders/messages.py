@@ -14,7 +14,7 @@ class PlaceOrder:
     item: str
 
 
-@event("orders.order_placed.v1", stream="order_id")
+@event("orders.order_placed.v1", stream="order", id_field="order_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced:
     """An item was ordered."""

@@ -3,7 +3,7 @@ from messaging import Projection, Rows
 from .messages import OrderPlaced
 from .models import Order
 
-orders = Projection("orders", stream_type="order", models=[Order])
+orders = Projection("orders", of="order", models=[Order])
 
 
 @orders.on(OrderPlaced)
