@@ -19,17 +19,15 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) exec $(BIN)/python -m dev.run # so that a signal to make reaches it
 
-# What reaches PostgreSQL by Django (not what is about pages or the log), once more with
+# What uses PostgreSQL (tests/conftest.py chooses), and is not about pages or the log, once more with
 # psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all other
 # tests run with psycopg 2.
 PSYCOPG3 := .venv/psycopg3
 TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
-	-n 4 --dist worksteal -k "not sqlite and not embedded" tests/integration \
-	--ignore-glob "*/test_api_[!s]*" --ignore-glob "*/test_bus_*" --ignore-glob "*/test_pages*" \
-	--ignore-glob "*/test_console*" --ignore-glob "*/test_admin*" --ignore-glob "*/test_rubbish*" \
-	--ignore-glob "*/test_control_records*" --ignore-glob "*/test_retention*" --ignore-glob "*/test_forged_records*" \
-	--ignore-glob "*/test_proofs*" --ignore-glob "*/test_hazards*" --ignore-glob "*/test_health*" --ignore-glob "*/test_stalls*" --ignore-glob "*/test_batch_bytes*" \
-	--ignore-glob "*/test_corpus_*" --ignore-glob "*/test_signed_*" --ignore-glob "*/test_impossible_*" --ignore-glob "*/test_names_on_*" --ignore-glob "*/test_security_lines*"
+	-n 4 --dist worksteal tests/integration \
+	$(foreach one,api_[!s] bus_ pages console admin rubbish control_records retention forged_records proofs hazards \
+	health stalls batch_bytes corpus_ signed_ impossible_ names_on_ security_lines limits people own_changes,\
+	--ignore-glob "*/test_$(one)*")
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
 	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \

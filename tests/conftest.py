@@ -37,6 +37,8 @@ UNIT_TESTS = ROOT / "tests" / "unit"
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 2**30
 
+POSTGRESQL = {"database", "unchanged", "postgresql", "mode", "any_bus"}  # fixtures that may be it
+
 running_servers: list[Server] = []
 _folders: list[Path] = []
 
@@ -70,6 +72,22 @@ def unit_tests_alone(arguments: list[str], folder: Path) -> bool:
     """Decide by the arguments: with xdist, tests are collected after the servers have started."""
     paths = [(folder / argument.partition("::")[0]).resolve() for argument in arguments]
     return all(path.is_relative_to(UNIT_TESTS) for path in paths)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The second run, with psycopg 3, is of the tests that use a PostgreSQL."""
+    if os.environ.get("TEST_PSYCOPG") != "3":
+        return
+    uses = [one for one in items if _uses_postgresql(one)]
+    config.hook.pytest_deselected(items=[one for one in items if one not in uses])
+    items[:] = uses
+
+
+def _uses_postgresql(item: pytest.Item) -> bool:
+    if "sqlite" in item.nodeid or "embedded" in item.nodeid:
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(POSTGRESQL & fixtures) or "postgresql" in item.nodeid or "clients" in item.nodeid
 
 
 @pytest.fixture(scope="session", autouse=True)
