@@ -2,7 +2,8 @@
 
     from messaging import Repository, command, event, handles, send
 
-What is not listed here is private and may change in any release.
+docs/reference.md has an entry with an example for each. What is not listed here is private and may
+change in any release.
 
 A name is loaded when it is first asked for. So `import messaging` works before `django.setup()`,
 and an event's module needs neither Django's models nor REST framework nor a client of Kafka.

@@ -1,6 +1,7 @@
 """`from messaging import ...` is all that a project imports, and loads what is asked for alone."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import messaging
 
 ROOT = Path(__file__).resolve().parents[2]
 SURFACE = ast.parse((ROOT / "messaging" / "__init__.py").read_text())
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+EXAMPLES = re.findall(r"^```py(?:thon|con)\n(.*?)^```", REFERENCE, re.M | re.S)
 USERS = ("accounts", "commands_app", "queries_app", "contracts", "web", "examples")
 PROJECTS = [ROOT / "tests" / "support" / "orders_site", *(ROOT / name for name in USERS)]
 
@@ -49,6 +52,22 @@ def test_a_type_checker_and_python_find_the_same_names_in_the_same_modules() -> 
 def test_each_name_is_there(name: str) -> None:
     assert getattr(messaging, name) is not None
     assert name in dir(messaging)
+
+
+@pytest.mark.parametrize("name", messaging.__all__)
+def test_the_reference_has_an_entry_with_an_example_for_each_name(name: str) -> None:
+    entry = re.search(rf"^(### .*|\| )`{name}`", REFERENCE, re.M)
+    shown = [block for block in EXAMPLES if re.search(rf"\b{name}\b", block)]
+    contents = REFERENCE.partition("\n## ")[0]
+    missing = [
+        f"an entry (a heading: ### `{name}`)" if not entry else "",
+        "a ```python or ```pycon block that uses it" if not shown else "",
+        f"a link to it (`{name}`) in the table of contents" if f"`{name}`" not in contents else "",
+    ]
+    assert not any(missing), (
+        f"docs/reference.md lacks for the public name {name}: {', '.join(filter(None, missing))}. "
+        "Write it in the section that fits; tests/integration/test_reference.py runs all blocks."
+    )
 
 
 def test_no_name_is_also_a_module() -> None:
