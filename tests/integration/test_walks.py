@@ -1,11 +1,16 @@
 """What docs/ shows is what happens: each page is followed as its reader would."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
 from tests.support.another_project import build
+from tests.support.modes import postgresql
 from tests.support.processes import ROOT
 from tests.support.walk import Walk
 
@@ -17,10 +22,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.fixture
+def servers() -> Iterator[dict[str, str]]:
+    """What the tutorial names, and what is here in its place."""
+    name, server = f"t{uuid4().hex[:12]}", urlsplit(os.environ["TEST_POSTGRES"])
+    postgresql(f'CREATE DATABASE "{name}"')
+    yield {
+        "'5432'": f"'{server.port}'",
+        "'NAME': 'shop'": f"'NAME': '{name}'",
+        "127.0.0.1:9092": os.environ["TEST_KAFKA"],
+        "shop.events": name,
+        "docker": ": docker",
+    }
+    postgresql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 def test_the_tutorial_leads_from_an_empty_folder_to_its_last_line(
-    wheel: Path, tmp_path: Path
+    wheel: Path, servers: dict[str, str], tmp_path: Path
 ) -> None:
-    with Walk(tmp_path, wheel) as walk:
+    with Walk(tmp_path, wheel, servers) as walk:
         for page in sorted((DOCS / "tutorial").glob("[0-9]*.md")):
             walk.follow(page)
 

@@ -107,7 +107,7 @@ class Walk:
         path = self.here / block.title.removesuffix(END)
         path.parent.mkdir(parents=True, exist_ok=True)
         if block.language == "diff":
-            path.write_text(changed(path.read_text(), block))
+            path.write_text(self._here(changed(path.read_text(), block)))
         elif block.title.endswith(END):
             path.write_text(f"{path.read_text()}\n\n{block.text}")
         else:
