@@ -9,10 +9,11 @@ def quantity_changed(order: Order, event: QuantityChanged, rows: Rows) -> None:
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, TypeVar
 
 from messaging.exceptions import RegistrationError
-from messaging.message import naming_of, wire_name_of
+from messaging.message import Envelope, naming_of, wire_name_of
 from messaging.projections.read_models import ReadModel, RootModel
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -26,11 +27,17 @@ class Applier:
     """What a projection does with one type of event."""
 
     apply: Callable[..., None]  # (root row, event, rows) -> None
-    row_keys: Callable[[Any], Iterable[RowKey]]  # event -> the rows it needs beside the root
+    row_keys: Callable[[Any, Envelope], Iterable[RowKey]]  # the rows it needs beside the root
 
 
 def _no_rows(event: Any) -> Iterable[RowKey]:
     return ()
+
+
+def _with_envelope(rows: Callable[..., Iterable[RowKey]]) -> Callable[..., Iterable[RowKey]]:
+    """`rows`, given (event, envelope) whether it takes both or the event alone."""
+    needed = [one for one in signature(rows).parameters.values() if one.default is one.empty]
+    return rows if len(needed) > 1 else lambda event, _: rows(event)
 
 
 class Projection:
@@ -65,12 +72,14 @@ class Projection:
         PROJECTIONS[name] = self
 
     def on(
-        self, event_type: type, *, rows: Callable[[Any], Iterable[RowKey]] = _no_rows
+        self, event_type: type, *, rows: Callable[..., Iterable[RowKey]] = _no_rows
     ) -> Callable[[F], F]:
         """Register the function that applies an event: f(root row, event, rows).
 
         The function changes rows and nothing else, since it runs again after a crash and in a
-        rebuild. Of its own stream it may read the root and the rows that `rows` names.
+        rebuild. Of its own stream it may read the root and the rows that `rows` names, which is
+        called with the event, or with the event and its envelope:
+        `rows=lambda _, envelope: [(Reader, envelope.actor)]`.
         """
         wire_name_of(event_type)  # raises if it is no event
         if (stream := naming_of(event_type).stream) not in self.stream_types:
@@ -84,7 +93,7 @@ class Projection:
         def register(function: F) -> F:
             if event_type in self.appliers:
                 raise RegistrationError(f"{self.name} has two functions on {event_type.__name__}.")
-            self.appliers[event_type] = Applier(function, rows)
+            self.appliers[event_type] = Applier(function, _with_envelope(rows))
             return function
 
         return register

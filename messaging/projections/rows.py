@@ -76,7 +76,7 @@ class RowBatch:
         if applier is None:
             return ()
         try:
-            return list(applier.row_keys(recorded.event))
+            return list(applier.row_keys(recorded.event, recorded.envelope))
         except Exception as error:
             if is_away(error):
                 raise
@@ -181,7 +181,8 @@ class Rows:
 
     def __init__(self, batch: RowBatch, recorded: RecordedEvent, applier: Applier) -> None:
         self._batch = batch
-        self._declared = {(model, *key) for model, *key in applier.row_keys(recorded.event)}
+        keys = applier.row_keys(recorded.event, recorded.envelope)
+        self._declared = {(model, *key) for model, *key in keys}
         self.envelope = recorded.envelope
 
     def get(self, model: type[R], *key: Any) -> R | None:

@@ -17,6 +17,7 @@ from contracts.posts import (
 from messaging import plausible
 from messaging.bus.base import Message, partition_of
 from messaging.exceptions import TooManyFailures
+from messaging.message import Envelope
 from messaging.projections.consuming import consumer, gaps, resolving
 from messaging.projections.models import DeadLetter
 from queries_app.models import Likes, Post
@@ -229,10 +230,10 @@ def test_an_event_whose_rows_cannot_be_named_is_parked(
 ) -> None:
     sound = likes.appliers[PostLiked]
 
-    def rows(event: PostLiked) -> list[tuple[object, ...]]:
+    def rows(event: PostLiked, envelope: Envelope) -> list[tuple[object, ...]]:
         if event.username == "bad":
             raise LookupError("no such thing")
-        return list(sound.row_keys(event))
+        return list(sound.row_keys(event, envelope))
 
     monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(sound.apply, rows))
     bad, good = of_one_partition()

@@ -1,6 +1,7 @@
 """What each event changes in the read models, without a database; and what the kit says when a
 projection is asked for what it has not."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,8 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
-from messaging.projections.rows import MissingRow, UndeclaredRow
+from messaging.projections.registry import PROJECTIONS, Projection
+from messaging.projections.rows import MissingRow, Rows, UndeclaredRow
 from messaging.testing import project, recorded, registered
 from queries_app.models import (
     Comment,
@@ -42,6 +44,13 @@ COMMENTED = CommentAdded(post_id=ID, comment_id=COMMENT, author="bob", text="Yes
 REWORDED = CommentUpdated(post_id=ID, comment_id=COMMENT, text="Yes!")
 UNCOMMENTED = CommentRemoved(post_id=ID, comment_id=COMMENT)
 REMOVED = PostRemoved(post_id=ID)
+
+
+@pytest.fixture
+def scratch() -> Iterator[Projection]:
+    """A projection without functions yet, which a test gives it."""
+    yield Projection("scratch", of="post", models=[Likes, Like])
+    del PROJECTIONS["scratch"]
 
 
 def test_a_post_says_who_wrote_what_and_when() -> None:
@@ -94,6 +103,22 @@ def test_a_history_says_who_did_what_with_the_texts_before_and_after() -> None:
     assert [one.position for one in rows.all(HistoryEntry)] == [1, 2, 3, 4]
     assert rows.get(HistoryEntry, what="comment_removed").old_text == "Yes"
     assert rows.all(CommentText) == []
+
+
+def test_an_event_may_need_rows_that_its_envelope_names(scratch: Projection) -> None:
+    """Whose account was deleted is the actor's business: the payload need not repeat it."""
+
+    @scratch.on(PostLiked)
+    def liked(post: Likes, event: PostLiked, rows: Rows) -> None:
+        rows.add(Like(username=event.username))
+
+    @scratch.on(PostUnliked, rows=lambda _, envelope: [(Like, envelope.actor)])
+    def unliked(post: Likes, event: PostUnliked, rows: Rows) -> None:
+        rows.delete(rows.require(Like, rows.envelope.actor))
+
+    other = PostLiked(post_id=ID, username="carol")
+    rows = project(scratch, LIKED, other, recorded(UNLIKED, actor="carol"))
+    assert [like.username for like in rows.all(Like)] == ["bob"]
 
 
 # --- the kit ------------------------------------------------------------------------------------
@@ -178,7 +203,7 @@ def test_what_a_projections_function_raises_is_raised(monkeypatch: pytest.Monkey
     with pytest.raises(MissingRow, match="Comment"):
         project(posts, CREATED, REWORDED)
     applier = posts.appliers[CommentUpdated]
-    undeclared = type(applier)(applier.apply, lambda _: ())
+    undeclared = type(applier)(applier.apply, lambda *_: ())
     monkeypatch.setitem(posts.appliers, CommentUpdated, undeclared)
     with pytest.raises(UndeclaredRow, match="name it in rows="):
         project(posts, CREATED, COMMENTED, REWORDED)
