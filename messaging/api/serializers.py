@@ -99,17 +99,24 @@ def input_serializer(message_type: type) -> type[MessageSerializer]:
 def read(message_type: type, data: Mapping[str, Any]) -> Any:
     """The message that `data` says, read as the API reads it. Raises `Invalid` with the first
     thing that is wrong; `attr` names where, such as `lines.0.quantity`."""
-    serializer = input_serializer(message_type)(data=data)
-    if serializer.is_valid():
-        return serializer.validated_data
-    found, path = serializer.errors, []
+    try:
+        return _reader(message_type).run_validation(data)
+    except ValidationError as error:
+        found: Any = error.detail
+    path: list[str] = []
     while not isinstance(found, ErrorDetail):
         if isinstance(found, list):
             found = next(one for one in found if one)
         else:
             key, found = next(iter(found.items()))
             path.append(str(key))
-    raise Invalid(found.code, str(found), ".".join(path))
+    raise Invalid(found.code or "invalid", str(found), ".".join(path))
+
+
+@cache
+def _reader(message_type: type) -> MessageSerializer:
+    """One for all lines of a file: making its fields costs more than reading a line with them."""
+    return input_serializer(message_type)()
 
 
 @cache
