@@ -8,9 +8,10 @@ read as the API reads it.
 """
 
 import hashlib
+import json
 import typing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from messaging.exceptions import Invalid
 from messaging.message import COMMANDS
 
 NAMESPACE = UUID("6f7b1c62-5a0e-5d0c-9d3c-0b6f4f1f7a11")  # of ids made from text
+UUID_LENGTH = 36
 
 
 class Line(NamedTuple):
@@ -80,6 +82,38 @@ def parse(line: Line) -> Request:
         raise Invalid(refused.code, detail, refused.attr) from None
 
 
+def names(line: Line, also: Collection[str] = ()) -> set[str]:
+    """What the line names: its command's ids, every other UUID in it, at any depth, and the values
+    of the keys `also`, whatever their case. Lines that name the same thing depend on each other.
+
+    Nothing for a line that is no command: it is refused, whatever came before.
+    """
+    try:
+        found = json.loads(line.raw)  # takes all that `parse` takes
+        name = found.get("command") if isinstance(found, dict) else None
+        if not isinstance(name, str) or name not in COMMANDS:
+            return set()
+        ids = [found.get(field.key) for field in _fields(COMMANDS[name]) if field.is_id]
+        named = {_canonical(text) for text in ids if isinstance(text, str)}
+        return named.union(_named_within(found, also))
+    except (ValueError, RecursionError):
+        return set()
+
+
+def _named_within(found: Any, also: Collection[str]) -> Iterator[str]:
+    left = [("", found)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, dict):
+            left += value.items()
+        elif isinstance(value, list):
+            left += [(key, one) for one in value]
+        elif key in also:
+            yield f"{key}={value}".casefold()
+        elif isinstance(value, str) and len(value) == UUID_LENGTH and (one := _uuid(value)):
+            yield str(one)
+
+
 def keys(command: str) -> list[str]:
     """The fields of a command as they stand in a line, those that may be missing in brackets."""
     return [f"[{f.key}]" if f.optional else f.key for f in _fields(COMMANDS[command])]
@@ -113,7 +147,16 @@ def _id(field: _Field, text: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise Invalid("invalid", f'"{field.key}" is not valid Unicode.', field.name) from None
+    return _canonical(text)
+
+
+def _canonical(text: str) -> str:
+    """An id as it is stored: a UUID of any other text."""
+    return str(_uuid(text) or uuid5(NAMESPACE, text))
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        return str(UUID(text) if len(text) == 36 else uuid5(NAMESPACE, text))
+        return UUID(text) if len(text) == UUID_LENGTH else None
     except ValueError:
-        return str(uuid5(NAMESPACE, text))
+        return None

@@ -13,8 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.actors import AccountActors
+from messaging.api import sending
 from messaging.eventstore.models import Event, Receipt, Stream
-from messaging.management.commands import sendcommands
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import manage
@@ -244,7 +244,7 @@ def test_the_exit_code_says_what_happened(sqlite: Mode, file: Path) -> None:
 
 @pytest.fixture
 def one_line(postgresql: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(sendcommands, "AGAIN_AFTER_S", 0)
+    monkeypatch.setattr(sending, "AGAIN_AFTER_S", 0)
     path = tmp_path / "one.jsonl"
     path.write_text(json.dumps({"command": "NewPost", "actor": "alice", "message": "Hi"}))
     return str(path)
@@ -262,7 +262,7 @@ def test_a_line_that_met_a_read_only_session_is_sent_again_on_a_new_one(one_line
 def test_a_database_that_stays_read_only_ends_it_with_what_to_do(
     one_line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sendcommands, "AWAY_FOR_S", 0)
+    monkeypatch.setattr(sending, "AWAY_FOR_S", 0)
     name = connection.settings_dict["NAME"]
     on_the_server(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     connection.close()

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,17 +15,14 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from messaging import conf, mediator
-from messaging.actors import Actors
 from messaging.api import command_file
-from messaging.exceptions import DomainError, NeedsNewerCode
+from messaging.api.command_file import Line
+from messaging.api.sending import Outcome, Refusal, by_processes, one_by_one
+from messaging.exceptions import NeedsNewerCode, WorkerFailed
 from messaging.management.base import DatabaseCommand
-from messaging.message import COMMANDS, Context
+from messaging.message import COMMANDS
 from messaging.monitoring.progress import Reports
-from messaging.transient import drop_connections, is_away, reason
-
-AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
-AGAIN_AFTER_S = 1.0
+from messaging.transient import is_away, reason
 
 
 class Command(DatabaseCommand):
@@ -44,57 +41,52 @@ class Command(DatabaseCommand):
             metavar="FILE",
             help="Write each refused line here, with number and reason.",
         )
+        parser.add_argument(
+            "--jobs",
+            type=int,
+            default=1,
+            metavar="N",
+            help="Send with N processes. Lines that name the same id keep their order.",
+        )
+        parser.add_argument(
+            "--in-order-of",
+            action="append",
+            default=[],
+            metavar="KEY",
+            help="With --jobs: lines with the same value of this key keep their order, too. For "
+            "what is named by no id, such as a SKU.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["jobs"] < 1:
+            raise CommandError("--jobs takes a number from 1.", returncode=2)
         with ExitStack() as stack:
             raw, size = self._open(options["file"], stack)
             rejects = self._open_rejects(options["rejects"], raw, stack)
             zipped = options["file"].endswith(".gz")
-            lines = stack.enter_context(gzip.open(raw)) if zipped else raw
+            lines = command_file.lines(stack.enter_context(gzip.open(raw)) if zipped else raw)
             begun = time.monotonic()
             sent, refusals = 0, Counter[str]()
-            actors = conf.actors()()
             try:
-                for line in self._with_progress(command_file.lines(lines), raw, size):
+                outcomes = stack.enter_context(closing(self._outcomes(lines, options)))
+                for line, refusal in self._with_progress(outcomes, raw, size):
                     sent += 1
-                    try:
-                        self._send(line, actors)
-                    except DomainError as refused:
-                        refusals[refused.code] += 1
+                    if refusal is not None:
+                        refusals[refusal.code] += 1
                         if rejects is not None:
-                            rejects.write(reject(line, refused))
-            except (OSError, EOFError, NeedsNewerCode) as error:
-                raise CommandError(
-                    f"{options['file']}: {error}; {sent} lines were sent."
-                ) from error
+                            rejects.write(reject(line, refusal))
             except Exception as error:
-                if not is_away(error):
+                if (said := failure(error, options["file"], sent)) is None:
                     raise
-                raise CommandError(
-                    f"{reason(error)}. {sent - 1} lines were sent. Send the file again: what "
-                    "was carried out is not repeated."
-                ) from error
+                raise CommandError(said) from error
         self._report(sent, refusals, time.monotonic() - begun)
 
-    def _send(self, line: command_file.Line, actors: Actors) -> None:
-        """Send it again while the database is away: a line that was carried out is not repeated."""
-        patience = time.monotonic() + AWAY_FOR_S
-        while True:
-            try:
-                self._send_once(line, actors)
-                return
-            except Exception as error:
-                if not is_away(error) or time.monotonic() > patience:
-                    raise
-                self.stderr.write(f"Line {line.number}: {reason(error)}. Trying again.")
-                drop_connections()
-                time.sleep(AGAIN_AFTER_S)
-
-    def _send_once(self, line: command_file.Line, actors: Actors) -> None:
-        request = command_file.parse(line)
-        actor = actors.username(request.actor)
-        context = Context(actor=actor, asker=actors.asker(actor), command_id=line.command_id)
-        mediator.send(request.command, context)
+    def _outcomes(
+        self, lines: Iterator[Line], options: dict[str, Any]
+    ) -> Generator[Outcome, None, None]:
+        if options["jobs"] == 1:
+            return one_by_one(lines, self.stderr.write)
+        return by_processes(lines, options["jobs"], options["in_order_of"])
 
     def _open(self, name: str, stack: ExitStack) -> tuple[IO[bytes], int | None]:
         if name == "-":
@@ -116,8 +108,8 @@ class Command(DatabaseCommand):
             raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
 
     def _with_progress(
-        self, lines: Iterator[command_file.Line], raw: IO[bytes], size: int | None
-    ) -> Iterator[command_file.Line]:
+        self, outcomes: Iterator[Outcome], raw: IO[bytes], size: int | None
+    ) -> Iterator[Outcome]:
         console, reports = Console(stderr=True), Reports(self.stderr.write)
         columns = (
             BarColumn(),
@@ -127,8 +119,8 @@ class Command(DatabaseCommand):
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=size, count=0, rate=0.0)
             begun = time.monotonic()
-            for count, line in enumerate(lines, 1):
-                yield line
+            for count, outcome in enumerate(outcomes, 1):
+                yield outcome
                 if not console.is_terminal:
                     reports.tell(count, "sent")
                 elif count % 50 == 0:
@@ -152,12 +144,24 @@ def is_same_file(name: str, opened: IO[bytes]) -> bool:
         return False
 
 
-def reject(line: command_file.Line, refused: DomainError) -> str:
+def reject(line: Line, refusal: Refusal) -> str:
     """A refused line as a line of JSON."""
     found = {
         "line": line.number,
-        "code": refused.code,
-        "reason": refused.detail,
+        "code": refusal.code,
+        "reason": refusal.detail,
         "text": line.raw.decode(errors="replace"),
     }
     return json.dumps(found, ensure_ascii=True) + "\n"
+
+
+def failure(error: Exception, file: str, sent: int) -> str | None:
+    """What ended the sending, in one line, where that says what to do."""
+    if isinstance(error, (OSError, EOFError, NeedsNewerCode)):
+        return f"{file}: {error}; {sent} lines were sent."
+    if is_away(error) or isinstance(error, WorkerFailed):
+        return (
+            f"{reason(error)}. {sent} lines were sent. Send the file again: what was carried out "
+            "is not repeated."
+        )
+    return None

@@ -1,0 +1,190 @@
+"""Send the lines of a command file: one after the other, or by several processes at once.
+
+Several keep the order of all lines that name the same thing: such a line waits until those before
+it are done, or goes to the process that has them. So what a file says of one stream happens in
+the file's order, whatever else happens between.
+"""
+
+import signal
+import sys
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple, NoReturn
+
+from messaging import conf, mediator
+from messaging.api import command_file
+from messaging.api.command_file import Line
+from messaging.exceptions import ConcurrentChange, DomainError, NeedsNewerCode, WorkerFailed
+from messaging.message import Context
+from messaging.transient import drop_connections, is_away, reason
+from messaging.workers.processes import processes
+
+AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
+AGAIN_AFTER_S = 1.0
+MAX_WAITING = 64  # lines that a process has; a pipe takes so many refusals without anybody reading
+ACTOR = "actor"
+
+
+class Refusal(NamedTuple):
+    code: str
+    detail: str
+
+
+class Outcome(NamedTuple):
+    line: Line
+    refusal: Refusal | None
+
+
+class Sender:
+    """Sends lines in this process, and knows the actors that it has met."""
+
+    def __init__(self, warn: Callable[[str], object]) -> None:
+        self._actors = conf.actors()()
+        self._warn = warn
+
+    def send(self, line: Line) -> Refusal | None:
+        """Send it again while the database is away: a line that was carried out is not repeated."""
+        patience = time.monotonic() + AWAY_FOR_S
+        while True:
+            try:
+                self._send_once(line)
+                return None
+            except Exception as error:
+                again = is_away(error) or isinstance(error, ConcurrentChange)
+                if not again or time.monotonic() > patience:
+                    if isinstance(error, DomainError):
+                        return Refusal(error.code, error.detail)
+                    raise
+                self._warn(f"Line {line.number}: {reason(error)}. Trying again.")
+                drop_connections()
+                time.sleep(AGAIN_AFTER_S)
+
+    def _send_once(self, line: Line) -> None:
+        request = command_file.parse(line)
+        actor = self._actors.username(request.actor)
+        asker = self._actors.asker(actor)
+        context = Context(actor=actor, asker=asker, command_id=line.command_id)
+        mediator.send(request.command, context)
+
+
+def one_by_one(
+    lines: Iterable[Line], warn: Callable[[str], object]
+) -> Generator[Outcome, None, None]:
+    sender = Sender(warn)
+    for line in lines:
+        yield Outcome(line, sender.send(line))
+
+
+def by_processes(
+    lines: Iterable[Line], count: int, keys: Collection[str] = ()
+) -> Generator[Outcome, None, None]:
+    """Yield the outcomes in the order of the lines. Lines also keep their order if they have the
+    same value of one of the `keys`. Raises `WorkerFailed` with the line and the reason."""
+    with processes(count, f"{__name__}.serve") as connections:
+        pool = _Pool(connections)
+        for line in lines:
+            pool.give(line, command_file.names(line, {ACTOR, *keys}))
+            yield from pool.in_order()
+        while pool.is_busy():
+            pool.receive()
+            yield from pool.in_order()
+
+
+class _Process:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.lines: deque[tuple[Line, set[str]]] = deque()  # not done yet, in order
+
+
+class _Pool:
+    def __init__(self, connections: Iterable[Connection]) -> None:
+        self._processes = [_Process(one) for one in connections]
+        self._busy: dict[str, _Process] = {}  # with lines that name this
+        self._count = Counter[str]()  # how many they are
+        self._actors: set[str] = set()  # who are known: their lines need not be in order
+        self._outcomes: dict[int, Outcome | None] = {}  # in the order of the lines
+
+    def give(self, line: Line, names: set[str]) -> None:
+        """Give the line to a process, and wait for one that may have it."""
+        names -= self._actors
+        while (process := self._process_for(names)) is None:
+            self.receive()
+        self._outcomes[line.number] = None
+        process.lines.append((line, names))
+        for name in names:
+            self._busy[name] = process
+            self._count[name] += 1
+        try:
+            process.connection.send(line)
+        except OSError:
+            self._failed(process)
+        self.receive(0)
+
+    def _process_for(self, names: set[str]) -> _Process | None:
+        owners = {id(self._busy[name]): self._busy[name] for name in names & self._busy.keys()}
+        if len(owners) > 1:
+            return None
+        free = min(owners.values() or self._processes, key=lambda one: len(one.lines))
+        return free if len(free.lines) < MAX_WAITING else None
+
+    def is_busy(self) -> bool:
+        return any(one.lines for one in self._processes)
+
+    def receive(self, timeout_s: float | None = None) -> None:
+        """Wait for outcomes, by default until there is one."""
+        busy = [one for one in self._processes if one.lines]
+        ready = wait([one.connection for one in busy], timeout_s)
+        for process in (one for one in busy if one.connection in ready):
+            try:
+                while process.connection.poll():
+                    self._done(process, process.connection.recv())
+            except (EOFError, OSError):
+                self._failed(process)
+
+    def _done(self, process: _Process, found: Refusal | str | None) -> None:
+        line, names = process.lines.popleft()
+        if isinstance(found, str):
+            raise WorkerFailed(f"line {line.number}: {found}")
+        self._outcomes[line.number] = Outcome(line, found)
+        for name in names:
+            self._count[name] -= 1
+            if not self._count[name]:
+                del self._count[name], self._busy[name]
+            if name.startswith(f"{ACTOR}="):
+                self._actors.add(name)
+
+    def _failed(self, process: _Process) -> NoReturn:
+        number = process.lines[0][0].number
+        raise WorkerFailed(
+            f"line {number}: the process that had it ended, maybe for want of memory"
+        )
+
+    def in_order(self) -> Iterator[Outcome]:
+        """The outcomes that no earlier line is missing before."""
+        while self._outcomes and (outcome := next(iter(self._outcomes.values()))) is not None:
+            del self._outcomes[outcome.line.number]
+            yield outcome
+
+
+def serve(connection: Connection) -> None:
+    """Send the lines that come, until the connection ends. Ctrl-C is the other end's business:
+    what is at hand is carried out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sender = Sender(lambda text: print(text, file=sys.stderr))  # noqa: T201
+    with suppress(EOFError, OSError):  # nobody waits for an outcome
+        while True:
+            line: Line = connection.recv()
+            connection.send(_outcome_of(sender, line))
+
+
+def _outcome_of(sender: Sender, line: Line) -> Refusal | str | None:
+    try:
+        return sender.send(line)
+    except Exception as error:
+        if not (is_away(error) or isinstance(error, NeedsNewerCode)):
+            traceback.print_exc()
+        return reason(error)
