@@ -75,6 +75,10 @@ class Dialect(ABC):
         """A condition, and its values."""
 
     @abstractmethod
+    def among(self, column: str, select: str) -> str:
+        """A condition: the column has one of the few values that are selected."""
+
+    @abstractmethod
     def uuid_text(self, column: str) -> str:
         """SQL for the canonical form of a UUID."""
 

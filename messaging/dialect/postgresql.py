@@ -109,6 +109,11 @@ class PostgreSQL(Dialect):
         """By a sub-select, because that is hashed; ALL(array) would be compared one by one."""
         return f"{column} NOT IN (SELECT unnest(%s))", [list(values)]
 
+    def among(self, column: str, select: str) -> str:
+        """As a look-up for each. A join is planned by the statistics of a table that is empty most
+        of the time, and then reads all of the other."""
+        return f"{column} = ANY(ARRAY({select}))"
+
     def uuid_text(self, column: str) -> str:
         return f"{column}::text"
 

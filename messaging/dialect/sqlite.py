@@ -45,6 +45,9 @@ class SQLite(Dialect):
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         return f"{column} NOT IN {marks(len(values))}", list(values)
 
+    def among(self, column: str, select: str) -> str:
+        return f"{column} IN ({select})"
+
     def uuid_text(self, column: str) -> str:
         """It is stored as 32 digits."""
         cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))

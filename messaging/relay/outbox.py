@@ -17,23 +17,22 @@ from messaging.eventstore.models import LogIdentity, Outbox
 # In the order of positions: a stream's events always are in the order of its versions.
 # What is visible now is taken; an event that commits later with a lower position stays
 # in the outbox, so nothing is skipped.
-# The positions first, by themselves: the statistics of a table that is empty most of the
-# time would lead to plans that read all of it when many events wait.
 # Up to {size} bytes, with the event that reaches them.
 READ = """
 SELECT position, data, event_id, stream_id, stream_type, version, type, recorded_at, actor,
   command_id, correlation_id, causation_id, traceparent
 FROM (
-  SELECT o.position, e.data, {event_id} AS event_id, {stream_id} AS stream_id, e.stream_type,
+  SELECT e.position, e.data, {event_id} AS event_id, {stream_id} AS stream_id, e.stream_type,
     e.version, e.type, e.recorded_at, e.actor, {command_id} AS command_id,
     {correlation_id} AS correlation_id, {causation_id} AS causation_id, e.traceparent,
-    SUM({length}) OVER (ORDER BY o.position) - {length} AS bytes_before
-  FROM (SELECT o.position FROM messaging_outbox o
-        WHERE {wanted} ORDER BY o.position LIMIT {limit}) AS o
-  JOIN messaging_event e ON e.position = o.position
+    SUM({length}) OVER (ORDER BY e.position) - {length} AS bytes_before
+  FROM messaging_event e WHERE {waiting}
 ) AS b
 WHERE bytes_before < {size}
 ORDER BY position
+"""
+WAITING = """
+SELECT o.position FROM messaging_outbox o WHERE {wanted} ORDER BY o.position LIMIT {limit}
 """
 SAME_LOG = "FROM messaging_logidentity WHERE identity = %s AND accepted = %s"
 # One statement, one round trip. The share lock makes `accept` of another log wait. With
@@ -75,7 +74,8 @@ def oldest(limit: int, without: Collection[int] = ()) -> list[Pending]:
     wanted, values = dialect.not_in("o.position", without) if without else ("1 = 1", [])
     length = dialect.octets("e.data")
     with connection.cursor() as cursor:
-        sql = READ.format(wanted=wanted, limit=limit, length=length, size=BATCH_BYTES, **ids)
+        waiting = dialect.among("e.position", WAITING.format(wanted=wanted, limit=limit))
+        sql = READ.format(waiting=waiting, length=length, size=BATCH_BYTES, **ids)
         cursor.execute(sql, values)
         rows = cursor.fetchall()
     ring = key_ring()

@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import pytest
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
+from benchmarks.fill import many_events
 from commands_app.commands import NewPost
 from contracts.posts import PostCreated
 from messaging import mediator
@@ -66,6 +68,19 @@ def test_what_is_on_its_way_is_not_read_again(database: Mode) -> None:
     second = outbox.oldest(1_000, without=[one.position for one in first])
     assert [one.message.key for one in [*first, *second]] == [str(i) for i in ids]
     assert outbox.waiting() == 4
+
+
+def test_a_batch_is_looked_up_however_many_events_there_are(postgresql: Mode) -> None:
+    """The tables have no statistics, as after a first import."""
+    many_events(20, 200)
+    connection = connections["default"]
+    with CaptureQueriesContext(connection) as captured:
+        assert len(outbox.oldest(1_000)) == 1_000
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {captured[-1]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "messaging_event_pkey" in plan, plan
+    assert "Seq Scan on messaging_event" not in plan, plan
 
 
 def test_a_relay_that_lost_its_lock_deletes_nothing(
