@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from messaging.testing.delivery import deliver_all as deliver_all
     from messaging.testing.delivery import publish_all as publish_all
     from messaging.testing.events import registered as registered
+    from messaging.testing.golden import check_golden as check_golden
     from messaging.testing.in_memory import MemoryBus as MemoryBus
     from messaging.testing.in_memory import memory_bus as memory_bus
     from messaging.testing.projecting import project as project
@@ -25,6 +26,7 @@ _MODULES = {
     "consume_all": "delivery",
     "deliver_all": "delivery",
     "publish_all": "delivery",
+    "check_golden": "golden",
     "MemoryBus": "in_memory",
     "memory_bus": "in_memory",
     "project": "projecting",
