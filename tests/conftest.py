@@ -7,6 +7,7 @@ environment. Nothing of them is left at the end. A run of tests/unit alone start
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,8 +45,10 @@ _folders: list[Path] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In the controlling process only. Own servers can be named instead:
+    """Start the servers, in the controlling process only. Own servers can be named instead:
     TEST_POSTGRES=postgresql://user@host:port and TEST_KAFKA=host:port."""
+    # Else what a test starts would ignore it too, where a shell runs the tests in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if unit_tests_alone(config.args, config.invocation_params.dir):
