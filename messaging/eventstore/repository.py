@@ -8,6 +8,7 @@ from uuid import UUID
 
 from messaging import codec
 from messaging.eventstore import statements
+from messaging.eventstore.keys import id_of_key, is_of_key
 from messaging.eventstore.models import Stream
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
@@ -40,7 +41,7 @@ class Loaded(Generic[S]):
     version: int  # 0: it has no events
     state: S | None  # None: it has no events
     snapshot: int = 0  # the version of the snapshot that it was loaded from; 0: none
-    foreign: bool = False  # the id belongs to a stream of another type: nothing can be saved
+    foreign: bool = False  # nothing can be saved: the id is of another type, or only for a key
 
 
 class Repository(Generic[S, E]):
@@ -50,6 +51,9 @@ class Repository(Generic[S, E]):
     is given and may change it in place. Raise `schema` when `evolve` changes what events mean:
     snapshots carry the number, and those with another one are ignored. `before_snapshot` may
     turn a state into another form with the same meaning.
+
+    With `id_of`, streams are named by a text, such as a SKU: `load(uow, "TEA-1")`. It returns what
+    of that text counts (`str.casefold`: not the case). Never change it, nor what names a stream.
     """
 
     def __init__(
@@ -60,11 +64,13 @@ class Repository(Generic[S, E]):
         *,
         schema: int,
         before_snapshot: Callable[[S], None] | None = None,
+        id_of: Callable[[str], str] | None = None,
     ) -> None:
         _require_own_events(stream_type, evolve)
         self.stream_type = stream_type
         self.evolve = evolve
         self._before_snapshot = before_snapshot
+        self._id_of = id_of
         REPOSITORIES.setdefault(stream_type, self)
         self._snapshots = SnapshotCodec(state_type, schema)
 
@@ -73,19 +79,45 @@ class Repository(Generic[S, E]):
 
         Nothing is read. Saving raises `ConcurrencyError` if the stream exists after all.
         """
-        return Loaded(stream_id=stream_id or uow.new_id(), version=0, state=None)
+        if self._id_of is not None:
+            raise TypeError(
+                f"A {self.stream_type!r} is named by its key, which may be in use: begin it with "
+                "load(uow, key), whose state is None if there is none yet."
+            )
+        new_id = stream_id or uow.new_id()
+        return Loaded(stream_id=new_id, version=0, state=None, foreign=is_of_key(new_id))
+
+    def stream_id_of(self, key: str) -> UUID:
+        """Return the id of the stream that the key names, whether there is one or not.
+
+        Raises `Invalid` (400 `invalid_key`) for a key that cannot name anything.
+        """
+        if self._id_of is None:
+            raise TypeError(
+                f"A {self.stream_type!r} is named by its UUID, not by {key!r:.80}. Keys are for "
+                "repositories that say which text counts: Repository(..., id_of=str.casefold)."
+            )
+        return id_of_key(self.stream_type, self._id_of(key))
 
     def version_of(self, stream_id: UUID) -> int:
         """Return the version that was committed last, without a lock; 0: no such stream."""
         found = Stream.objects.filter(stream_id=stream_id, stream_type=self.stream_type)
         return found.values_list("version", flat=True).first() or 0
 
-    def load(self, uow: UnitOfWork, stream_id: UUID) -> Loaded[S]:
-        """Lock a stream and load it.
+    def load(self, uow: UnitOfWork, named: UUID | str) -> Loaded[S]:
+        """Lock a stream and load it, by its id or by its natural key.
 
         A stream that does not exist, or is of another type, has version 0 and no state. Raises
-        `NeedsNewerCode` if this code does not know the type or version of one of its events.
+        `Invalid` for a key that cannot name anything, `NeedsNewerCode` if this code does not know
+        the type or version of one of its events.
         """
+        if isinstance(named, str):
+            return self.load_id(uow, self.stream_id_of(named), may_begin=True)
+        may_begin = self._id_of is None and not is_of_key(named)
+        return self.load_id(uow, named, may_begin=may_begin)
+
+    def load_id(self, uow: UnitOfWork, stream_id: UUID, *, may_begin: bool) -> Loaded[S]:
+        """Do so by the id; `may_begin`: a stream may be begun under it, if there is none."""
         rows = _read(stream_id, self._snapshots.schema)
         if rows and rows[0].type != self.stream_type:
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)
@@ -95,7 +127,7 @@ class Repository(Generic[S, E]):
             log.warning("stream %s is loaded without its snapshot: %s", stream_id, error)
             rows, state = _read(stream_id, NO_SNAPSHOT), None
         if not rows:
-            return self.new(uow, stream_id)
+            return Loaded(stream_id=stream_id, version=0, state=None, foreign=not may_begin)
         events = _decoded(stream_id, rows[1:])
         return Loaded(
             stream_id=stream_id,
@@ -108,8 +140,8 @@ class Repository(Generic[S, E]):
         """Append events, maybe none, to the stream as it was loaded.
 
         Takes over the state in `loaded`, which is of no use afterwards. Raises `DomainError` if
-        the id belongs to a stream of another type, and `PreconditionFailed` if the sender asked
-        for another version of the stream. That is checked last: a command that would be refused
+        the id belongs to something else, and `PreconditionFailed` if the sender asked for another
+        version of the stream. That is checked last: a command that would be refused
         anyway is refused for that other reason (RFC 9110, 13.2.1).
         """
         if loaded.foreign and events:

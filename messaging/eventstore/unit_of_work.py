@@ -13,6 +13,7 @@ from messaging.bus.base import MAX_RECORD_BYTES
 from messaging.conf import write_alias
 from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, statements
+from messaging.eventstore.keys import as_version_8
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Result, utc_now
 
@@ -140,5 +141,4 @@ def generated_command_id() -> UUID:
     The version lets `restore-events` tell ids that the server generated from ids that a client
     chose and may send again. docs/decisions/0009-keys-of-clients-and-ids-minted-here.md
     """
-    version = 0xF << 76
-    return UUID(int=uuid7().int & ~version | SERVER_GENERATED << 76)
+    return as_version_8(uuid7())
