@@ -37,6 +37,11 @@ def servers() -> Iterator[dict[str, str]]:
     postgresql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+def test_the_quickstart_leads_to_an_event_that_is_shown(wheel: Path, tmp_path: Path) -> None:
+    with Walk(tmp_path, wheel) as walk:
+        walk.follow(DOCS / "quickstart.md")
+
+
 def test_the_tutorial_leads_from_an_empty_folder_to_its_last_line(
     wheel: Path, servers: dict[str, str], tmp_path: Path
 ) -> None:
