@@ -26,12 +26,13 @@ from messaging import (
     Position,
     PreconditionFailed,
     Result,
+    answer_headers,
     context_of,
     idempotency_window,
     remember,
 )
 from web import textform
-from web.pages import is_fragment, page
+from web.pages import is_fragment, page, tell
 from web.returning import kept, signed_in, signed_in_at_post
 from web.textform import FORM, TEXT, TextForm, original_of, refused_form, text_of
 
@@ -142,7 +143,9 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
         remember_for=idempotency_window(),
         if_text=original_of(request),
     )
+    tell(request, answer_headers(context))
     result = messaging.send(command, context)
+    tell(request, answer_headers(context, result))
     remember(request, Position(result.stream_id, result.version))
     return result
 

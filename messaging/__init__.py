@@ -53,6 +53,7 @@ __all__ = [
     "TooManyRequests",
     "UnitOfWork",
     "UnknownMessage",
+    "answer_headers",
     "answers",
     "anyone",
     "ask",
@@ -108,7 +109,7 @@ if TYPE_CHECKING:
         TooManyRequests,
         UnknownMessage,
     )
-    from messaging.http import context_of
+    from messaging.http import answer_headers, context_of
     from messaging.mediator import answers, ask, handles, send
     from messaging.message import Context, Envelope, Query, Result, command, event, query
     from messaging.plausible import is_username
@@ -144,7 +145,7 @@ else:  # a type checker would take every name for one that is here
         "exceptions": "ConcurrentChange DomainError Forbidden IdempotencyKeyReused Invalid "
         "NeedsNewerCode NotFound NotSignedIn PostlogError PreconditionFailed ReadSideBehind "
         "RegistrationError StreamBusy TooLarge TooManyRequests UnknownMessage",
-        "http": "context_of",
+        "http": "answer_headers context_of",
         "mediator": "answers ask handles send",
         "message": "Context Envelope Query Result command event query",
         "plausible": "is_username",

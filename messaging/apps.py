@@ -8,7 +8,8 @@ class MessagingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from messaging import checks, deployment_checks  # noqa: F401  register the system checks
+        # Each registers its system checks.
+        from messaging import checks, deployment_checks, message_checks  # noqa: F401
         from messaging.eventstore.testflush import lift_triggers_for_tests
 
         connection_created.connect(lift_triggers_for_tests)

@@ -1,83 +1,23 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
-import re
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from django.apps import AppConfig, apps
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import conf, mediator
+from messaging import conf
 from messaging.conf import read_alias, write_alias
 from messaging.dialect import dialect_of, sessions
 from messaging.eventstore.triggers import missing_triggers
 from messaging.exceptions import Unreachable
-from messaging.message import COMMANDS, QUERIES
 from messaging.projections.columns import columns_without_default
 from messaging.projections.consuming import checkpoints
 from messaging.projections.registry import PROJECTIONS
 from messaging.router import database_of
 
-IMPORTS = re.compile(r"^(from|import) messaging\b", re.M)
-REGISTERS = re.compile(r"^@(command|query|event|upcaster|handles|answers|\w+\.on)\b", re.M)
 TAG = "messaging"  # what our commands ask at start: all but 'check' and the servers do without URLs
-
-
-@register(TAG)
-def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
-    return [
-        Error(
-            f"Nothing handles {message.__name__}.",
-            hint="Write a function with @handles (handlers.py) or @answers (queries.py), in an app "
-            "that INSTALLED_APPS names.",
-            obj=f"{message.__module__}.{message.__name__}",
-            id="postlog.E001",
-        )
-        for message in mediator.unhandled()
-    ]
-
-
-@register()  # without TAG: a worker needs no REST framework
-def the_api_can_offer_every_message(**kwargs: Any) -> list[CheckMessage]:
-    if not apps.is_installed("rest_framework"):
-        return []
-    from messaging.api.serializers import fault_of
-
-    known = set(mediator.unhandled())
-    return [
-        Error(
-            f"The API cannot offer {message.__name__}: {fault}.",
-            hint="Its fields are of str, int, float, bool, UUID, Decimal, date, datetime, time, "
-            "timedelta, an Enum, a Literal or a dataclass, or lists and dicts of them. A query "
-            "says what answers it, class FindOrder(Query[OrderView]): a dataclass, or a Page or "
-            "list of one.",
-            obj=f"{message.__module__}.{message.__name__}",
-            id="postlog.E009",
-        )
-        for message in (*COMMANDS.values(), *QUERIES.values())
-        if message not in known and (fault := fault_of(message).rstrip("."))
-    ]
-
-
-@register()
-def handlers_are_found(**kwargs: Any) -> list[CheckMessage]:
-    """What no handlers.py, projections.py or queries.py imports is never registered."""
-    return [
-        Warning(
-            f"{module} registers messages or handlers, and nothing imports it.",
-            hint="Name it handlers.py, projections.py or queries.py, or import it from one.",
-            obj=module,
-            id="postlog.W004",
-        )
-        for app in apps.get_app_configs()
-        if "site-packages" not in app.path and app.name != "messaging"
-        for module in _registering(app)
-        if module not in sys.modules
-    ]
 
 
 @register(TAG)
@@ -223,17 +163,6 @@ def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
         for name, built in _built_by().items()
         if PROJECTIONS[name].version > built
     ]
-
-
-def _registering(app: AppConfig) -> Iterator[str]:
-    """The modules of an app whose source registers something with messaging. Tests apart."""
-    for file in Path(app.path).rglob("*.py"):
-        inside = file.relative_to(app.path)
-        if not any(part.startswith("test") for part in inside.parts):
-            text = file.read_text(encoding="utf-8", errors="replace")
-            if IMPORTS.search(text) and REGISTERS.search(text):
-                parts = [part for part in inside.with_suffix("").parts if part != "__init__"]
-                yield ".".join([app.name, *parts])
 
 
 def _built_by() -> dict[str, int]:

@@ -12,11 +12,12 @@ from inspect import signature
 from typing import Any, ForwardRef, Generic, TypeVar, overload
 from uuid import UUID
 
-from messaging.access import NOBODY, Asker, NamedAsker, anyone, require
+from messaging.access import ANONYMOUS, NOBODY, Asker, NamedAsker, anyone, require
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
+    Forbidden,
     RegistrationError,
     UnknownMessage,
 )
@@ -122,6 +123,8 @@ def send(command: object, context: Context) -> Result:
     handler = handler_of(type(command))
     sender = NamedAsker(context.actor) if context.asker is None else context.asker
     require(who_may(type(command)), sender)
+    if context.actor == ANONYMOUS and sender.is_authenticated:
+        raise Forbidden("reserved_name", f"The name {ANONYMOUS} stands for nobody. Change yours.")
     for attempt in range(ATTEMPTS):
         try:
             with unit_of_work(context) as uow:

@@ -11,6 +11,7 @@ from messaging import DomainError, NeedsNewerCode, TooManyRequests, is_away
 from web.errors import unavailable
 
 View = Callable[..., HttpResponse]
+TOLD = "_told_headers"
 
 
 def page(view: View) -> View:
@@ -28,10 +29,17 @@ def page(view: View) -> View:
             if not is_away(error):
                 raise
             answer = unavailable(request)
+        for name, value in getattr(request, TOLD, {}).items():
+            answer[name] = value
         patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
         return answer
 
     return wrapped
+
+
+def tell(request: HttpRequest, headers: dict[str, str]) -> None:
+    """Let the answer have these headers, whatever page it becomes."""
+    setattr(request, TOLD, headers)
 
 
 def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:

@@ -19,6 +19,7 @@ from dev.kafka_server import KafkaServer
 from dev.server import temporary_folder
 from messaging import mediator
 from messaging.bus import current_bus
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
@@ -107,7 +108,7 @@ def test_a_loss_is_seen_and_mended_by_the_commands_that_the_message_names(
         assert "the log has lost the records before offset" in verified.stdout
         assert not [line for line in verified.stdout.splitlines() if line.startswith("posts")]
     else:
-        assert (verified.returncode, verified.stdout) == (0, "")
+        assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
 
 
 def test_a_broker_whose_data_were_wiped_is_seen_and_mended(
@@ -127,7 +128,7 @@ def test_a_broker_whose_data_were_wiped_is_seen_and_mended(
             verified = lost_and_mended(
                 mode, lose, "The log is not the one", ("runrelay", "runconsumer")
             )
-            assert (verified.returncode, verified.stdout) == (0, "")
+            assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
     finally:
         broker.wipe()
         with warnings.catch_warnings():

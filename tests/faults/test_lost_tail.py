@@ -18,6 +18,7 @@ from dev.kafka_server import KafkaServer
 from dev.server import temporary_folder
 from messaging.bus import current_bus
 from messaging.eventstore.models import Acknowledged
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
@@ -98,7 +99,7 @@ def test_a_write_database_that_was_put_back_with_the_embedded_log(
     assert shown() == {*kept, *new}
     assert assert_read_models_equal_the_fold(checkpoints.live_generation("posts")) == 36
     verified = manage(sqlite.env, "verify")
-    assert (verified.returncode, verified.stdout) == (0, "")
+    assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_a_brokers_disk_that_was_put_back(
         assert shown() == {*kept, *seen, *new}
         assert assert_read_models_equal_the_fold(checkpoints.live_generation("posts")) == 48
         verified = manage(mode.env, "verify")
-        assert (verified.returncode, verified.stdout) == (0, "")
+        assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
 
 
 def test_a_brokers_disk_that_was_put_back_while_a_relay_waited_for_it(

@@ -14,6 +14,7 @@ from dev.server import temporary_folder
 from messaging import checks
 from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.testing.waiting import wait_until
 from messaging.workers.leadership import leadership
 from tests.support.modes import Mode, switched
@@ -68,7 +69,7 @@ def test_commands_relay_consumer_and_rebuild_work_behind_a_pooler(
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert "generation 2 is live" in rebuilt.stdout
         verified = manage(right, "verify")
-        assert (verified.returncode, verified.stdout) == (0, "")
+        assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
         leaders = sum("relay: active" in worker.output() for worker in (one, other))
         assert leaders == 1, "a lock has one holder"
         assert (one.stop(), other.stop()) == (0, 0)

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from messaging import mediator
+from accounts.models import User
+from messaging import ANONYMOUS, Forbidden, context_of, mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
 from tests.support.api import HTML, Api, browser, errors, person
@@ -137,6 +139,26 @@ def test_an_actor_of_whom_the_name_alone_is_known_has_no_rights(ruled: Mode) -> 
         else:
             with pytest.raises(Exception, match="You may not do this"):
                 mediator.send(cls(message="a"), context)
+
+
+def test_nobody_writes_under_the_name_that_stands_for_nobody(ruled: Mode) -> None:
+    """Django's own user model allows it."""
+    dash = User(username=ANONYMOUS)
+    for command in (WRITES["Anyone"](message="a"), WRITES["SignedIn"](message="a")):
+        with pytest.raises(Forbidden, match="stands for nobody") as refused:
+            mediator.send(command, context_of({}, dash))
+        assert refused.value.code == "reserved_name"
+    mediator.send(WRITES["Anyone"](message="a"), context_of({}, AnonymousUser()))
+    assert Event.objects.count() == 1
+
+
+def test_a_file_makes_no_account_of_the_name_that_stands_for_nobody(
+    sqlite: Mode, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text('{"command": "NewPost", "actor": "-", "message": "a"}')
+    call_command("sendcommands", str(tmp_path / "in"), rejects=str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out").read_text())["code"] == "invalid_actor"
+    assert not User.objects.exists()
 
 
 def test_code_that_does_not_say_who_asks_is_answered_what_anyone_may_ask(ruled: Mode) -> None:

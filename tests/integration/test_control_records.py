@@ -15,6 +15,7 @@ from messaging.bus.kafka.subscription import KafkaSubscription
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.message import Context
 from messaging.monitoring.status import current_status, projection_status
 from messaging.projections.consuming import checkpoints, consumer
@@ -95,7 +96,7 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
         assert built.state == "done", built.error
         assert_read_models_equal_the_fold(built.generation)
     verified = manage(postgresql.env, "verify")
-    assert (verified.returncode, verified.stdout) == (0, "")
+    assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
 
 
 def follow(tail: LogTail, generation: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from messaging.eventstore.models import Event
-from tests.support.api import COMMANDS, Api, browser, errors, person
+from tests.support.api import COMMANDS, HTML, Api, browser, errors, person
 from tests.support.modes import Mode
 
 CORRELATION, CAUSATION = (
@@ -85,10 +85,44 @@ def test_the_first_answer_again_names_the_conversation_of_the_first(database: Mo
 def test_a_form_carries_the_same_into_its_events(database: Mode) -> None:
     client = Client()
     client.force_login(person("alice"))
-    assert client.post("/write/", {"text": "a"}, headers=HEADERS).status_code == 302
+    answer = client.post("/write/", {"text": "a"}, headers=HEADERS)
+    assert answer.status_code == 302
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     event = Event.objects.get()
     assert (str(event.correlation_id), str(event.causation_id)) == (CORRELATION, CAUSATION)
     assert event.traceparent == TRACEPARENT
+
+
+def test_a_form_says_which_conversation_began(sqlite: Mode) -> None:
+    client = Client()
+    client.force_login(person("alice"))
+    answer = client.post("/write/", {"text": "a"})
+    event = Event.objects.get()
+    assert answer.headers["Correlation-Id"] == str(event.correlation_id)
+    assert answer.headers["traceparent"] == event.traceparent
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("/write/", 422), (f"/posts/{CORRELATION}/delete/", 404)]
+)
+def test_a_refused_form_says_to_which_conversation_it_belongs(
+    sqlite: Mode, address: str, status: int
+) -> None:
+    client = Client()
+    client.force_login(person("alice"))
+    answer = client.post(address, {"text": " "}, headers=HEADERS)
+    assert answer.status_code == status
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+def test_a_form_of_the_browsable_api_does_so_too(sqlite: Mode) -> None:
+    api = Api("alice")
+    headers = {**api.headers, **HEADERS, "Accept": HTML}
+    for body, status in (("message=a", 201), ("message=+", 400)):
+        address, kind = f"{COMMANDS}/new-post/", "application/x-www-form-urlencoded"
+        answer = api.client.generic("POST", address, body, kind, headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"][:9]) == (status, "text/html")
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
 
 def test_other_sites_may_send_and_read_them(sqlite: Mode, settings: Any) -> None:

@@ -16,6 +16,7 @@ from messaging.bus import current_bus
 from messaging.bus.base import Message, Place, partition_of
 from messaging.eventstore.models import Acknowledged, Event
 from messaging.exceptions import HistoryMismatch
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.message import Context
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
@@ -62,7 +63,7 @@ def restarted() -> None:
 
 
 def verified() -> str:
-    return here("verify", "--patience", "0").stdout
+    return here("verify", "--patience", "0").stdout.removesuffix(f"{NO_DIFFERENCE}\n")
 
 
 def test_rubbish_and_other_types_do_not_stop_a_relay_but_an_unknown_event_does(

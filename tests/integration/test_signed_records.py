@@ -17,6 +17,7 @@ from messaging.bus.base import LogRecord, Message, partition_of
 from messaging.bus.signing import KeyRing
 from messaging.eventstore.models import Event
 from messaging.exceptions import HistoryMismatch, NoKeys
+from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.message import Context
 from messaging.projections.consuming import resolving
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
@@ -112,7 +113,7 @@ def test_what_a_relay_signs_is_applied_restored_and_found_right(mode: Mode) -> N
     assert not DeadLetter.objects.exists()
     assert assert_read_models_equal_the_fold() == 1
     done = here("verify", "--patience", "0")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (0, f"{NO_DIFFERENCE}\n")
     before = list(Event.objects.order_by("version").values_list("event_id", flat=True))
     wipe_store()
     assert here("restore-events").returncode == 0
@@ -225,7 +226,7 @@ def test_rejecting_a_forgery_ends_what_is_told_of_it(database: Mode) -> None:
     event_id = here("verify", "--patience", "0").stdout.partition("is event ")[2].partition(":")[0]
     assert here("reject-record", str(partition), "1", event_id).returncode == 0
     assert not DeadLetter.objects.exists()
-    assert here("verify", "--patience", "0").stdout == ""
+    assert here("verify", "--patience", "0").stdout == f"{NO_DIFFERENCE}\n"
 
 
 @pytest.mark.usefixtures("signing")
@@ -398,7 +399,7 @@ def test_a_new_topic_is_signed_from_its_beginning(database: Mode) -> None:
             assert rebuild(PROJECTIONS[name], "log").state == "done"
         assert not DeadLetter.objects.exists()
         done = here("verify", "--patience", "0")
-        assert (done.returncode, done.stdout) == (0, "")
+        assert (done.returncode, done.stdout) == (0, f"{NO_DIFFERENCE}\n")
 
 
 @pytest.mark.usefixtures("signing")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.test import override_settings
 
-from messaging import checks
+from messaging import checks, message_checks
 from messaging.console.checks import a_page_to_sign_in_is_there
 from messaging.eventstore.models import Event
 from messaging.projections.models import Checkpoint
@@ -99,15 +99,15 @@ def handle(command, uow): ...
 def test_an_app_whose_handlers_nothing_imports_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, found: list[str]
 ) -> None:
-    assert checks.handlers_are_found() == []
+    assert message_checks.handlers_are_found() == []
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(text)
     lost = SimpleNamespace(name="lost", path=str(tmp_path))
     monkeypatch.setattr(checks.apps, "get_app_configs", lambda: [lost])
-    assert [one.obj for one in checks.handlers_are_found()] == found
+    assert [one.obj for one in message_checks.handlers_are_found()] == found
     for module in found:
         monkeypatch.setitem(sys.modules, module, ModuleType(module))
-    assert checks.handlers_are_found() == [], "once it is imported"
+    assert message_checks.handlers_are_found() == [], "once it is imported"
 
 
 @pytest.mark.parametrize(

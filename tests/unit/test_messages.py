@@ -9,7 +9,7 @@ import pytest
 from commands_app import post
 from commands_app.commands import LikePost
 from contracts.posts import PostLiked
-from messaging import checks, mediator
+from messaging import mediator, message_checks
 from messaging.eventstore.repository import REPOSITORIES, Repository
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import RegistrationError, UnknownMessage
@@ -179,7 +179,7 @@ def test_a_command_without_a_handler_is_found_by_the_check() -> None:
         a: int
 
     try:
-        found: list[Any] = checks.every_message_has_a_handler()
+        found: list[Any] = message_checks.every_message_has_a_handler()
         with pytest.raises(UnknownMessage):
             mediator.send(HandledByNobody(a=1), Context(actor="alice"))
     finally:
@@ -196,7 +196,7 @@ def test_a_query_without_a_handler_is_found_by_the_check() -> None:
         a: int
 
     try:
-        found: list[Any] = checks.every_message_has_a_handler()
+        found: list[Any] = message_checks.every_message_has_a_handler()
         with pytest.raises(UnknownMessage):
             mediator.ask(AnsweredByNobody(a=1))
     finally:
@@ -207,7 +207,7 @@ def test_a_query_without_a_handler_is_found_by_the_check() -> None:
 
 
 def test_the_project_as_it_is_passes_the_check() -> None:
-    assert checks.every_message_has_a_handler() == []
+    assert message_checks.every_message_has_a_handler() == []
 
 
 def test_an_event_that_is_not_registered_has_no_wire_name() -> None:

@@ -13,8 +13,8 @@ from messaging import Page, Query, anyone, mediator, message
 from messaging.api.constraints import add_domain_constraints
 from messaging.api.routes import kebab, routes
 from messaging.api.views import command_view, query_view
-from messaging.checks import the_api_can_offer_every_message
 from messaging.message import COMMANDS, QUERIES
+from messaging.message_checks import the_api_can_offer_every_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

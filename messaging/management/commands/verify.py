@@ -24,6 +24,8 @@ from messaging.recovery.verify_log import (
 )
 from messaging.recovery.verify_read_models import ReadModelsAgainstStore
 
+NO_DIFFERENCE = "No difference."
+
 
 class Command(DatabaseCommand):
     help = (
@@ -47,6 +49,7 @@ class Command(DatabaseCommand):
             count += 1
         if count:
             raise CommandError(f"{count:,} differences.")
+        self.stdout.write(NO_DIFFERENCE)
 
     def _differences(self, patience_s: float) -> Iterator[str]:
         bus, reports = current_bus(), Reports(self.stderr.write)
