@@ -39,6 +39,7 @@ check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deploym
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py events diff --against contracts/released.json
 	DEBUG=off SECRET_KEY=for-this-check-only-$$(printf '%040d' 7)-abcdefghij ALLOWED_HOSTS=postlog.example TRUSTED_PROXIES=1 CACHE_URL=redis://127.0.0.1:6379/0 \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m dev.audit

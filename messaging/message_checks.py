@@ -1,4 +1,5 @@
-"""System checks of commands and queries: each is found, handled, offered, and open to somebody."""
+"""System checks of messages: commands and queries are found, handled, offered, and open to
+somebody; events of every version are read."""
 
 import re
 import sys
@@ -12,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from messaging import mediator
 from messaging.checks import TAG
+from messaging.codec.upcasting import gaps
 from messaging.message import (
     COMMANDS,
     INTERNAL_COMMANDS,
@@ -75,6 +77,18 @@ def the_api_can_offer_every_message(**kwargs: Any) -> list[CheckMessage]:
         )
         for message in (*COMMANDS.values(), *QUERIES.values())
         if message not in known and (fault := fault_of(message).rstrip("."))
+    ]
+
+
+@register(TAG)
+def old_events_are_read_as_the_newest(**kwargs: Any) -> list[CheckMessage]:
+    """What handles the newest version alone would pass over the others in silence."""
+    hint = "Give each older version an @upcaster to the next, and only the newest a class."
+    return [
+        Warning(f"{name} is not read as its newest version: {why}.", hint=hint, id="postlog.W015")
+        if is_read
+        else Error(f"Stored events of {name} cannot be read: {why}.", hint=hint, id="postlog.E015")
+        for name, why, is_read in gaps()
     ]
 
 

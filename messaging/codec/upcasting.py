@@ -5,7 +5,8 @@ def with_quantity(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "quantity": 1}
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from messaging.exceptions import RegistrationError
@@ -40,6 +41,37 @@ def lift(wire_name: str, data: Any) -> tuple[str, Any]:
     return wire_name, data
 
 
+def newest_of(wire_name: str) -> str:
+    """The wire name of the version to which an event is lifted; its own, if no upcaster does."""
+    passed = set()
+    while wire_name in _upcasters and wire_name not in passed:
+        passed.add(wire_name)
+        wire_name, _ = _upcasters[wire_name]
+    return wire_name
+
+
 def upcast_types() -> list[str]:
     """The wire names that have an upcaster."""
     return sorted(_upcasters)
+
+
+def gaps() -> Iterator[tuple[str, str, bool]]:
+    """The versions of which the newest is not made: wire name, why, and whether each can be read
+    all the same."""
+    for old in upcast_types():
+        if (newest := newest_of(old)) in _upcasters:
+            yield old, f"its upcasters lead in a circle, by {newest}", False
+        elif newest not in EVENTS:
+            yield old, f"its upcasters end at {newest}, of which there is no class", False
+        elif old in EVENTS:
+            yield old, "it has both a class and an upcaster", False
+    versions: dict[str, set[int]] = defaultdict(set)
+    for name in {*EVENTS, *_upcasters, *(new for new, _ in _upcasters.values())}:
+        base, _, number = name.rpartition(".v")
+        if number.isdecimal():
+            versions[base].add(int(number))
+    for base, known in sorted(versions.items()):
+        for version in range(min(known), max(known)):
+            if (name := f"{base}.v{version}") not in _upcasters:
+                why = f"there is a v{max(known)}, and no upcaster leads up from it"
+                yield name, why, name in EVENTS
