@@ -1,5 +1,6 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
@@ -7,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from messaging import conf
+from messaging import conf, inline
 from messaging.conf import read_alias, write_alias
 from messaging.dialect import dialect_of, sessions
 from messaging.eventstore.triggers import missing_triggers
@@ -160,19 +161,44 @@ def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
             hint=f"Run `manage.py rebuild {name}`.",
             id="postlog.W001",
         )
-        for name, built in _built_by().items()
+        for name, built in _asked(checkpoints.code_versions).items()
         if PROJECTIONS[name].version > built
     ]
 
 
-def _built_by() -> dict[str, int]:
-    """By projection. Nothing where there is no read database yet: `migrate` is to come."""
+@register(TAG)
+def inline_projections_share_a_database_with_the_events(**kwargs: Any) -> list[CheckMessage]:
+    if read_alias() == write_alias():
+        return []
+    return [
+        Error(inline.ONE_DATABASE.format(name=name), hint=inline.HOW, id="postlog.E010")
+        for name, one in PROJECTIONS.items()
+        if one.inline
+    ]
+
+
+@register(TAG)
+def inline_projections_are_built(**kwargs: Any) -> list[CheckMessage]:
+    """A warning: the rows keep serving as they are until the rebuild is done."""
+    return [
+        Warning(
+            f"The projection {name!r} is inline, and nobody writes its rows: they lack events of "
+            "before it was there, or consumers have filled them.",
+            hint=f"When no process with the former code is left, run `manage.py rebuild {name}`.",
+            id="postlog.W005",
+        )
+        for name in _asked(inline.unbuilt)
+    ]
+
+
+def _asked(question: Callable[[], dict[str, int] | list[str]]) -> Any:
+    """Ask the read database; nothing where there is none yet: `migrate` is to come."""
     if read_alias() not in settings.DATABASES:
         return {}
     connection = connections[read_alias()]
     if not dialect_of(connection).exists(connection):
         return {}
     try:
-        return checkpoints.code_versions()
+        return question()
     except DatabaseError:
         return {}

@@ -12,6 +12,7 @@ from inspect import signature
 from typing import Any, ForwardRef, Generic, TypeVar, overload
 from uuid import UUID
 
+from messaging import inline
 from messaging.access import ANONYMOUS, NOBODY, Asker, NamedAsker, anyone, require
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import (
@@ -131,6 +132,7 @@ def send(command: object, context: Context) -> Result:
                 outcome = uow.earlier or uow.succeed(
                     _result_of(command, handler(command, uow), uow)
                 )
+                inline.apply(uow.grown)
             return outcome.replay()
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.

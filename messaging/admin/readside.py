@@ -10,7 +10,7 @@ from messaging.workers.models import Heartbeat
 
 @admin.register(ProjectionState)
 class ProjectionStateAdmin(ReadOnlyAdmin):
-    list_display = ("name", "live_generation", "code_version")
+    list_display = ("name", "live_generation", "code_version", "inline")
     ordering = ("name",)
 
 

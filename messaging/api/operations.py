@@ -124,6 +124,6 @@ def asked(projection: str | None, username: str) -> list[Rebuild]:
 
 def _asked(name: str, username: str) -> Rebuild:
     try:
-        return requests.ask(name, Rebuild.Source.LOG, username)
+        return requests.ask(name, requests.best_source(name), username)
     except requests.UnderWay as running:
         return running.rebuild

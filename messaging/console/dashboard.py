@@ -19,12 +19,17 @@ from messaging.bus.base import Bus, Identity
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.monitoring.status import ProjectionStatus, oldest_snapshot_s, projection_status
+from messaging.monitoring.status import (
+    ProjectionStatus,
+    oldest_snapshot_s,
+    projection_status,
+    workers_to_start,
+)
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
 from messaging.projections.models import DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
-from messaging.workers.heartbeats import alive, missing_workers
+from messaging.workers.heartbeats import alive
 from messaging.workers.models import Heartbeat
 
 FRESH_S = 1.5
@@ -127,7 +132,7 @@ def write_side() -> WriteSide:
         oldest_snapshot_s=oldest_snapshot_s(),
         relays=alive("relay"),
         consumers=alive("consumer"),
-        missing=missing_workers(),
+        missing=workers_to_start(),
     )
 
 

@@ -4,7 +4,7 @@ needs a look."""
 from typing import NamedTuple
 
 from messaging.console.dashboard import Found, LogState, WriteSide
-from messaging.monitoring.status import ProjectionStatus
+from messaging.monitoring.status import NOT_BUILT, ProjectionStatus, needs_workers
 from messaging.templatetags.figures import age, thousands
 from messaging.workers.models import Heartbeat
 
@@ -98,7 +98,11 @@ def consumers(write: WriteSide) -> Step:
 
 
 def _workers(title: str, lines: list[Line]) -> Step:
-    return Step(title, lines) if lines else Step(title, [Line("none is alive")], BAD)
+    if lines:
+        return Step(title, lines)
+    if not needs_workers():
+        return Step(title, [Line("none is needed")])
+    return Step(title, [Line("none is alive")], BAD)
 
 
 def rows(found: Found) -> list[Row]:
@@ -106,7 +110,7 @@ def rows(found: Found) -> list[Row]:
 
 
 def row(one: ProjectionStatus) -> Row:
-    state = [Line(one.state)]
+    state = [Line(one.state, level=BAD if one.state == NOT_BUILT else "")]
     if one.rebuild:
         state.append(Line(one.rebuild))
     state += [Line(f"Partition {p} is halted: {why}", level=BAD) for p, why in one.halted.items()]
@@ -116,7 +120,7 @@ def row(one: ProjectionStatus) -> Row:
         name=one.name,
         generation=one.generation,
         state=state,
-        lag=thousands(one.lag),
+        lag="inline" if one.inline else thousands(one.lag),
         lags=[
             Line(f"{partition}: {thousands(lag)}", level=WARM if lag else "")
             for partition, lag in one.lag_by_partition.items()

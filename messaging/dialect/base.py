@@ -71,6 +71,12 @@ class Dialect(ABC):
         """Let all statements of the transaction that has just begun see the same moment."""
 
     @abstractmethod
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+        """Take a named lock until the transaction ends: alone, or with others that do not hold it
+        alone. They are served in the order in which they came. The transaction has written, or
+        will before it reads what the lock is about."""
+
+    @abstractmethod
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         """A condition, and its values."""
 

@@ -105,6 +105,13 @@ class PostgreSQL(Dialect):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+        """An advisory lock: of a row, shared holders that come and go would starve the one who
+        wants it alone, and each would write to it."""
+        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {lock}(hashtextextended(%s, 0))", [name])
+
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         """By a sub-select, because that is hashed; ALL(array) would be compared one by one."""
         return f"{column} NOT IN (SELECT unnest(%s))", [list(values)]

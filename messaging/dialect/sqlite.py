@@ -42,6 +42,9 @@ class SQLite(Dialect):
     def read_at_one_moment(self, connection: Connection) -> None:
         """Every transaction does."""
 
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+        """Whoever writes is alone."""
+
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         return f"{column} NOT IN {marks(len(values))}", list(values)
 

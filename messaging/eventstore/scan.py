@@ -1,6 +1,6 @@
 """Read all stored events, stream by stream: for rebuilds from the store, and `verify`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC
 from typing import Any, NamedTuple
@@ -30,6 +30,11 @@ ORDER BY stream_id, version
 """
 OF_STREAMS = f"""
 SELECT {COLUMNS} FROM messaging_event WHERE stream_id IN ({{}}) ORDER BY stream_id, version
+"""
+# VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
+AFTER = f"""
+SELECT {COLUMNS} FROM (VALUES {{}}) AS k JOIN messaging_event
+ON stream_id = k.column1 AND version > k.column2 ORDER BY stream_id, version
 """
 
 
@@ -69,6 +74,19 @@ def events_of(stream_ids: Sequence[UUID]) -> Iterator[StoredEvent]:
     marks = ", ".join(["%s"] * len(stream_ids))
     with connection.cursor() as cursor:
         cursor.execute(OF_STREAMS.format(marks), [db_uuid(connection, one) for one in stream_ids])
+        rows = cursor.fetchall()
+    yield from map(_stored, rows)
+
+
+def events_after(versions: Mapping[UUID, int]) -> Iterator[StoredEvent]:
+    """As `events_of`, for the events of each stream after a version."""
+    if not versions:
+        return
+    connection = connections[write_alias()]
+    marks = ", ".join(["(%s, %s)"] * len(versions))
+    values = [v for one, version in versions.items() for v in (db_uuid(connection, one), version)]
+    with connection.cursor() as cursor:
+        cursor.execute(AFTER.format(marks), values)
         rows = cursor.fetchall()
     yield from map(_stored, rows)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -30,6 +31,14 @@ class Appended:
     events: Sequence[object]
 
 
+class Grown(NamedTuple):
+    """A stream that events were appended to."""
+
+    stream_id: UUID
+    stream_type: str
+    before: int  # its version before
+
+
 class UnitOfWork:
     """Given to a command's handler: who sends the command, and the way to read and append."""
 
@@ -40,6 +49,7 @@ class UnitOfWork:
         # What became of the command when it was sent before: do not carry it out again.
         self.earlier: receipts.StoredOutcome | None = None
         self.correlation_id = context.correlation_id or self.command_id
+        self.grown: list[Grown] = []
 
     def new_id(self) -> UUID:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
@@ -78,11 +88,11 @@ class UnitOfWork:
             )
             for version, (wire_name, _) in enumerate(encoded, before + 1)
         ]
-        payloads = [payload for _, payload in encoded]
-        for envelope, event, payload in zip(envelopes, events, payloads, strict=True):
+        for envelope, event, (_, payload) in zip(envelopes, events, encoded, strict=True):
             _require_plausible(envelope, event)
             _require_size(envelope, payload)
-        statements.append(before, envelopes, payloads, snapshot)
+        statements.append(before, envelopes, [payload for _, payload in encoded], snapshot)
+        self.grown.append(Grown(stream_id, stream_type, before))
         return Appended(stream_id, before + len(events), events)
 
     def succeed(self, result: Result) -> receipts.StoredOutcome:

@@ -220,6 +220,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
                 ('live_generation', models.IntegerField(default=1)),
                 ('code_version', models.IntegerField(default=1, help_text='Of the code that built it.')),
+                ('inline', models.BooleanField(help_text='Whether commands write its rows. None: nobody has written any yet.', null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -19,8 +19,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from messaging import conf
 from messaging.bus import current_bus
 from messaging.conf import read_alias
-from messaging.monitoring.status import projection_status
-from messaging.projections.registry import PROJECTIONS
+from messaging.monitoring.status import needs_workers, projection_status
+from messaging.projections.registry import consumed
 from messaging.relay import outbox
 from messaging.router import apps_in
 from messaging.transient import write_fault
@@ -96,8 +96,9 @@ class Looker(Thread):
             f"database {alias}": self._ask(f"database {alias}", self._database_fault, alias)
             for alias in dict.fromkeys((DEFAULT_DB_ALIAS, *conf.aliases()))
         }
-        faults["bus"] = self._ask("bus", _bus_fault)
-        if not any(faults.values()):
+        if needs_workers():
+            faults["bus"] = self._ask("bus", _bus_fault)
+        if needs_workers() and not any(faults.values()):
             faults["relay"] = self._ask("relay", _relay_fault)
             faults["lag"] = self._ask("lag", _lag_fault)
         return {name: fault for name, fault in faults.items() if fault}
@@ -174,11 +175,13 @@ def _lag_fault() -> str:
     partitions that nobody reads."""
     bus = current_bus()
     ends, identity = bus.end_offsets(), bus.identity()
-    projections = [projection_status(name, ends, identity) for name in PROJECTIONS]
+    projections = [projection_status(one.name, ends, identity) for one in consumed()]
     stalled = {one.name: sorted(one.stalled) for one in projections if one.stalled}
     if stalled:
         what = "; ".join(f"{name}: partitions {parts}" for name, parts in stalled.items())
         return f"stalled, no consumer takes the records of {what}: manage.py status"
-    lag = outbox.waiting() + max(sum(one.lag_by_partition.values()) for one in projections)
+    lag = outbox.waiting() + max(
+        (sum(one.lag_by_partition.values()) for one in projections), default=0
+    )
     limit = conf.postlog().max_lag
     return "" if lag <= limit else f"{lag:,} events, more than {limit:,}: manage.py status"

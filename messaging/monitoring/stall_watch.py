@@ -9,7 +9,7 @@ from messaging.bus import current_bus
 from messaging.exceptions import PostlogError
 from messaging.monitoring.status import projection_status
 from messaging.projections.consuming.stalls import STALLED_AFTER_S
-from messaging.projections.registry import PROJECTIONS
+from messaging.projections.registry import consumed
 from messaging.transient import drop_connections
 
 LOOK_EVERY_S = 5.0
@@ -43,7 +43,7 @@ class StallWatch:
         bus = current_bus()
         ends, identity = bus.end_offsets(), bus.identity()
         found: Places = set()
-        for name in PROJECTIONS:
+        for name in [one.name for one in consumed()]:
             now = projection_status(name, ends, identity)
             for partition, seconds in now.stalled.items():
                 found.add((name, partition))

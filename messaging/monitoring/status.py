@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from django.db import connections
 from django.db.models.functions import Now
 
+from messaging import conf, inline
 from messaging.bus import current_bus
 from messaging.bus.base import Identity
 from messaging.conf import write_alias
@@ -17,25 +18,32 @@ from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, WAIT
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.consuming.stalls import stalled
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
-from messaging.projections.registry import PROJECTIONS
+from messaging.projections.registry import PROJECTIONS, consumed
 from messaging.rebuilding import requests
 from messaging.relay import outbox
-from messaging.workers.heartbeats import alive
+from messaging.workers.heartbeats import alive, missing_workers
 from messaging.workers.models import Heartbeat
+
+NOT_BUILT = "not built"  # of an inline projection: a rebuild is due, until which nobody writes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionStatus:
     name: str
     generation: int  # the live one
-    state: str  # halted, stalled, rebuilding or live
+    state: str  # halted, stalled, rebuilding or live; of an inline one: inline, or NOT_BUILT
     rebuild: str | None  # the one under way, in a few words
-    lag: int | None  # in records; None: the log does not answer
+    lag: int | None  # in records; None: the log does not answer; 0 of an inline one
     lag_by_partition: dict[int, int]
     halted: dict[int, str]  # partition -> why
     stalled: dict[int, int | None]  # partition -> for how many seconds; None: since ever
     dead_letters: int
     waits_for_newer_code: int  # streams
+
+    @property
+    def inline(self) -> bool:
+        """Whether commands write its rows, so that it has no lag."""
+        return PROJECTIONS[self.name].inline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,8 @@ def projection_status(
 ) -> ProjectionStatus:
     """Of one projection. Without the log's ends the lag is unknown. With the log's identity,
     checkpoints of another log are told apart."""
+    if PROJECTIONS[name].inline:
+        return _inline_status(name)
     # In one statement: a switch deletes the checkpoints of the generation that it replaces.
     live = ProjectionState.objects.filter(name=name).values("live_generation")
     rows = Checkpoint.objects.filter(projection=name, generation__in=live).annotate(now=Now())
@@ -147,6 +157,35 @@ def projection_status(
         dead_letters=dead,
         waits_for_newer_code=waiting,
     )
+
+
+def _inline_status(name: str) -> ProjectionStatus:
+    """Of one whose rows commands write: it does not follow the log."""
+    found, rebuild = checkpoints.state_of(name), requests.active(name)
+    state = "inline" if inline.is_built(PROJECTIONS[name], found) else NOT_BUILT
+    return ProjectionStatus(
+        name=name,
+        generation=found.live_generation,
+        state="rebuilding" if rebuild else state,
+        rebuild=requests.describe(rebuild) if rebuild else None,
+        lag=0,
+        lag_by_partition={},
+        halted={},
+        stalled={},
+        dead_letters=0,
+        waits_for_newer_code=0,
+    )
+
+
+def workers_to_start() -> list[str]:
+    """The commands to start so that what is stored reaches its readers."""
+    return missing_workers() if needs_workers() else []
+
+
+def needs_workers() -> bool:
+    """Whether anything depends on the log: a projection that consumers fill, or whoever else reads
+    Kafka."""
+    return bool(consumed()) or bool(conf.postlog().kafka.bootstrap_servers)
 
 
 def _dead_and_waiting(name: str, generation: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from messaging.bus.base import Bus
 from messaging.eventstore.models import Outbox
 from messaging.exceptions import WorkerFailed
 from messaging.monitoring.status import projection_status
-from messaging.projections.registry import PROJECTIONS
+from messaging.projections.registry import consumed
 from messaging.transient import drop_connections, is_away
 
 LOOK_EVERY_S = 0.2
@@ -52,7 +52,7 @@ class UntilLevel:
             self._bus.ensure_topic()
             self._ends = self._bus.end_offsets()
         identity = self._bus.identity()
-        found = [projection_status(name, self._ends, identity) for name in PROJECTIONS]
+        found = [projection_status(one.name, self._ends, identity) for one in consumed()]
         left = {(one.name, p) for one in found for p, lag in one.lag_by_partition.items() if lag}
         halted = {(one.name, p): why for one in found for p, why in one.halted.items()}
         if left and left <= halted.keys():

@@ -13,6 +13,9 @@ class ProjectionState(models.Model):
     name = models.CharField(max_length=100, primary_key=True)
     live_generation = models.IntegerField(default=1)
     code_version = models.IntegerField(default=1, help_text="Of the code that built it.")
+    inline = models.BooleanField(
+        null=True, help_text="Whether commands write its rows. None: nobody has written any yet."
+    )
 
     def __str__(self) -> str:
         return f"{self.name} generation {self.live_generation}"

@@ -53,10 +53,12 @@ class Projection:
         of: str | Sequence[str],
         models: list[type[ReadModel]],
         version: int = 1,
+        inline: bool = False,
     ) -> None:
         """`of` is the type of its streams, or all types: `of=["order", "stock_item"]`. `version` is
         of the functions below: raise it when what they write changes, and `manage.py check` asks
-        for a rebuild."""
+        for a rebuild. `inline`: each command applies its events in its own transaction, where both
+        sides are in one database; no consumer does."""
         if name in PROJECTIONS:
             raise RegistrationError(f"The projection {name!r} is registered twice.")
         if not models or not issubclass(models[0], RootModel):
@@ -67,6 +69,7 @@ class Projection:
         self.name = name
         self.models = models
         self.version = version
+        self.inline = inline
         self.root: type[RootModel] = models[0]
         self.appliers: dict[type, Applier] = {}
         PROJECTIONS[name] = self
@@ -97,3 +100,8 @@ class Projection:
             return function
 
         return register
+
+
+def consumed() -> list[Projection]:
+    """The projections that consumers fill from the log."""
+    return [one for one in PROJECTIONS.values() if not one.inline]

@@ -6,6 +6,7 @@ from django.db import router
 from django.db.migrations.operations.base import Operation
 
 from messaging.message import utc_now
+from messaging.rebuilding.requests import best_source
 
 
 class AskForRebuild(Operation):
@@ -18,7 +19,8 @@ class AskForRebuild(Operation):
     reduces_to_sql = False
     reversible = True
 
-    def __init__(self, projection: str, source: str = "log") -> None:
+    def __init__(self, projection: str, source: str = "") -> None:
+        """`source`: log or store; by default the log, of an inline projection the store."""
         self.projection = projection
         self.source = source
 
@@ -42,7 +44,7 @@ class AskForRebuild(Operation):
         rebuild.create(
             projection=self.projection,
             generation=last + 1,
-            source=self.source,
+            source=self.source or best_source(self.projection),
             asked_by="a migration",
             asked_at=utc_now(),
         )

@@ -8,6 +8,7 @@ from messaging.conf import read_alias
 from messaging.exceptions import PostlogError
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
+from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding.generations import next_generation
 
 State = Rebuild.State
@@ -30,14 +31,34 @@ class BuilderReplaced(PostlogError):
     """The rebuild was cancelled, or another builder has taken it over: stop."""
 
 
+class NeedsStore(PostlogError):
+    """The projection is inline."""
+
+    def __init__(self, projection: str) -> None:
+        super().__init__(
+            f"{projection} is inline: commands write its rows before their events are in the log, "
+            "so that its rows would go back to what the log has. Rebuild it from the store: "
+            f"`manage.py rebuild {projection} --from store`."
+        )
+
+
+def best_source(projection: str) -> Rebuild.Source:
+    """What to rebuild it from, if nobody says."""
+    found = PROJECTIONS.get(projection)
+    return Rebuild.Source.STORE if found is not None and found.inline else Rebuild.Source.LOG
+
+
 def active(projection: str) -> Rebuild | None:
     """The rebuild that has not ended."""
     return Rebuild.objects.filter(projection=projection).exclude(state__in=Rebuild.ENDED).first()
 
 
 def ask(projection: str, source: str, by: str, *, accept_regression: bool = False) -> Rebuild:
-    """Ask for a rebuild. Raises `UnderWay` if there is one. `accept_regression`: switch
-    readers even if they have seen later versions, which are lost for good."""
+    """Ask for a rebuild. Raises `UnderWay` if there is one, `NeedsStore` for an inline projection
+    from the log. `accept_regression`: switch readers even if they have seen later versions, which
+    are lost for good."""
+    if source != best_source(projection) == Rebuild.Source.STORE:
+        raise NeedsStore(projection)
     checkpoints.state_of(projection)
     attempts = 0
     while True:

@@ -7,8 +7,11 @@ from django.db import connections
 
 from messaging.bus.base import Bus
 from messaging.conf import read_alias, write_alias
+from messaging.projections import writers
 from messaging.projections.models import Rebuild
+from messaging.projections.registry import PROJECTIONS
 from messaging.rebuilding.builder import Builder
+from messaging.rebuilding.inline_builder import InlineBuilder
 from messaging.transient import is_away, reason
 from messaging.workers.leadership import Leadership, Wait, leadership
 from messaging.workers.repeats import Repeats
@@ -69,6 +72,13 @@ class RebuildWorker:
                 wait.goes_on(lock)
             else:
                 wait.ends()
-                Builder(rebuild, self._bus, lock.held).run(stop)
+                _builder_of(rebuild)(rebuild, self._bus, lock.held).run(stop)
         finally:
             lock.release()
+
+
+def _builder_of(rebuild: Rebuild) -> type[Builder]:
+    if PROJECTIONS[rebuild.projection].inline:
+        return InlineBuilder
+    writers.take_over(rebuild.projection)  # if it was inline before
+    return Builder

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging import codec, conf
+from messaging import codec, conf, inline
 from messaging.actors import Actors
 from messaging.conf import write_alias
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
-from messaging.eventstore.unit_of_work import SERVER_GENERATED
+from messaging.eventstore.unit_of_work import SERVER_GENERATED, Grown
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Result
 from messaging.recovery.log_index import IndexedRecord, LogIndex, digest_of
@@ -57,6 +57,9 @@ class MissingEvents:
     before: int
     envelopes: list[Envelope]
     payloads: list[str]
+
+    def grown(self) -> Grown:
+        return Grown(self.stream_id, self.envelopes[0].stream_type, self.before)
 
 
 def conflicts(index: LogIndex) -> Iterator[str]:
@@ -147,6 +150,7 @@ def restore(index: LogIndex, report: Callable[[Restored], None], *, dry: bool = 
                 for missing in chunk:
                     _append(missing)
                     done.receipts += _restore_receipts(missing)
+                inline.apply([missing.grown() for missing in chunk])
         done.events += sum(len(missing.envelopes) for missing in chunk)
         done.streams += len(chunk)
     return done

@@ -119,6 +119,8 @@ class ReadModelsAgainstStore:
         first = parked.order_by("version").first()
         if first is not None:
             return f"dead letter {first.id} ({first.code}) holds it up"
+        if self._projection.inline:
+            return f"no command applied it. Run `manage.py rebuild {self._name}`"
         return "it was not consumed. Is `manage.py runconsumer` running?"
 
     def _drop_those_that_caught_up(self) -> bool:

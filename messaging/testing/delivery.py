@@ -8,7 +8,7 @@ from messaging.bus.base import Bus
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.consumer import Consumer
 from messaging.projections.models import DeadLetter
-from messaging.projections.registry import PROJECTIONS, Projection
+from messaging.projections.registry import Projection, consumed
 from messaging.relay.relay import Relay
 from messaging.testing.waiting import wait_until
 
@@ -16,7 +16,8 @@ DEADLINE_S = 60
 
 
 def deliver_all(bus: Bus | None = None) -> None:
-    """Publish all that waits in the outbox, and consume the log into all projections.
+    """Publish all that waits in the outbox, and consume the log into all projections but those
+    that are inline, which `send` brings level.
 
     Fails if a projection could not take an event: where a test is about that, call `publish_all`
     and `consume_all`. `bus`: by default the one of the settings.
@@ -29,7 +30,7 @@ def deliver_all(bus: Bus | None = None) -> None:
     bus = bus or current_bus()
     publish_all(Relay(bus))
     faults = []
-    for projection in PROJECTIONS.values():
+    for projection in consumed():
         halted = consume_all(projection, bus)
         faults += [f"{projection.name}, partition {p}: {why}" for p, why in halted.items()]
         faults += _parked(projection)
@@ -59,6 +60,8 @@ def consume_all(projection: Projection, bus: Bus | None = None) -> dict[int, str
 
         assert consume_all(orders) == {}
     """
+    if projection.inline:
+        raise TypeError(f"{projection.name} is inline: commands apply its events, no consumer.")
     bus = bus or current_bus()
     bus.ensure_topic()
     ends = bus.end_offsets()

@@ -36,8 +36,8 @@ class Command(DatabaseCommand):
             "--from",
             dest="source",
             choices=Rebuild.Source.values,
-            default=Rebuild.Source.LOG,
-            help="Read the log from its beginning (default), or the event store.",
+            help="Read the log from its beginning (default), or the event store (default of an "
+            "inline projection).",
         )
         parser.add_argument(
             "--accept-going-back",
@@ -66,7 +66,7 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{name}: generation {rebuild.generation} was cancelled.")
 
     def _rebuild(self, name: str, options: dict[str, Any]) -> None:
-        source, back = options["source"], options["accept_going_back"]
+        source, back = options["source"] or requests.best_source(name), options["accept_going_back"]
         accepted = ", accept going back" if back else ""
         record_from_shell("rebuild", f"{name} from the {source}{accepted}")
         rebuild = requests.active(name)

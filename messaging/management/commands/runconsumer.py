@@ -13,7 +13,7 @@ from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming.consumer import Consumer, last_errors
-from messaging.projections.registry import PROJECTIONS
+from messaging.projections.registry import PROJECTIONS, consumed
 from messaging.rebuilding.worker import RebuildWorker
 from messaging.relay.relay import Relay
 from messaging.workers import cleaning
@@ -39,7 +39,10 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        consumers = [Consumer(projection, current_bus()) for projection in PROJECTIONS.values()]
+        consumers = [Consumer(projection, current_bus()) for projection in consumed()]
+        for one in PROJECTIONS.values():
+            if one.inline:
+                self.stderr.write(f"{one.name} is left out: it is inline, commands write its rows.")
         parts: dict[str, Work] = {f"projection {one.name}": one.run for one in consumers}
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
         if not options["no_relay"]:

@@ -8,9 +8,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.stall_watch import describe
-from messaging.monitoring.status import ProjectionStatus, Status, current_status
+from messaging.monitoring.status import (
+    NOT_BUILT,
+    ProjectionStatus,
+    Status,
+    current_status,
+    workers_to_start,
+)
 from messaging.templatetags.figures import thousands
-from messaging.workers.heartbeats import missing_workers
 
 
 class Command(DatabaseCommand):
@@ -47,7 +52,7 @@ class Command(DatabaseCommand):
             if worker.error:
                 error = f"  it cannot work now, and tries again: {worker.error}"
                 self.stdout.write(self.style.ERROR(error))
-        for command in missing_workers():
+        for command in workers_to_start():
             self.stdout.write(
                 self.style.WARNING(f"Nothing reaches readers now: start `{command}`.")
             )
@@ -55,8 +60,12 @@ class Command(DatabaseCommand):
     def _show_projection(self, one: ProjectionStatus) -> None:
         self.stdout.write(
             f"projection {one.name}: generation {one.generation}, {one.state}, "
-            f"lag {thousands(one.lag)}, dead letters {one.dead_letters:,}"
+            + ("no lag" if one.inline else f"lag {thousands(one.lag)}")
+            + f", dead letters {one.dead_letters:,}"
         )
+        if one.state == NOT_BUILT:
+            rows = "nobody writes its rows, which lack events"
+            self.stdout.write(self.style.ERROR(f"  {rows}: manage.py rebuild {one.name}"))
         if one.rebuild:
             self.stdout.write(f"  a rebuild is under way: {one.rebuild}")
         if one.waits_for_newer_code:

@@ -10,7 +10,7 @@ from messaging import plausible
 from messaging.bus import current_bus
 from messaging.bus.signing import key_ring
 from messaging.conf import write_alias
-from messaging.eventstore.models import RejectedRecord
+from messaging.eventstore.models import LogIdentity, RejectedRecord
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.progress import Reports
 from messaging.projections.registry import PROJECTIONS
@@ -53,6 +53,8 @@ class Command(DatabaseCommand):
 
     def _differences(self, patience_s: float) -> Iterator[str]:
         bus, reports = current_bus(), Reports(self.stderr.write)
+        if not LogIdentity.objects.exists():
+            bus.ensure_topic()  # no relay has ever been needed
         yield from require_same_identity(bus)
         begin, ends = bus.begin_offsets(), bus.end_offsets()
         for partition, offset in begin.items():

@@ -14,6 +14,7 @@ from messaging.bus.base import Bus, Identity
 from messaging.conf import read_alias
 from messaging.dialect.values import sql_now
 from messaging.exceptions import FencedOff, HistoryMismatch
+from messaging.projections import writers
 from messaging.projections.models import Checkpoint, ProjectionState
 from messaging.projections.registry import PROJECTIONS
 from messaging.proof import Proof, proof_from, proofs_before, require_proofs, undisturbed
@@ -62,12 +63,14 @@ def code_versions() -> dict[str, int]:
 
 def begin(projection: str, identity: Identity) -> int:
     """Make the checkpoints of the live generation that are missing, at offset 0; return the
-    generation. Raises `HistoryMismatch` if those that are there belong to another log."""
+    generation. Raises `HistoryMismatch` if those that are there belong to another log, and
+    `FencedOff` if commands write the rows."""
     state_of(projection)
     with transaction.atomic(using=read_alias()):
         # Locked, so that no rebuild switches readers to another generation meanwhile.
         state = ProjectionState.objects.select_for_update().get(name=projection)
         generation = state.live_generation
+        writers.require_consumers(state)
         begin_at(projection, generation, identity, dict.fromkeys(range(identity.partitions), 0))
         require_identity(projection, generation, identity)
     return generation

@@ -11,6 +11,7 @@ from django.db import connections
 from messaging.bus.base import Bus, LogRecord, Subscription
 from messaging.conf import read_alias
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
+from messaging.projections import writers
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.consuming.breaker import Breaker
@@ -107,6 +108,8 @@ class Consumer:
         return all(p in self.halted or at.get(p, -1) >= end for p, end in ends.items())
 
     def _start(self) -> None:
+        if not self._generation:  # one that was fenced since may be of older code than what wrote
+            writers.take_over(self.name)
         self._use(checkpoints.begin(self.name, self._bus.identity()))
         self._identity_checked = time.monotonic()
 
