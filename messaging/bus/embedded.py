@@ -29,6 +29,7 @@ from messaging.bus.base import (
 )
 from messaging.bus.models import EmbeddedRecord, Log, LogMember, LogPartition, records_up_to
 from messaging.conf import PARTITIONS, write_alias
+from messaging.dialect.changes import Changes
 from messaging.dialect.values import SecondsNow
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from messaging.transient import is_away
@@ -36,7 +37,6 @@ from messaging.transient import is_away
 log = logging.getLogger("postlog.embedded")
 
 HEARTBEAT_S, DEAD_AFTER_S, FORGOTTEN_AFTER_S = 1.0, 5.0, 60.0
-MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
 ENDS = f'SELECT "partition", next_offset FROM {LogPartition._meta.db_table} WHERE topic = %s'
 
 
@@ -165,13 +165,12 @@ class EmbeddedReader(Reader):
         self.positions = dict(positions)
         self.paused: set[int] = set()
         self._turn = 0  # which partition is read first
+        self.changes = Changes(write_alias())
 
     def poll(self, *, timeout_s: float, max_records: int) -> Fetched:
         deadline = time.monotonic() + timeout_s
-        pause = MIN_POLL_S
         while not (records := self.take(max_records)) and time.monotonic() < deadline:
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_POLL_S)
+            self.changes.wait(deadline - time.monotonic())
         return Fetched(records, {})
 
     def pause(self, partition: int) -> None:
@@ -195,6 +194,8 @@ class EmbeddedReader(Reader):
             max_records -= len(found[partition])
             left -= sum(len(record.value or b"") for record in found[partition])
             self.positions[partition] = found[partition][-1].offset + 1
+        if found:
+            self.changes.came()
         return found
 
     def close(self) -> None:
@@ -214,7 +215,6 @@ class EmbeddedSubscription(Subscription):
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         deadline = time.monotonic() + timeout_s
-        pause = MIN_POLL_S
         while True:
             if self._assignment_changed():
                 self._reader.positions.clear()
@@ -223,8 +223,7 @@ class EmbeddedSubscription(Subscription):
             records = self._reader.take(max_records)
             if records or time.monotonic() >= deadline:
                 return Polled(self._assignment, False, records, {})
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_POLL_S)
+            self._reader.changes.wait(deadline - time.monotonic())
 
     def seek(self, partition: int, offset: int) -> None:
         if partition not in self._assignment:

@@ -80,6 +80,11 @@ class Dialect(ABC):
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         """A condition, and its values."""
 
+    def change_mark(self, connection: Connection) -> int | None:
+        """A number that is another one after any other connection has committed; None: to ask would
+        cost as much as to look."""
+        return None
+
     @abstractmethod
     def among(self, column: str, select: str) -> str:
         """A condition: the column has one of the few values that are selected."""

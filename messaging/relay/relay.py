@@ -14,6 +14,7 @@ from django.db import connections
 
 from messaging.bus.base import Bus, Place, Publisher
 from messaging.conf import write_alias
+from messaging.dialect.changes import Changes
 from messaging.eventstore.models import LogIdentity
 from messaging.exceptions import HistoryMismatch, LostTail
 from messaging.proof import undisturbed
@@ -28,7 +29,7 @@ T = TypeVar("T")
 log = logging.getLogger("postlog.relay")
 
 BATCH = 1_000
-MIN_POLL_S, MAX_POLL_S = 0.002, 0.05
+MAX_WAIT_S = 0.25  # for a change; it also has a lock and a log to look after
 STANDBY_POLL_S = 1.0
 IDENTITY_EVERY_S = 10.0
 BATCH_STANDS = "The relay's last batch stands in the log as it is now, and still waits to be sent."
@@ -71,7 +72,7 @@ class Relay:
 
         Raises `HistoryMismatch` when publishing would harm the history; no retry can cure that.
         """
-        pause = MIN_POLL_S
+        changes = Changes(write_alias())
         try:
             while not stop.is_set():
                 try:
@@ -87,8 +88,12 @@ class Relay:
                     connections[write_alias()].close()
                     stop.wait(pause)
                 else:
-                    pause = 0 if published else min(max(2 * pause, MIN_POLL_S), MAX_POLL_S)
-                    stop.wait(pause if self.is_active() else STANDBY_POLL_S)
+                    if published:
+                        changes.came()
+                    elif self.is_active():
+                        changes.wait(MAX_WAIT_S, stop)
+                    else:
+                        stop.wait(STANDBY_POLL_S)
             self._finish_at_stop()
         finally:
             self.close()

@@ -1,0 +1,45 @@
+"""Waiting for what others commit, without asking all the time.
+
+A pause is a tenth of the time in which nothing came: so it is short where a reader waits for the
+next change, and a quiet system is left in peace. SQLite tells for 5 µs whether anybody has
+committed (`Dialect.change_mark`); PostgreSQL has nothing that costs as little. NOTIFY would wake at
+once, but takes a lock by which all commits wait for each other.
+"""
+
+import time
+from threading import Event as Flag
+
+from django.db import connections
+
+from messaging.dialect import dialect_of
+
+MIN_PAUSE_S, MAX_PAUSE_S = 0.002, 0.05
+GROWTH = 1.1
+
+
+class Changes:
+    """What one thread has seen of the commits to a database. After each look: `came` or `wait`."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._pause_s = MIN_PAUSE_S
+        self._mark: int | None = None  # when it looked last
+
+    def came(self) -> None:
+        """There was something: the next is waited for with short pauses."""
+        self._pause_s = MIN_PAUSE_S
+
+    def wait(self, at_most_s: float, stop: Flag | None = None) -> None:
+        """Return when there may be something new, when the time is over, or when `stop` is set."""
+        stop = stop or Flag()
+        deadline = time.monotonic() + at_most_s
+        while not stop.wait(min(self._pause_s, max(0.0, deadline - time.monotonic()))):
+            self._pause_s = min(GROWTH * self._pause_s, MAX_PAUSE_S)
+            # Before the look: what is committed after it counts as new.
+            before, self._mark = self._mark, self._now()
+            if self._mark is None or self._mark != before or time.monotonic() >= deadline:
+                return
+
+    def _now(self) -> int | None:
+        connection = connections[self._alias]
+        return dialect_of(connection).change_mark(connection)
