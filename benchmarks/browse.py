@@ -109,25 +109,25 @@ def keys(posts: list[UUID]) -> Result:
 def tokens(post_id: UUID) -> Iterator[Result]:
     """How long a token keeps an answer after its event is applied: long before, and just now."""
     from messaging import mediator
-    from messaging.projections.serving.consistency_token import Position
+    from messaging.message import Position
     from queries_app.models import Post
     from queries_app.queries import FindPostById
 
     query = FindPostById(post_id=post_id)
     row = Post.objects.get(stream_id=post_id)
 
-    def asked(position: Position | None) -> float:
+    def asked(*reached: Position) -> float:
         begun = time.perf_counter()
-        mediator.ask(query, position)
+        mediator.ask(query, reached)
         return (time.perf_counter() - begun) * 1000
 
-    reached = Position(post_id, row.version)
-    with_token, without = medians(200, lambda: asked(reached), lambda: asked(None))
+    now = Position("post", post_id, row.version)
+    with_token, without = medians(200, lambda: asked(now), asked)
 
     def waited(version: int) -> float:
         """From the moment at which the version is there."""
         answered: list[float] = []
-        wanted = Position(post_id, version)
+        wanted = [Position("post", post_id, version)]
         waiter = threading.Thread(
             target=lambda: (mediator.ask(query, wanted), answered.append(time.perf_counter()))
         )

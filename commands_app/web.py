@@ -21,6 +21,7 @@ from commands_app.commands import (
     UnlikePost,
 )
 from commands_app.handlers import posts
+from contracts.posts import STREAM_TYPE
 from messaging import (
     Invalid,
     Position,
@@ -146,7 +147,7 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     tell(request, answer_headers(context))
     result = messaging.send(command, context)
     tell(request, answer_headers(context, result))
-    remember(request, Position(result.stream_id, result.version))
+    remember(request, *result.positions)
     return result
 
 
@@ -156,7 +157,7 @@ def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:
     The read side shows the form again, beside the text that was saved meanwhile, for which it
     waits (config/pages.py).
     """
-    remember(request, Position(post_id, posts.version_of(post_id)))
+    remember(request, Position(STREAM_TYPE, post_id, posts.version_of(post_id)))
     return HttpResponse(status=PreconditionFailed.status)
 
 

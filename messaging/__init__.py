@@ -111,12 +111,20 @@ if TYPE_CHECKING:
     )
     from messaging.http import answer_headers, context_of
     from messaging.mediator import answers, ask, handles, send
-    from messaging.message import Context, Envelope, Query, Result, command, event, query
+    from messaging.message import (
+        Context,
+        Envelope,
+        Position,
+        Query,
+        Result,
+        command,
+        event,
+        query,
+    )
     from messaging.plausible import is_username
     from messaging.projections.read_models import ReadModel, RootModel
     from messaging.projections.registry import Projection
     from messaging.projections.rows import Rows
-    from messaging.projections.serving.consistency_token import Position
     from messaging.projections.serving.live import live, live_root
     from messaging.projections.serving.own_changes import Behind, behind, remember
     from messaging.projections.serving.paging import (
@@ -147,12 +155,11 @@ else:  # a type checker would take every name for one that is here
         "RegistrationError StreamBusy TooLarge TooManyRequests UnknownMessage",
         "http": "answer_headers context_of",
         "mediator": "answers ask handles send",
-        "message": "Context Envelope Query Result command event query",
+        "message": "Context Envelope Position Query Result command event query",
         "plausible": "is_username",
         "projections.read_models": "ReadModel RootModel",
         "projections.registry": "Projection",
         "projections.rows": "Rows",
-        "projections.serving.consistency_token": "Position",
         "projections.serving.live": "live live_root",
         "projections.serving.own_changes": "Behind behind remember",
         "projections.serving.paging": "MAX_PAGE_SIZE PAGE_SIZE Page SortKey encode_cursor page_of",

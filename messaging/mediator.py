@@ -7,14 +7,14 @@ Nothing that sends a command knows who handles it; the API, the forms and
 import random
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import signature
 from typing import Any, ForwardRef, Generic, TypeVar, overload
-from uuid import UUID
 
 from messaging import inline
 from messaging.access import ANONYMOUS, NOBODY, Asker, NamedAsker, anyone, require
-from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
+from messaging.eventstore.results import Returned, result_of
+from messaging.eventstore.unit_of_work import UnitOfWork, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
@@ -28,22 +28,22 @@ from messaging.message import (
     INTERNAL_QUERIES,
     QUERIES,
     Context,
+    Position,
     Query,
     Result,
-    id_fields,
     who_may,
 )
 from messaging.projections.registry import Projection
-from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.waiting import wait_for
 
 C = TypeVar("C")
 Q_co = TypeVar("Q_co", covariant=True)
 A = TypeVar("A")
+R = TypeVar("R", bound=Returned)
 
 ATTEMPTS = 8  # at a command that loses races, some 10 ms apart
 
-CommandHandler = Callable[[Any, UnitOfWork], Appended]
+CommandHandler = Callable[[Any, UnitOfWork], Returned]
 QueryHandler = Callable[..., Any]
 
 _command_handlers: dict[type, CommandHandler] = {}
@@ -59,17 +59,19 @@ _QUERIES: Registries = (QUERIES, INTERNAL_QUERIES)
 
 def handles(
     command_type: type[C], *, creates: bool = False
-) -> Callable[[Callable[[C, UnitOfWork], Appended]], Callable[[C, UnitOfWork], Appended]]:
+) -> Callable[[Callable[[C, UnitOfWork], R]], Callable[[C, UnitOfWork], R]]:
     """Register the function that handles a command: load, decide, append; nothing else.
+
+    It may do so with several streams, of several types, and returns what `Repository.save`
+    returned, or a list of that. All of it is stored, or nothing; which stream `ETag` and `If-Match`
+    are of is said in eventstore/results.py.
 
     The handler runs inside the command's one transaction, and again if that loses a race: its only
     effects are those on the unit of work. `creates`: what it appends brings something new into
     being, which the API answers with 201.
     """
 
-    def register(
-        handler: Callable[[C, UnitOfWork], Appended],
-    ) -> Callable[[C, UnitOfWork], Appended]:
+    def register(handler: Callable[[C, UnitOfWork], R]) -> Callable[[C, UnitOfWork], R]:
         _add(_command_handlers, _COMMANDS, command_type, handler)
         if creates:
             _creating_commands.add(command_type)
@@ -121,7 +123,7 @@ def send(command: object, context: Context) -> Result:
     as the domain decides, `ConcurrentChange` if retries did not settle a race, `UnknownMessage` if
     nothing handles the command. Must not be called inside a transaction.
     """
-    handler = handler_of(type(command))
+    handler, creates = handler_of(type(command)), type(command) in _creating_commands
     sender = NamedAsker(context.actor) if context.asker is None else context.asker
     require(who_may(type(command)), sender)
     if context.actor == ANONYMOUS and sender.is_authenticated:
@@ -130,7 +132,7 @@ def send(command: object, context: Context) -> Result:
         try:
             with unit_of_work(context) as uow:
                 outcome = uow.earlier or uow.succeed(
-                    _result_of(command, handler(command, uow), uow)
+                    result_of(command, handler(command, uow), uow, creates=creates)
                 )
                 inline.apply(uow.grown)
             return outcome.replay()
@@ -145,16 +147,17 @@ def send(command: object, context: Context) -> Result:
     raise ConcurrentChange
 
 
-def ask(query: Query[A], reached: Position | None = None, asker: Asker = NOBODY) -> A:
+def ask(query: Query[A], reached: Collection[Position] = (), asker: Asker = NOBODY) -> A:
     """Answer a query from the read models.
 
-    With `reached`, the answer shows at least that version of that stream. Raises `NotSignedIn` or
+    With `reached`, such as a result's `positions`, the answer shows at least those versions of
+    those streams, as far as the query's projection takes in their types. Raises `NotSignedIn` or
     `Forbidden` if the asker may not ask it, `ReadSideBehind` if the read side does not get there in
     time.
     """
     handler = answerer_of(type(query))
     require(who_may(type(query)), asker)
-    if reached is not None:
+    if reached:
         wait_for(_query_projections[type(query)], reached)
     answer: A = handler(query, asker) if type(query) in _asker_queries else handler(query)
     return answer
@@ -194,24 +197,6 @@ def unhandled() -> list[type]:
         *(c for c in _all(_COMMANDS) if c not in _command_handlers),
         *(q for q in _all(_QUERIES) if q not in _query_handlers),
     ]
-
-
-def _result_of(command: Any, appended: Appended, uow: UnitOfWork) -> Result:
-    """Make a command's result. An id that its sender left out is taken from the events."""
-    command_type: type = type(command)
-    ids: dict[str, UUID] = {}
-    for source in (*appended.events, command):
-        for name in id_fields(command_type):
-            if (value := getattr(source, name, None)) is not None:
-                ids[name] = value
-    created = command_type in _creating_commands and bool(appended.events)
-    return Result(
-        stream_id=appended.stream_id,
-        version=appended.version,
-        ids=ids,
-        created=created,
-        correlation_id=uow.correlation_id,
-    )
 
 
 def _all(registries: Registries) -> list[type]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from inspect import signature
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 from uuid import UUID
 
 from messaging.access import Asker, Who, signed_in
@@ -50,7 +50,7 @@ class Context:
     command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
     fingerprint: str = ""  # of what was sent; under the same id, anything else is refused
     remember_for: timedelta | None = None  # how long to keep the receipt; None: for ever
-    if_version: frozenset[int] | None = None  # refuse it unless the stream is at one of these
+    if_version: frozenset[int] | None = None  # refuse it unless the stream that it names is at one
     if_text: int | None = None  # refuse an edit unless the text it replaces has this fingerprint
     correlation_id: UUID | None = None  # of the conversation; None: a new one
     causation_id: UUID | None = None  # the id of the message that led to this command
@@ -74,15 +74,32 @@ class Envelope:
     traceparent: str
 
 
+class Position(NamedTuple):
+    """A version of a stream."""
+
+    stream_type: str
+    stream_id: UUID
+    version: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What the sender of a command gets."""
 
-    stream_id: UUID
-    version: int  # of the stream, after the command
+    positions: tuple[Position, ...]  # of its streams, after it; first of the one that it names
     ids: dict[str, UUID]  # by the command's field, such as {"order_id": ...}
     created: bool  # whether something new has come into being
     correlation_id: UUID | None = None  # of its events; None: a receipt from before this was kept
+
+    @property
+    def stream_id(self) -> UUID:
+        """Of the stream that the command names."""
+        return self.positions[0].stream_id
+
+    @property
+    def version(self) -> int:
+        """Of that stream, after the command."""
+        return self.positions[0].version
 
 
 class Query(Generic[A_co]):

@@ -118,7 +118,7 @@ class QueryView(MessageView):
         token = sent_token(request, params)
         serializer = self._serializer = self.serializer_class(data=params)
         serializer.is_valid(raise_exception=True)
-        reached = consistency_token.read(token) if token is not None else None
+        reached = consistency_token.read(token) if token is not None else ()
         query = serializer.validated_data
         found = mediator.ask(query, reached, request.user)
         if isinstance(found, Page):
@@ -206,7 +206,7 @@ def page_url(request: Request, params: QueryDict, cursor: str | None) -> str | N
 def answer(result: Result) -> dict[str, Any]:
     """What the sender of a command gets."""
     ids = {name: str(value) for name, value in result.ids.items()}
-    token = consistency_token.mint(result.stream_id, result.version)
+    token = consistency_token.mint(result.positions)
     return {**ids, "version": result.version, "consistency_token": token}
 
 

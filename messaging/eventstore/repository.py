@@ -18,11 +18,10 @@ from messaging.exceptions import (
     DecodeError,
     DomainError,
     NeedsNewerCode,
-    PreconditionFailed,
     RegistrationError,
     UnknownMessage,
 )
-from messaging.message import event_types_of, naming_of
+from messaging.message import Position, event_types_of, naming_of
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -127,31 +126,35 @@ class Repository(Generic[S, E]):
             log.warning("stream %s is loaded without its snapshot: %s", stream_id, error)
             rows, state = _read(stream_id, NO_SNAPSHOT), None
         if not rows:
-            return Loaded(stream_id=stream_id, version=0, state=None, foreign=not may_begin)
+            new: Loaded[S] = Loaded(
+                stream_id=stream_id, version=0, state=None, foreign=not may_begin
+            )
+            return self._noted(uow, new)
         events = _decoded(stream_id, rows[1:])
-        return Loaded(
+        found = Loaded(
             stream_id=stream_id,
             version=rows[0].stream_version or 0,
             state=self._after(state, events),
             snapshot=rows[0].version or 0,
         )
+        return self._noted(uow, found)
 
     def save(self, uow: UnitOfWork, loaded: Loaded[S], events: Sequence[E]) -> Appended:
         """Append events, maybe none, to the stream as it was loaded.
 
         Takes over the state in `loaded`, which is of no use afterwards. Raises `DomainError` if
-        the id belongs to something else, and `PreconditionFailed` if the sender asked for another
-        version of the stream. That is checked last: a command that would be refused
-        anyway is refused for that other reason (RFC 9110, 13.2.1).
+        the id belongs to something else.
         """
         if loaded.foreign and events:
             raise DomainError("id_taken", "This id belongs to something else. Choose another one.")
-        wanted = uow.context.if_version
-        if wanted is not None and loaded.version not in wanted:
-            is_now = f"It has changed meanwhile: it is at version {loaded.version}."
-            raise PreconditionFailed("precondition_failed", is_now)
         snapshot = self._due_snapshot(loaded, events)
         return uow.append(self.stream_type, loaded.stream_id, loaded.version, events, snapshot)
+
+    def _noted(self, uow: UnitOfWork, found: Loaded[S]) -> Loaded[S]:
+        if not found.foreign:
+            position = Position(self.stream_type, found.stream_id, found.version)
+            uow.loaded.setdefault(found.stream_id, position)
+        return found
 
     def _due_snapshot(self, loaded: Loaded[S], events: Sequence[E]) -> Snapshot | None:
         """Make the snapshot to write with the events, if the last one is far behind."""

@@ -16,7 +16,7 @@ from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.keys import as_version_8
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
-from messaging.message import Context, Envelope, Result, utc_now
+from messaging.message import Context, Envelope, Position, Result, utc_now
 
 SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
@@ -50,6 +50,8 @@ class UnitOfWork:
         self.earlier: receipts.StoredOutcome | None = None
         self.correlation_id = context.correlation_id or self.command_id
         self.grown: list[Grown] = []
+        self.loaded: dict[UUID, Position] = {}  # each stream as the handler found it first
+        self.saved: dict[UUID, Position] = {}  # each stream that it saved, as it left it
 
     def new_id(self) -> UUID:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
@@ -68,8 +70,9 @@ class UnitOfWork:
         Raises `TooLarge` for one that the bus would not take, which would keep all later ones from
         being published, `Invalid` and `WrongPayload` for one that no consumer would believe.
         """
+        appended = Appended(stream_id, before + len(events), events)
         if not events:
-            return Appended(stream_id, before, events)
+            return self._noted(stream_type, before, appended)
         encoded = [codec.encode_event(event) for event in events]
         now = utc_now()
         envelopes = [
@@ -92,8 +95,15 @@ class UnitOfWork:
             _require_plausible(envelope, event)
             _require_size(envelope, payload)
         statements.append(before, envelopes, [payload for _, payload in encoded], snapshot)
-        self.grown.append(Grown(stream_id, stream_type, before))
-        return Appended(stream_id, before + len(events), events)
+        return self._noted(stream_type, before, appended)
+
+    def _noted(self, stream_type: str, before: int, appended: Appended) -> Appended:
+        stream_id = appended.stream_id
+        self.loaded.setdefault(stream_id, Position(stream_type, stream_id, before))
+        self.saved[stream_id] = Position(stream_type, stream_id, appended.version)
+        if appended.events:
+            self.grown.append(Grown(stream_id, stream_type, before))
+        return appended
 
     def succeed(self, result: Result) -> receipts.StoredOutcome:
         """Store the result with the events, for when the same command is sent again."""

@@ -67,6 +67,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('owner', models.CharField(help_text='A person, or a session of nobody known.', max_length=100)),
+                ('stream_type', models.CharField(max_length=100)),
                 ('stream_id', models.UUIDField()),
                 ('version', models.IntegerField()),
                 ('at', models.DateTimeField(db_index=True)),

@@ -14,14 +14,26 @@ from messaging import codec, plausible
 from messaging.bus.base import Bus, LogRecord, partition_of
 from messaging.bus.rejected import Rejected, without
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, require_keys
+from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError
-from messaging.message import Envelope
+from messaging.message import Envelope, Position
 
 SCHEMA = """
 CREATE TABLE record (
     stream BLOB, version INTEGER, event BLOB, digest BLOB, "partition" INTEGER, "offset" INTEGER,
     document BLOB, type TEXT, PRIMARY KEY (stream, version, event, digest)
 ) WITHOUT ROWID
+"""
+# Where the commands end whose senders chose the ids, if documents are kept: for their receipts.
+COMMAND_SCHEMA = """
+CREATE TABLE command (
+    actor TEXT, command BLOB, stream BLOB, type TEXT, version INTEGER,
+    PRIMARY KEY (actor, command, stream)
+) WITHOUT ROWID
+"""
+INSERT_COMMAND = """
+INSERT INTO command VALUES (?, ?, ?, ?, ?) ON CONFLICT (actor, command, stream)
+DO UPDATE SET version = MAX(version, excluded.version)
 """
 # Records that are not signed, or not rightly; `signed` says whether they carry a signature.
 FORGED_SCHEMA = """
@@ -96,6 +108,7 @@ class LogIndex:
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(SCHEMA)
         self._db.execute(FORGED_SCHEMA)
+        self._db.execute(COMMAND_SCHEMA)
         self.unknown_keys: dict[tuple[int, str], tuple[int, int]] = {}  # -> count, first offset
         self.forged = 0
         self.malformed: list[str] = []  # records that no relay can have written
@@ -142,6 +155,14 @@ class LogIndex:
             one = IndexedRecord(UUID(bytes=event), digest, location, document, stream_type)
             found.setdefault(version, []).append(one)
         return found
+
+    def positions_of(self, actor: str, command_id: UUID) -> list[Position]:
+        """Where a command left its streams."""
+        rows = self._db.execute(
+            "SELECT type, stream, version FROM command WHERE actor = ? AND command = ?",
+            [actor, command_id.bytes],
+        )
+        return [Position(kind, UUID(bytes=stream), version) for kind, stream, version in rows]
 
     def streams(self) -> Iterator[UUID]:
         rows = self._db.execute("SELECT DISTINCT stream FROM record ORDER BY stream")
@@ -205,6 +226,14 @@ class LogIndex:
         if record.partition != partition_of(key, self._partitions):
             self.malformed.append(f"{location}: stream {key} belongs to another partition")
         self.last[record.partition] = (record.offset, envelope.event_id)
+        if self._keep and envelope.command_id.version != SERVER_GENERATED:
+            self._db.execute(
+                INSERT_COMMAND,
+                [
+                    envelope.actor, envelope.command_id.bytes, envelope.stream_id.bytes,
+                    envelope.stream_type, envelope.version,
+                ],
+            )  # fmt: skip
         document = codec.encode_record(envelope, bytes(data).decode())
         return (
             envelope.stream_id.bytes,

@@ -16,10 +16,10 @@ from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.eventstore.unit_of_work import SERVER_GENERATED, Grown
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
-from messaging.message import Envelope, Result
+from messaging.message import Envelope, Position, Result
 from messaging.recovery.log_index import IndexedRecord, LogIndex, digest_of
 
-ResultBuilder = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool]]
+ResultBuilder = Callable[[Sequence[Any]], tuple[dict[str, UUID], bool] | None]
 F = TypeVar("F", bound=Callable[..., Any])
 
 EVENTS_AT_ONCE = 1_000  # in one transaction, and what is missing to the end of the stream
@@ -28,8 +28,12 @@ _result_builders: dict[str, ResultBuilder] = {}
 
 
 def rebuilds_result(stream_type: str) -> Callable[[F], F]:
-    """Register the function that tells, from one command's events, the ids of its result and
-    whether it created something. Without one, receipts of such streams are not restored."""
+    """Register the function that tells the ids of a command's result, and whether it created
+    something, from the command's events in a stream of this type. Without one, receipts of commands
+    that name such streams are not restored.
+
+    It returns None if these events come of a command that names a stream of another type.
+    """
 
     def register(function: F) -> F:
         _result_builders[stream_type] = function
@@ -149,7 +153,7 @@ def restore(index: LogIndex, report: Callable[[Restored], None], *, dry: bool = 
             with transaction.atomic(using=write_alias(), durable=True):
                 for missing in chunk:
                     _append(missing)
-                    done.receipts += _restore_receipts(missing)
+                    done.receipts += _restore_receipts(missing, index)
                 inline.apply([missing.grown() for missing in chunk])
         done.events += sum(len(missing.envelopes) for missing in chunk)
         done.streams += len(chunk)
@@ -194,31 +198,35 @@ def _append(missing: MissingEvents) -> None:
     statements.append(missing.before, missing.envelopes, missing.payloads, publish=False)
 
 
-def _restore_receipts(missing: MissingEvents) -> int:
+def _restore_receipts(missing: MissingEvents, index: LogIndex) -> int:
     """Restore receipts of commands whose senders chose the ids, so that resending stays safe."""
     count = 0
     events = zip(missing.envelopes, missing.payloads, strict=True)
     for (command_id, actor), group in groupby(events, lambda p: (p[0].command_id, p[0].actor)):
         if command_id.version == SERVER_GENERATED:
             continue
-        result = _result_of(list(group))
+        result = _result_of(list(group), index)
         if result is not None:
             count += receipts.restore(actor, command_id, result)
     return count
 
 
-def _result_of(events: Sequence[tuple[Envelope, str]]) -> Result | None:
+def _result_of(events: Sequence[tuple[Envelope, str]], index: LogIndex) -> Result | None:
     last = events[-1][0]
     build = _result_builders.get(last.stream_type)
     if build is None:
         return None
     try:
-        ids, created = build([codec.decode_event(e.type, data) for e, data in events])
+        built = build([codec.decode_event(e.type, data) for e, data in events])
     except (UnknownMessage, DecodeError):
         return None
+    if built is None:
+        return None
+    ids, created = built
+    others = index.positions_of(last.actor, last.command_id)
+    named = Position(last.stream_type, last.stream_id, last.version)
     return Result(
-        stream_id=last.stream_id,
-        version=last.version,
+        positions=(named, *(one for one in others if one.stream_id != last.stream_id)),
         ids=ids,
         created=created,
         correlation_id=last.correlation_id,

@@ -18,17 +18,16 @@ import pytest
 from django.db import connections
 
 from messaging import codec
-from messaging.eventstore.repository import REPOSITORIES, Repository
+from messaging.eventstore.repository import REPOSITORIES, Loaded, Repository
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     DomainError,
     Invalid,
     NoTransaction,
-    PreconditionFailed,
     WrongPayload,
 )
-from messaging.message import Context, Envelope, Result
+from messaging.message import Context, Envelope, Position, Result
 from messaging.testing.events import registered
 
 CONTEXT = Context(actor="ann")
@@ -220,13 +219,25 @@ class StoreContract:
             mine = [e.version for e, _ in found if e.stream_id == account_id]
             assert mine == list(range(1, WRITERS * WRITES + 1))
 
-    def test_who_asks_for_another_version_is_refused(self) -> None:
-        account_id = uuid4()
-        self.credit(account_id, 1, 1)
-        with pytest.raises(PreconditionFailed):
-            self.credit(account_id, 1, context=Context(actor="ann", if_version=frozenset({1})))
-        right = Context(actor="ann", if_version=frozenset({1, 2}))
-        assert self.credit(account_id, 1, context=right) == 3
+    def test_several_streams_are_saved_together_or_not_at_all(self) -> None:
+        known, new = uuid4(), uuid4()
+        self.credit(known, 1)
+        with self.unit_of_work(CONTEXT) as uow:
+            for account_id in (new, known):
+                loaded = self.repository().load(uow, account_id)
+                self.repository().save(uow, loaded, [Credited(amount=2)])
+            assert {one.stream_id: one.version for one in uow.loaded.values()} == {new: 0, known: 1}
+            assert [one.version for one in uow.saved.values()] == [1, 2], "in the order of saving"
+        with pytest.raises(ConcurrencyError):
+            self._credit_both(new, Loaded(stream_id=known, version=1, state=Account(balance=1)))
+        assert self.loaded(new) == (1, Account(balance=2))
+        assert self.loaded(known) == (2, Account(balance=3))
+
+    def _credit_both(self, account_id: UUID, stale: Loaded[Account]) -> None:
+        with self.unit_of_work(CONTEXT) as uow:
+            loaded = self.repository().load(uow, account_id)
+            self.repository().save(uow, loaded, [Credited(amount=4)])
+            self.repository().save(uow, stale, [Credited(amount=4)])
 
     # --- the unit of work -------------------------------------------------------------------------
 
@@ -243,7 +254,8 @@ class StoreContract:
 
     def test_a_command_that_was_sent_before_is_known_with_its_result(self) -> None:
         context = Context(actor="ann", command_id=uuid4())
-        result = Result(stream_id=uuid4(), version=1, ids={}, created=True)
+        at = Position("contract-account", uuid4(), 1)
+        result = Result(positions=(at,), ids={}, created=True)
         with self.unit_of_work(context) as uow:
             assert uow.earlier is None
             uow.succeed(result)

@@ -12,11 +12,10 @@ import pytest
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
-from messaging.message import Context
+from messaging.message import Context, Position
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Rebuild
-from messaging.projections.serving.consistency_token import Position
 from messaging.testing.waiting import wait_until
 from queries_app.queries import FindPostById
 from tests.support.fold import assert_read_models_equal_the_fold
@@ -73,7 +72,8 @@ def read(board: Board, stop: Flag) -> int:
     while not stop.is_set():
         for post_id, (version, text) in board.all().items():
             try:
-                post = mediator.ask(FindPostById(post_id=post_id), Position(post_id, version))
+                shown = [Position("post", post_id, version)]
+                post = mediator.ask(FindPostById(post_id=post_id), shown)
             except ReadSideBehind:
                 continue  # late is allowed, and said; missing and stale are not
             assert post.version >= max(version, seen.get(post_id, 0)), "it went back"

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 from django.db import connections
 
 from messaging.message import QUERIES as REGISTERED
+from messaging.message import Position
 from messaging.projections.serving import consistency_token
 from messaging.testing.waiting import wait_until
 from tests.support.api import QUERIES, Api, errors, some_id
@@ -100,7 +101,8 @@ def only_line(caplog: pytest.LogCaptureFixture) -> str:
 def test_a_503_that_is_meant_is_one_line_in_the_log(
     sqlite: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Api().ask("find-all-posts", consistency_token=consistency_token.mint(UUID(some_id()), 1))
+    token = consistency_token.mint([Position("post", uuid4(), 1)])
+    Api().ask("find-all-posts", consistency_token=token)
     assert "/api/v1/queries/find-all-posts/: " in (line := only_line(caplog))
     assert "version 1" in line
     before = {alias: connections.settings[alias] for alias in connections}
@@ -126,7 +128,7 @@ def test_a_fault_of_the_server_is_logged_with_its_traceback(
 
 
 def test_a_token_that_the_read_side_does_not_reach_is_503(sqlite: Mode) -> None:
-    token = consistency_token.mint(UUID(some_id()), 1)
+    token = consistency_token.mint([Position("post", uuid4(), 1)])
     for answer in (
         Api().ask("find-all-posts", headers={"Consistency-Token": token}),
         Api().ask("find-all-posts", consistency_token=token),

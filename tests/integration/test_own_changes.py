@@ -15,10 +15,9 @@ from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
-from messaging.message import Context
+from messaging.message import Context, Position
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
-from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.models import OwnChange
 from messaging.projections.serving.own_changes import Behind
 from messaging.projections.serving.waiting import not_reached
@@ -76,9 +75,11 @@ def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -
 
 def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mode) -> None:
     stream = uuid4()
-    works = [partial(own_changes.store, "o", Position(stream, n)) for n in (3, 9, 1, 7, 9, 2)]
+    works = [
+        partial(own_changes.store, "o", Position("post", stream, n)) for n in (3, 9, 1, 7, 9, 2)
+    ]
     assert together(*works) == [None] * 6
-    assert lately("o") == [Position(stream, 9)]
+    assert lately("o") == [Position("post", stream, 9)]
     assert lately("another") == []
 
 
@@ -87,14 +88,14 @@ def test_changes_are_forgotten_when_they_are_old(
 ) -> None:
     streams = [uuid4(), uuid4()]
     for stream in streams:
-        own_changes.store("o", Position(stream, 1))
+        own_changes.store("o", Position("post", stream, 1))
     OwnChange.objects.filter(stream_id=streams[0]).update(at=F("at") - own_changes.KEPT)
-    assert lately("o") == [Position(streams[1], 1)]
+    assert lately("o") == [Position("post", streams[1], 1)]
     own_changes.sweep()
     assert [row.stream_id for row in OwnChange.objects.all()] == streams[1:]
     OwnChange.objects.update(at=F("at") - timedelta(days=2))
     monkeypatch.setattr(own_changes, "SWEEP_EVERY", 1)
-    own_changes.store("another", Position(streams[0], 1))
+    own_changes.store("another", Position("post", streams[0], 1))
     assert [row.owner for row in OwnChange.objects.all()] == ["another"]
 
 
@@ -102,11 +103,11 @@ def test_each_change_is_kept_from_its_own_time_on(database: Mode) -> None:
     """Also one that leaves the version as it was."""
     stream = uuid4()
     for version in (3, 3, 4):
-        own_changes.store("o", Position(stream, version))
-        assert lately("o") == [Position(stream, version)]
+        own_changes.store("o", Position("post", stream, version))
+        assert lately("o") == [Position("post", stream, version)]
         OwnChange.objects.update(at=F("at") - own_changes.KEPT)
         assert lately("o") == []
-    own_changes.store("o", Position(stream, 2))
+    own_changes.store("o", Position("post", stream, 2))
     assert lately("o") == [], "an answer that comes late is no new change"
 
 
@@ -114,7 +115,7 @@ def test_a_page_looks_at_the_newest_changes(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_changes, "MAX_CHANGES", 2)
-    newest, oldest, middle = (Position(uuid4(), 1) for _ in range(3))
+    newest, oldest, middle = (Position("post", uuid4(), 1) for _ in range(3))
     for age, position in enumerate((newest, middle, oldest)):
         own_changes.store("o", position)
         OwnChange.objects.filter(stream_id=position.stream_id).update(
@@ -129,10 +130,10 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
     """Its event is a dead letter, for instance, while the workers are alive."""
     monkeypatch.setattr(own_changes, "missing_workers", list)
     waited: list[Position] = []
-    monkeypatch.setattr(own_changes, "wait_for", lambda _, position: waited.append(position))
+    monkeypatch.setattr(own_changes, "wait_for", lambda _, positions: waited.extend(positions))
     request = rf.get("/")
     request.user = person("alice")
-    change = Position(uuid4(), 1)
+    change = Position("post", uuid4(), 1)
     own_changes.remember(request, change)
     assert own_changes.behind(request, posts) is None
     assert waited == [change]
@@ -141,7 +142,7 @@ def test_a_change_that_is_long_overdue_is_told_of_and_not_waited_for(
         assert own_changes.behind(request, posts) == Behind([], frozenset({change.stream_id}))
     assert waited == [change]
 
-    fresh = Position(uuid4(), 1)
+    fresh = Position("post", uuid4(), 1)
     own_changes.remember(request, fresh)
     late = own_changes.behind(request, posts)
     assert late is not None
@@ -155,26 +156,40 @@ def test_a_page_waits_once_however_many_changes_do_not_come(
     monkeypatch.setattr(own_changes, "missing_workers", list)
     waited: list[Position] = []
 
-    def in_vain(_: object, position: Position) -> None:
-        waited.append(position)
+    def in_vain(_: object, positions: list[Position]) -> None:
+        waited.extend(positions)
         raise ReadSideBehind("not yet")
 
     monkeypatch.setattr(own_changes, "wait_for", in_vain)
     request = rf.get("/")
     request.user = person("alice")
-    changes = [Position(uuid4(), 1) for _ in range(5)]
-    for change in changes:
-        own_changes.remember(request, change)
+    changes = [Position("post", uuid4(), 1) for _ in range(5)]
+    own_changes.remember(request, *changes)
     streams = frozenset(change.stream_id for change in changes)
     assert own_changes.behind(request, posts, PROJECTIONS["likes"]) == Behind([], streams)
     assert len(waited) == 1
+
+
+def test_a_page_waits_only_for_what_its_projections_take_in(
+    database: Mode, rf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = rf.get("/")
+    request.user = person("alice")
+    item, post = Position("stock_item", uuid4(), 1), Position("post", uuid4(), 1)
+    own_changes.remember(request, item)
+    assert own_changes.behind(request, posts) is None
+    own_changes.remember(request, post, item)
+    assert own_changes.behind(request, posts).streams == {post.stream_id}  # type: ignore[union-attr]
+    monkeypatch.setattr(posts, "stream_types", frozenset({"post", "stock_item"}))
+    both = {post.stream_id, item.stream_id}
+    assert own_changes.behind(request, posts).streams == both  # type: ignore[union-attr]
 
 
 def test_only_a_post_that_is_on_its_way_is_shown_as_such(sqlite: Mode) -> None:
     alice = Client()
     alice.force_login(person("alice"))
     written = mediator.send(NewPost(message="not consumed"), Context(actor="alice")).stream_id
-    own_changes.store(f"person:{person('alice').pk}", Position(written, 1))
+    own_changes.store(f"person:{person('alice').pk}", Position("post", written, 1))
     assert alice.get(f"/posts/{written}/").status_code == 202
     assert alice.get(f"/posts/{uuid4()}/").status_code == 404
 
@@ -193,7 +208,7 @@ def test_who_is_not_signed_in_is_known_by_the_session(sqlite: Mode, rf: Any) -> 
     request = rf.get("/")
     request.user, request.session = AnonymousUser(), SessionStore()
     assert own_changes.behind(request, posts) is None
-    own_changes.remember(request, Position(uuid4(), 1))
+    own_changes.remember(request, Position("post", uuid4(), 1))
     assert request.session.session_key
     again = rf.get("/")
     again.user, again.session = AnonymousUser(), SessionStore(request.session.session_key)

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from uuid_utils.compat import uuid7
 
+import commands_app.handlers
 from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from contracts.posts import PostCreated, PostLiked
 from messaging import codec, mediator
@@ -25,6 +26,7 @@ from messaging.eventstore.models import (
 )
 from messaging.exceptions import LostTail
 from messaging.message import Context
+from messaging.recovery import restore
 from messaging.relay import log_identity, outbox
 from messaging.testing import registered
 from messaging.testing.waiting import wait_until
@@ -44,6 +46,7 @@ from tests.support.processes import Worker, here
 from tests.support.rebuilding import some_posts
 from tests.support.records import publish, record_of
 from tests.support.relaying import publish_all
+from tests.support.stock import Reserve, handle, reserve, stock
 
 ALICE = Context(actor="alice")
 COLUMNS = (
@@ -294,6 +297,33 @@ def test_a_version_that_the_store_alone_had_and_lost_is_refused_and_named(databa
     without_triggers("DELETE FROM messaging_event WHERE version = 2")
     message = f"stream {post_id}: version 2 is neither in the store nor in the log"
     assert message in refused(database)
+
+
+def test_the_receipt_of_a_command_over_several_streams_comes_back_with_all_of_them(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its streams is restored first: this command names the post."""
+    monkeypatch.setitem(restore._result_builders, "stock_item", lambda _: None)
+    monkeypatch.setattr(restore, "EVENTS_AT_ONCE", 1)
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    handle(
+        monkeypatch,
+        lambda _, uow: [
+            *(reserve(uow, UUID(int=number), 2) for number in (1, 2**128 - 1)),
+            commands_app.handlers.like_post(LikePost(post_id=post_id), uow),
+        ],
+    )
+    command, sender = Reserve(post_id=post_id), Context(actor="bob", command_id=uuid4())
+    with stock():
+        first = mediator.send(command, sender)
+        publish_all()
+        before = list(Event.objects.order_by("stream_id", "version").values_list(*COLUMNS))
+        wipe_store()
+        assert here("restore-events").returncode == 0
+        assert mediator.send(command, sender) == first
+    assert len(first.positions) == 3
+    after = Event.objects.order_by("stream_id", "version").values_list(*COLUMNS)
+    assert list(after) == before, "it was not carried out again"
 
 
 def test_what_is_no_event_is_passed_over_only_on_demand(database: Mode) -> None:

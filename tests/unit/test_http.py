@@ -89,6 +89,6 @@ def test_the_answer_has_the_correlation_of_the_events_and_only_ids_that_there_ar
     context = context_of({"Correlation-Id": ID}, NamedAsker("alice"))
     assert answer_headers(context) == {"Correlation-Id": ID, "traceparent": context.traceparent}
     other = UUID(int=7)
-    result = Result(stream_id=other, version=1, ids={}, created=True, correlation_id=other)
+    result = Result(positions=(), ids={}, created=True, correlation_id=other)
     assert answer_headers(context, result)["Correlation-Id"] == str(other)
     assert set(answer_headers(context_of({}, NamedAsker("alice")))) == {"traceparent"}

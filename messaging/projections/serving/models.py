@@ -7,6 +7,7 @@ class OwnChange(models.Model):
     """The version of a stream that somebody's pages have to show (own_changes.py)."""
 
     owner = models.CharField(max_length=100, help_text="A person, or a session of nobody known.")
+    stream_type = models.CharField(max_length=100)
     stream_id = models.UUIDField()
     version = models.IntegerField()
     at = models.DateTimeField(db_index=True)

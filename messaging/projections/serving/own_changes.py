@@ -17,8 +17,8 @@ from django.http import HttpRequest
 
 from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
+from messaging.message import Position
 from messaging.projections.registry import Projection
-from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.models import OwnChange
 from messaging.projections.serving.waiting import not_reached, wait_for
 from messaging.workers.heartbeats import missing_workers
@@ -40,12 +40,12 @@ def store(owner: str, changed: Position) -> None:
     now = sql_now(connection)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO messaging_ownchange AS known (owner, stream_id, version, at)"
-            f" VALUES (%s, %s, %s, {now})"
+            "INSERT INTO messaging_ownchange AS known (owner, stream_type, stream_id, version, at)"
+            f" VALUES (%s, %s, %s, %s, {now})"
             " ON CONFLICT (owner, stream_id) DO UPDATE"
             " SET version = excluded.version, at = excluded.at"
             " WHERE excluded.version >= known.version",
-            [owner, db_uuid(connection, changed.stream_id), changed.version],
+            [owner, changed.stream_type, db_uuid(connection, changed.stream_id), changed.version],
         )
     if random.randrange(SWEEP_EVERY) == 0:
         sweep()
@@ -55,8 +55,8 @@ def lately(owner: str) -> list[Change]:
     """The newest version of each stream that its pages have to show."""
     fresh = ExpressionWrapper(Q(at__gt=Now() - FRESH), BooleanField())
     rows = OwnChange.objects.filter(owner=owner, at__gt=Now() - KEPT).order_by(F("at").desc())
-    found = rows.values_list("stream_id", "version", fresh)[:MAX_CHANGES]
-    return [Change(Position(stream_id, version), new) for stream_id, version, new in found]
+    found = rows.values_list("stream_type", "stream_id", "version", fresh)[:MAX_CHANGES]
+    return [Change(Position(*position), new) for *position, new in found]
 
 
 def sweep() -> None:
@@ -71,11 +71,13 @@ class Behind(NamedTuple):
     streams: frozenset[UUID]  # that it does not show as they are
 
 
-def remember(request: HttpRequest, changed: Position) -> None:
-    """Let this person's pages wait until they show this version of the stream."""
+def remember(request: HttpRequest, *changed: Position) -> None:
+    """Let this person's pages wait until they show these versions, each where the page's
+    projections take in streams of its type: `remember(request, *result.positions)`."""
     if not request.user.is_authenticated and not request.session.session_key:
         request.session.create()
-    store(_owner(request), changed)
+    for position in changed:
+        store(_owner(request), position)
 
 
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
@@ -99,7 +101,7 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
 
 def _comes(projection: Projection, position: Position) -> bool:
     try:
-        wait_for(projection, position)
+        wait_for(projection, [position])
     except ReadSideBehind:
         return False
     return True

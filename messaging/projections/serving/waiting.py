@@ -1,14 +1,14 @@
 """Read your own writes: wait until the read models have reached a version of a stream."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
 from threading import BoundedSemaphore
 
 from messaging import conf
 from messaging.exceptions import ReadSideBehind
+from messaging.message import Position
 from messaging.projections.registry import Projection
-from messaging.projections.serving.consistency_token import Position
 from messaging.projections.serving.live import live
 
 MAX_WAIT_S = 2.0
@@ -19,14 +19,15 @@ SOON_S = 0.25
 _wait_slots = cache(BoundedSemaphore)  # one for each number of slots
 
 
-def wait_for(projection: Projection, position: Position) -> None:
-    """Return when the projection has applied this version of the stream.
+def wait_for(projection: Projection, positions: Iterable[Position]) -> None:
+    """Return when the projection has applied these versions; of streams of a type that it does not
+    take in, none are waited for.
 
     Uses the connection that the query then reads from, so that a read replica that lags is
     waited for as well. Raises `ReadSideBehind` after 2 s, or at once when
     too many are waiting: an answer is never stale without saying so.
     """
-    if reached(projection, position):
+    if not (left := not_reached(projection, positions)):
         return
     slots = _wait_slots(conf.wait_slots())
     if not slots.acquire(blocking=False):
@@ -35,26 +36,21 @@ def wait_for(projection: Projection, position: Position) -> None:
         begun = time.monotonic()
         while (waited := time.monotonic() - begun) < MAX_WAIT_S:
             time.sleep(POLL_S if waited < SOON_S else POLL_LATER_S)
-            if reached(projection, position):
+            if not (left := not_reached(projection, left)):
                 return
     finally:
         slots.release()
     raise ReadSideBehind(
-        f"The read side has not reached version {position.version} of {position.stream_id} yet."
+        f"The read side has not reached version {left[0].version} of {left[0].stream_id} yet."
     )
 
 
-def reached(projection: Projection, position: Position) -> bool:
-    """Whether the projection has applied this version of the stream."""
-    rows = live(projection, projection.root)
-    return rows.filter(stream_id=position.stream_id, version__gte=position.version).exists()
-
-
-def not_reached(projection: Projection, positions: Sequence[Position]) -> list[Position]:
-    """Those of these versions that the projection has not applied. In one statement."""
-    if not positions:
+def not_reached(projection: Projection, positions: Iterable[Position]) -> list[Position]:
+    """Those of these versions that the projection is to apply and has not. In one statement."""
+    taken = [one for one in positions if one.stream_type in projection.stream_types]
+    if not taken:
         return []
     rows = live(projection, projection.root)
-    streams = [position.stream_id for position in positions]
+    streams = [position.stream_id for position in taken]
     found = dict(rows.filter(stream_id__in=streams).values_list("stream_id", "version"))
-    return [one for one in positions if found.get(one.stream_id, 0) < one.version]
+    return [one for one in taken if found.get(one.stream_id, 0) < one.version]
