@@ -274,7 +274,7 @@ def test_with_inline_projections_alone_nothing_has_to_run_beside_the_web(
         assert "Nothing reaches readers" not in shown
         assert [row.lag for row in path.rows(refresh())] == ["inline"] * 3
         assert here("rebuild").returncode == 0
-        assert here("verify").stdout == ""
+        assert here("verify").stdout == "No difference.\n"
         assert assert_read_models_equal_the_fold(2) == 6
 
 

@@ -288,7 +288,7 @@ def test_verify_compares_the_rows_with_the_store(both: Mode) -> None:
     some_posts()
     deliver_all()
     done = here("verify", "--patience", "0")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (0, "No difference.\n")
     Post.objects.filter(likes=1, visible=True).update(likes=7)
     found = here("verify", "--patience", "0").stdout
     assert "posts: Post of stream" in found
