@@ -28,7 +28,6 @@ from messaging.monitoring.status import workers_to_start
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
 from messaging.projections.registry import Applier
 from messaging.projections.serving import waiting
-from messaging.projections.serving.consistency_token import Position
 from messaging.testing import deliver_all
 from messaging.testing.delivery import consume_all
 from queries_app.models import Likes, Post
@@ -77,7 +76,7 @@ def test_what_a_command_changes_is_in_the_rows_when_it_returns(both: Mode) -> No
 def test_a_token_is_satisfied_at_once(both: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MAX_WAIT_S", -1)
     result = mediator.send(NewPost(message="seen"), ALICE)
-    waiting.wait_for(posts, Position(result.stream_id, result.version))
+    waiting.wait_for(posts, result.positions)
 
 
 def test_a_command_may_append_several_times_to_several_streams(
