@@ -15,8 +15,8 @@ from messaging.codec import RecordedEvent
 from messaging.conf import read_alias, write_alias
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_after
-from messaging.eventstore.unit_of_work import Grown
 from messaging.exceptions import PostlogError
+from messaging.message import Position
 from messaging.projections import writers
 from messaging.projections.consuming import checkpoints, dead_letters
 from messaging.projections.consuming.decoding import recorded_of
@@ -44,10 +44,11 @@ class InlineFailed(PostlogError):
     the command, whose events are not stored."""
 
 
-def apply(grown: Sequence[Grown]) -> None:
-    """Apply what the open transaction has appended, by the inline projections of those streams.
+def apply(grown: Sequence[Position]) -> None:
+    """Apply what the open transaction has appended to these streams, which are given as they were
+    before, by their inline projections.
 
-    They come in the order of their names, so that two commands never wait for each other. Raises
+    They come in the order of their names, so that no two commands wait for each other. Raises
     `InlineFailed` if a function does, or if the database refuses what it wrote. Rows that consumers
     have filled, or that lack what was stored before the projection was there, are left alone until
     a rebuild has made them anew: `manage.py check` says so.
@@ -57,10 +58,8 @@ def apply(grown: Sequence[Grown]) -> None:
     for projection in sorted(found, key=lambda one: one.name):
         if read_alias() != write_alias():
             raise ImproperlyConfigured(f"{ONE_DATABASE.format(name=projection.name)} {HOW}")
-        before: dict[UUID, int] = {}
-        for one in grown:
-            if one.stream_type in projection.stream_types:
-                before.setdefault(one.stream_id, one.before)
+        mine = [one for one in grown if one.stream_type in projection.stream_types]
+        before = {one.stream_id: one.version for one in mine}
         state = _state_of(projection, before)
         if state.inline:
             streams = list(before.items())

@@ -134,7 +134,7 @@ def send(command: object, context: Context) -> Result:
                 outcome = uow.earlier or uow.succeed(
                     result_of(command, handler(command, uow), uow, creates=creates)
                 )
-                inline.apply(uow.grown)
+                inline.apply(uow.grown())
             return outcome.replay()
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.

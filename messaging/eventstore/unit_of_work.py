@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -31,14 +30,6 @@ class Appended:
     events: Sequence[object]
 
 
-class Grown(NamedTuple):
-    """A stream that events were appended to."""
-
-    stream_id: UUID
-    stream_type: str
-    before: int  # its version before
-
-
 class UnitOfWork:
     """Given to a command's handler: who sends the command, and the way to read and append."""
 
@@ -49,7 +40,6 @@ class UnitOfWork:
         # What became of the command when it was sent before: do not carry it out again.
         self.earlier: receipts.StoredOutcome | None = None
         self.correlation_id = context.correlation_id or self.command_id
-        self.grown: list[Grown] = []
         self.loaded: dict[UUID, Position] = {}  # each stream as the handler found it first
         self.saved: dict[UUID, Position] = {}  # each stream that it saved, as it left it
 
@@ -101,9 +91,15 @@ class UnitOfWork:
         stream_id = appended.stream_id
         self.loaded.setdefault(stream_id, Position(stream_type, stream_id, before))
         self.saved[stream_id] = Position(stream_type, stream_id, appended.version)
-        if appended.events:
-            self.grown.append(Grown(stream_id, stream_type, before))
         return appended
+
+    def grown(self) -> list[Position]:
+        """Return the streams that it appended to, as they were before."""
+        return [
+            before
+            for stream_id, before in self.loaded.items()
+            if stream_id in self.saved and self.saved[stream_id].version > before.version
+        ]
 
     def succeed(self, result: Result) -> receipts.StoredOutcome:
         """Store the result with the events, for when the same command is sent again."""

@@ -14,7 +14,7 @@ from messaging.conf import write_alias
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
-from messaging.eventstore.unit_of_work import SERVER_GENERATED, Grown
+from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError, HistoryMismatch, Invalid, UnknownMessage
 from messaging.message import Envelope, Position, Result
 from messaging.recovery.log_index import IndexedRecord, LogIndex, digest_of
@@ -62,8 +62,8 @@ class MissingEvents:
     envelopes: list[Envelope]
     payloads: list[str]
 
-    def grown(self) -> Grown:
-        return Grown(self.stream_id, self.envelopes[0].stream_type, self.before)
+    def position(self) -> Position:
+        return Position(self.envelopes[0].stream_type, self.stream_id, self.before)
 
 
 def conflicts(index: LogIndex) -> Iterator[str]:
@@ -154,7 +154,7 @@ def restore(index: LogIndex, report: Callable[[Restored], None], *, dry: bool = 
                 for missing in chunk:
                     _append(missing)
                     done.receipts += _restore_receipts(missing, index)
-                inline.apply([missing.grown() for missing in chunk])
+                inline.apply([missing.position() for missing in chunk])
         done.events += sum(len(missing.envelopes) for missing in chunk)
         done.streams += len(chunk)
     return done
