@@ -17,6 +17,7 @@ __all__ = [
     "MAX_PAGE_SIZE",
     "PAGE_SIZE",
     "Actors",
+    "AlreadyReserved",
     "Appended",
     "AskForRebuild",
     "Asker",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from messaging.eventstore.repository import Loaded, Repository
     from messaging.eventstore.unit_of_work import Appended, UnitOfWork
     from messaging.exceptions import (
+        AlreadyReserved,
         ConcurrentChange,
         DomainError,
         Forbidden,
@@ -150,9 +152,9 @@ else:  # a type checker would take every name for one that is here
         "conf": "idempotency_window",
         "eventstore.repository": "Loaded Repository",
         "eventstore.unit_of_work": "Appended UnitOfWork",
-        "exceptions": "ConcurrentChange DomainError Forbidden IdempotencyKeyReused Invalid "
-        "NeedsNewerCode NotFound NotSignedIn PostlogError PreconditionFailed ReadSideBehind "
-        "RegistrationError StreamBusy TooLarge TooManyRequests UnknownMessage",
+        "exceptions": "AlreadyReserved ConcurrentChange DomainError Forbidden IdempotencyKeyReused "
+        "Invalid NeedsNewerCode NotFound NotSignedIn PostlogError PreconditionFailed "
+        "ReadSideBehind RegistrationError StreamBusy TooLarge TooManyRequests UnknownMessage",
         "http": "answer_headers context_of",
         "mediator": "answers ask handles send",
         "message": "Context Envelope Position Query Result command event query",

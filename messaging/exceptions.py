@@ -33,6 +33,11 @@ class Invalid(DomainError):
     status = 400
 
 
+class AlreadyReserved(DomainError):
+    """Something else has the value, whose kind stands in the code: `username_taken`. Catch it where
+    the domain has other words for that."""
+
+
 class NotSignedIn(DomainError):
     """Only somebody who is signed in may do this."""
 

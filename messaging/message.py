@@ -25,6 +25,8 @@ QUERIES: dict[str, type] = {}  # by class name; so too
 INTERNAL_COMMANDS: dict[str, type] = {}  # by class name: for code alone, no endpoint, no line
 INTERNAL_QUERIES: dict[str, type] = {}  # so too
 EVENTS: dict[str, type] = {}  # by wire name
+OWN_EVENTS: dict[str, type] = {}  # so too: bookkeeping of Postlog's, no contract of a project's
+OWN = "postlog."  # how their wire names and stream types begin
 _WIRE_NAMES: dict[type, str] = {}
 _NAMING: dict[type, "Naming"] = {}
 _WHO: dict[type, Who] = {}
@@ -156,7 +158,7 @@ def event(
     def register(cls: M) -> M:
         if cls in _WIRE_NAMES:
             raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
-        _register(cls, EVENTS, wire_name)
+        _register(cls, OWN_EVENTS if wire_name.startswith(OWN) else EVENTS, wire_name)
         known = {field.name for field in fields(cls)}
         if missing := {id_field, *usernames} - known - {""}:
             raise RegistrationError(f"{cls.__name__} has no field {', '.join(sorted(missing))}.")

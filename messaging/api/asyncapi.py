@@ -9,7 +9,7 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from messaging import codec, conf
 from messaging.api.answers import error_answer
-from messaging.message import EVENTS
+from messaging.message import EVENTS, OWN
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 CONTENT_TYPE = "application/cloudevents+json"
@@ -69,7 +69,8 @@ def document() -> dict[str, Any]:
             "version": "1",
             "description": "Every change is one of these events: on Kafka a CloudEvents document "
             "in structured mode, with the stream's id as its key. The records of one stream are "
-            "in one partition and in the order of streamversion.",
+            "in one partition and in the order of streamversion. Records of a streamtype that "
+            f"begins with {OWN} are bookkeeping, and may change: pass over them.",
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": {

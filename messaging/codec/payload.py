@@ -8,7 +8,7 @@ import msgspec
 
 from messaging.codec import upcasting
 from messaging.exceptions import DecodeError, UnknownMessage, WrongPayload
-from messaging.message import EVENTS, Envelope, wire_name_of
+from messaging.message import EVENTS, OWN_EVENTS, Envelope, wire_name_of
 
 Payload = str | bytes | msgspec.Raw
 
@@ -68,6 +68,6 @@ def _event_decoder(wire_name: str) -> msgspec.json.Decoder[Any]:
 
 def _event_class(wire_name: str) -> type:
     try:
-        return EVENTS[wire_name]
+        return EVENTS.get(wire_name) or OWN_EVENTS[wire_name]
     except KeyError:
         raise UnknownMessage(f"No event is registered as {wire_name!r}.") from None

@@ -24,10 +24,15 @@ def id_of_key(kind: str, key: str) -> UUID:
     if not key.strip() or len(key) > MAX_KEY or not key.isprintable():
         raise Invalid(
             "invalid_key",
-            f"What names a {kind.replace('_', ' ')} has 1 to {MAX_KEY} characters, all of them "
-            "visible or spaces.",
+            f"What names a {in_words(kind)} has 1 to {MAX_KEY} characters, all of them visible or "
+            "spaces.",
         )
     return as_version_8(uuid5(uuid5(NAMESPACE, kind), key))
+
+
+def in_words(kind: str) -> str:
+    """shop.stock_item -> stock item"""
+    return kind.rpartition(".")[2].replace("_", " ")
 
 
 def is_of_key(stream_id: UUID) -> bool:

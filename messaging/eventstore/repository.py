@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from messaging import codec
@@ -12,7 +12,6 @@ from messaging.eventstore.keys import id_of_key, is_of_key
 from messaging.eventstore.models import Stream
 from messaging.eventstore.snapshots import EVERY, SnapshotCodec
 from messaging.eventstore.statements import Row, Snapshot
-from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import (
     ConcurrencyError,
     DecodeError,
@@ -22,6 +21,9 @@ from messaging.exceptions import (
     UnknownMessage,
 )
 from messaging.message import Position, event_types_of, naming_of
+
+if TYPE_CHECKING:  # a unit of work has reservations, which are kept by a repository
+    from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -73,7 +75,7 @@ class Repository(Generic[S, E]):
         REPOSITORIES.setdefault(stream_type, self)
         self._snapshots = SnapshotCodec(state_type, schema)
 
-    def new(self, uow: UnitOfWork, stream_id: UUID | None = None) -> Loaded[S]:
+    def new(self, uow: "UnitOfWork", stream_id: UUID | None = None) -> Loaded[S]:
         """Start a stream under an id that nobody has used, by default a new one.
 
         Nothing is read. Saving raises `ConcurrencyError` if the stream exists after all.
@@ -103,7 +105,7 @@ class Repository(Generic[S, E]):
         found = Stream.objects.filter(stream_id=stream_id, stream_type=self.stream_type)
         return found.values_list("version", flat=True).first() or 0
 
-    def load(self, uow: UnitOfWork, named: UUID | str) -> Loaded[S]:
+    def load(self, uow: "UnitOfWork", named: UUID | str) -> Loaded[S]:
         """Lock a stream and load it, by its id or by its natural key.
 
         A stream that does not exist, or is of another type, has version 0 and no state. Raises
@@ -115,7 +117,7 @@ class Repository(Generic[S, E]):
         may_begin = self._id_of is None and not is_of_key(named)
         return self.load_id(uow, named, may_begin=may_begin)
 
-    def load_id(self, uow: UnitOfWork, stream_id: UUID, *, may_begin: bool) -> Loaded[S]:
+    def load_id(self, uow: "UnitOfWork", stream_id: UUID, *, may_begin: bool) -> Loaded[S]:
         """Do so by the id; `may_begin`: a stream may be begun under it, if there is none."""
         rows = _read(stream_id, self._snapshots.schema)
         if rows and rows[0].type != self.stream_type:
@@ -139,7 +141,7 @@ class Repository(Generic[S, E]):
         )
         return self._noted(uow, found)
 
-    def save(self, uow: UnitOfWork, loaded: Loaded[S], events: Sequence[E]) -> Appended:
+    def save(self, uow: "UnitOfWork", loaded: Loaded[S], events: Sequence[E]) -> "Appended":
         """Append events, maybe none, to the stream as it was loaded.
 
         Takes over the state in `loaded`, which is of no use afterwards. Raises `DomainError` if
@@ -150,7 +152,7 @@ class Repository(Generic[S, E]):
         snapshot = self._due_snapshot(loaded, events)
         return uow.append(self.stream_type, loaded.stream_id, loaded.version, events, snapshot)
 
-    def _noted(self, uow: UnitOfWork, found: Loaded[S]) -> Loaded[S]:
+    def _noted(self, uow: "UnitOfWork", found: Loaded[S]) -> Loaded[S]:
         if not found.foreign:
             position = Position(self.stream_type, found.stream_id, found.version)
             uow.loaded.setdefault(found.stream_id, position)

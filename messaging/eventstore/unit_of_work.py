@@ -12,7 +12,7 @@ from messaging import codec, plausible
 from messaging.bus.base import MAX_RECORD_BYTES
 from messaging.conf import write_alias
 from messaging.dialect.psycopg import sqlstate
-from messaging.eventstore import receipts, statements
+from messaging.eventstore import receipts, reservations, statements
 from messaging.eventstore.keys import as_version_8
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Position, Result, utc_now
@@ -100,6 +100,23 @@ class UnitOfWork:
             for stream_id, before in self.loaded.items()
             if stream_id in self.saved and self.saved[stream_id].version > before.version
         ]
+
+    def reserve(self, kind: str, key: str, stream_id: UUID) -> None:
+        """Reserve a value that may be used once, such as a username, for a stream.
+
+        `uow.reserve("username", name.casefold(), account.stream_id)`: what of a text counts, such
+        as its case, is for the caller to say. Nothing changes if the stream has it already. Raises
+        `AlreadyReserved` (409 `username_taken`) if another one has it, `Invalid` (400
+        `invalid_key`) for a key that is empty or too long.
+        """
+        reservations.reserve(self, kind, key, stream_id)
+
+    def release(self, kind: str, key: str, stream_id: UUID) -> None:
+        """Release a value that the stream has reserved; anybody may reserve it then.
+
+        Raises `DomainError` (409 `username_not_held`) if it has not.
+        """
+        reservations.release(self, kind, key, stream_id)
 
     def succeed(self, result: Result) -> receipts.StoredOutcome:
         """Store the result with the events, for when the same command is sent again."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
 from commands_app.commands import NewPost
 from messaging import mediator
@@ -13,7 +16,7 @@ from messaging.eventstore.models import Event
 from messaging.eventstore.repository import REPOSITORIES, Repository
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
 from messaging.exceptions import DomainError, Invalid
-from messaging.message import COMMANDS, Context, command
+from messaging.message import COMMANDS, Context, Result, command
 from messaging.testing import registered
 from tests.support.modes import Mode
 from tests.support.threads import together
@@ -67,8 +70,14 @@ def stored() -> list[tuple[UUID, int]]:
 
 
 def test_of_many_who_create_one_key_at_once_exactly_one_does(database: Mode) -> None:
-    keys = ["Tea-1", "TEA-1", "tea-1"] * 4
-    results = together(*(lambda sku=sku: mediator.send(AddItem(sku=sku), ANN) for sku in keys))  # type: ignore[misc]
+    ready = Barrier(12)
+
+    def add(sku: str) -> Result:
+        connection.ensure_connection()
+        ready.wait()
+        return mediator.send(AddItem(sku=sku), ANN)
+
+    results = together(*(partial(add, sku) for sku in ["Tea-1", "TEA-1", "tea-1"] * 4))
     codes = sorted(getattr(result, "code", "made") for result in results)
     assert codes == ["item_exists"] * 11 + ["made"], results
     (made,) = [result for result in results if not hasattr(result, "code")]

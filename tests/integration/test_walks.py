@@ -58,3 +58,4 @@ def test_a_project_that_is_there_already_is_led_to_its_first_events(
         walk.follow(DOCS / "guides" / "existing-project.md")
         walk.follow(DOCS / "guides" / "who-may.md")
         walk.follow(DOCS / "guides" / "strong-reads.md")
+        walk.follow(DOCS / "guides" / "keys.md")
