@@ -140,9 +140,10 @@ def fault_of(message_type: type) -> str:
     try:
         _require_fields(input_serializer(message_type)())
         if message_type in QUERIES.values():
-            item = _item_of(mediator.answer_of(message_type))
+            answer = mediator.answer_of(message_type)
+            item = _item_of(answer)
             if item is None:
-                return "nothing says what answers it"
+                return f"it is answered by {answer}" if answer else "nothing says what answers it"
             _require_fields(output_serializer(item)())
     except NameError as error:
         return f"an annotation cannot be resolved: {error}"

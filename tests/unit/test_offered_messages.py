@@ -154,12 +154,29 @@ def test_a_query_may_leave_it_to_its_handler_to_say_what_answers_it(answered: An
     assert mediator.answer_of(FindBare) == Page[OrderView]
 
 
-@pytest.mark.parametrize("handler", [to_a_number, to_nothing_known, unannotated])
-def test_a_query_whose_answer_nobody_knows_is_named_and_not_offered(
-    answered: Answer, handler: Any
+def to_a_list(query: FindBare) -> list:  # type: ignore[type-arg]
+    return []
+
+
+def to_one_or_none(query: FindBare) -> OrderView | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (to_a_number, "it is answered by <class 'int'>"),
+        (to_a_list, "it is answered by <class 'list'>"),
+        (to_one_or_none, f"it is answered by {OrderView | None}"),
+        (to_nothing_known, "nothing says what answers it"),
+        (unannotated, "nothing says what answers it"),
+    ],
+)
+def test_a_query_whose_answer_has_no_form_is_named_and_not_offered(
+    answered: Answer, handler: Any, said: str
 ) -> None:
     answered(FindBare, handler)
-    assert faults() == ["postlog.E009 The API cannot offer FindBare: nothing says what answers it."]
+    assert faults() == [f"postlog.E009 The API cannot offer FindBare: {said}."]
     (error,) = the_api_can_offer_every_message()
     assert "class FindOrder(Query[OrderView])" in str(error.hint)
     assert "queries/find-bare/" not in names()
