@@ -29,8 +29,6 @@ class AccountActors(Actors):
         """
         if self._existing and actor == ANONYMOUS:
             return actor
-        if actor == ANONYMOUS:
-            raise Invalid("invalid_actor", f"The name {ANONYMOUS} stands for nobody.")
         known = self._known.get(actor)
         if known is None:
             known = self._known[actor] = self._find_or_create(actor)
