@@ -15,6 +15,13 @@ from tests.support.processes import ROOT
 from tests.support.walk import Walk
 
 DOCS = ROOT / "docs"
+SHOP = ROOT / "examples" / "shop"
+SHOPS_OWN = [
+    file.relative_to(SHOP)
+    for app in ("orders", "stock")
+    for file in (SHOP / app).glob("*.py")
+    if file.name != "__init__.py"
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,8 @@ def test_the_tutorial_leads_from_an_empty_folder_to_its_last_line(
     with Walk(tmp_path, wheel, servers) as walk:
         for page in sorted((DOCS / "tutorial").glob("[0-9]*.md")):
             walk.follow(page)
+        for file in SHOPS_OWN:
+            assert (walk.here / file).read_text() == (SHOP / file).read_text(), file
 
 
 def test_a_project_that_is_there_already_is_led_to_its_first_events(
