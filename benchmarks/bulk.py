@@ -1,4 +1,4 @@
-"""Bulk import: a file of commands, sent by one process and by several."""
+"""Bulk import: a file of commands, sent by one process and by several; and a history."""
 
 import gzip
 import itertools
@@ -8,14 +8,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from benchmarks.measure import Result, medians
 from benchmarks.setup import ROOT
 
 COMMANDS = 6_000
+STREAMS, EACH = 4_000, 15
 JOBS = 4
 ROUNDS = 3
 FILE = os.environ.get("BENCH_COMMANDS")  # of Postlog's commands, .gz; else one is made up
@@ -36,6 +39,65 @@ def results() -> Iterator[Result]:
         unit="commands/s",
         target=1.5,
     )
+    imported, bare = medians(ROUNDS, import_history, bare_copy)
+    yield Result(
+        name="importevents",
+        workload=f"{STREAMS:,} streams of {EACH} events, with their outbox rows",
+        ours=imported,
+        limit=bare,
+        against="bare COPY of the same rows, with the same indexes",
+        unit="events/s",
+        target=0.2,
+    )
+
+
+def import_history() -> float:
+    """Events a second, of the whole transaction."""
+    from messaging.importing.importer import import_events
+
+    lines = list(_history())
+    begun = time.perf_counter()
+    done = import_events(lines, lambda _: None)
+    found = done.events / (time.perf_counter() - begun)
+    assert done.events == STREAMS * EACH
+    return found
+
+
+def bare_copy() -> float:
+    """The rows of the last import, into a table like that of the events."""
+    from django.db import connections
+
+    from messaging.dialect.psycopg import copy_text
+
+    connection = connections["default"]
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS bare_events")
+        cursor.execute("CREATE TABLE bare_events (LIKE messaging_event INCLUDING ALL)")
+        cursor.execute(
+            "SELECT * FROM messaging_event ORDER BY position DESC LIMIT %s",
+            [STREAMS * EACH],
+        )
+        rows = cursor.fetchall()
+    text = "".join("\t".join(map(_copied, row)) + "\n" for row in reversed(rows))
+    begun = time.perf_counter()
+    copy_text(connection, "COPY bare_events FROM STDIN", text)
+    return len(rows) / (time.perf_counter() - begun)
+
+
+def _copied(value: Any) -> str:
+    return "\\N" if value is None else str(value).replace("\\", "\\\\")
+
+
+def _history() -> Iterator[bytes]:
+    for _ in range(STREAMS):
+        post = {"stream": str(uuid4()), "actor": "author"}
+        data: dict[str, Any] = {"author": "author", "message": "Hi " * 20}
+        for version in range(1, EACH + 1):
+            at = f"2019-04-07T15:{version:02}:00+00:00"
+            kind = "post_created" if version == 1 else "comment_added"
+            line = {**post, "version": version, "type": f"posts.{kind}.v1", "at": at, "data": data}
+            yield json.dumps(line).encode()
+            data = {"comment_id": str(uuid4()), "author": "author", "text": "No " * 20}
 
 
 def sent(jobs: int) -> float:

@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from messaging.api import strict_json
+from messaging.api.file_ids import NAMESPACE, id_of, uuid_of
 from messaging.api.serializers import read
 from messaging.exceptions import Invalid
 from messaging.message import COMMANDS
-
-NAMESPACE = UUID("6f7b1c62-5a0e-5d0c-9d3c-0b6f4f1f7a11")  # of ids made from text
-UUID_LENGTH = 36
 
 
 class Line(NamedTuple):
@@ -94,7 +92,7 @@ def names(line: Line, also: Collection[str] = ()) -> set[str]:
         if not isinstance(name, str) or name not in COMMANDS:
             return set()
         ids = [found.get(field.key) for field in _fields(COMMANDS[name]) if field.is_id]
-        named = {_canonical(text) for text in ids if isinstance(text, str)}
+        named = {str(id_of(text)) for text in ids if isinstance(text, str)}
         return named.union(_named_within(found, also))
     except (ValueError, RecursionError):
         return set()
@@ -110,7 +108,7 @@ def _named_within(found: Any, also: Collection[str]) -> Iterator[str]:
             left += [(key, one) for one in value]
         elif key in also:
             yield f"{key}={value}".casefold()
-        elif isinstance(value, str) and len(value) == UUID_LENGTH and (one := _uuid(value)):
+        elif isinstance(value, str) and (one := uuid_of(value)):
             yield str(one)
 
 
@@ -147,16 +145,4 @@ def _id(field: _Field, text: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise Invalid("invalid", f'"{field.key}" is not valid Unicode.', field.name) from None
-    return _canonical(text)
-
-
-def _canonical(text: str) -> str:
-    """An id as it is stored: a UUID of any other text."""
-    return str(_uuid(text) or uuid5(NAMESPACE, text))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text) if len(text) == UUID_LENGTH else None
-    except ValueError:
-        return None
+    return str(id_of(text))

@@ -4,7 +4,24 @@ import json
 import math
 from typing import Any
 
+import msgspec
+
 MAX_DEPTH = 32  # of objects and lists in each other; messages are flat
+
+
+def loads_bytes(raw: bytes) -> Any:
+    """Do the same for UTF-8, at a third of the cost where the JSON is written in the plainest way.
+
+    If writing what was read gives the same JSON, but for spaces, then no key was there twice.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        try:
+            found = msgspec.json.decode(raw)
+            if msgspec.json.encode(found) == msgspec.json.format(raw, indent=-1):
+                return found
+        except (msgspec.MsgspecError, ValueError, OverflowError):
+            pass  # `loads` says what is wrong
+    return loads(raw.decode())
 
 
 def loads(text: str) -> Any:

@@ -3,7 +3,7 @@
 from messaging.codec.document import decode_envelope, encode_document, encode_record
 from messaging.codec.payload import Payload, RecordedEvent, decode_event, encode_event
 from messaging.codec.schemas import json_schemas
-from messaging.codec.upcasting import upcast_types, upcaster
+from messaging.codec.upcasting import newest_of, upcast_types, upcaster
 
 __all__ = [
     "Payload",
@@ -14,6 +14,7 @@ __all__ = [
     "encode_event",
     "encode_record",
     "json_schemas",
+    "newest_of",
     "upcast_types",
     "upcaster",
 ]

@@ -1,7 +1,7 @@
 """What a database has to say about itself, and to do in its own way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -57,6 +57,20 @@ class Dialect(ABC):
     @abstractmethod
     def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute an INSERT whose `{}` stands for the rows that follow VALUES."""
+
+    @abstractmethod
+    def copy(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+    ) -> None:
+        """Insert many rows, whose values the client takes as they are."""
+
+    @abstractmethod
+    def next_ids(self, connection: Connection, table: str, column: str, count: int) -> list[int]:
+        """Take so many numbers from the sequence of a column, in rising order."""
 
     @abstractmethod
     def snapshot(

@@ -1,16 +1,18 @@
 """PostgreSQL: sessions, round trips, kept plans."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import count
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, models
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
-from messaging.dialect.psycopg import sqlstate
+from messaging.dialect.psycopg import copy_text, sqlstate
 from messaging.dialect.sessions import WHAT_TO_SET, answer
 from messaging.exceptions import ConcurrencyError, Pooled
 
@@ -86,6 +88,24 @@ class PostgreSQL(Dialect):
             cursor.execute(
                 sql.format(", ".join([mark] * len(some))), [value for row in some for value in row]
             )
+
+    def copy(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+    ) -> None:
+        # A function of Python for each value would take a third of the time of an import.
+        lines = ["\t".join([_PLAIN.get(type(one), _copied)(one) for one in row]) for row in rows]
+        text = "".join([f"{line}\n" for line in lines])
+        copy_text(connection, f"COPY {table} ({', '.join(columns)}) FROM STDIN", text)
+
+    def next_ids(self, connection: Connection, table: str, column: str, count: int) -> list[int]:
+        sql = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [table, column, count])
+            return sorted(number for (number,) in cursor.fetchall())
 
     @contextmanager
     def snapshot(self, connection: Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:
@@ -164,3 +184,16 @@ class PostgreSQL(Dialect):
         if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             with connection.cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
+
+
+_PLAIN: dict[type, Callable[[Any], str]] = {int: str, UUID: str, datetime: str}
+
+
+def _copied(value: Any) -> str:
+    """A value in PostgreSQL's text format for COPY."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        doubled = value.replace("\\", "\\\\")
+        return doubled.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return str(value)  # numbers, true and false, UUIDs, times with their zone

@@ -1,6 +1,6 @@
 """SQLite: one writer, one statement at a time, no round trip."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error
@@ -32,6 +32,24 @@ class SQLite(Dialect):
 
     def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         cursor.executemany(sql.format(marks(len(rows[0]))), rows)
+
+    def copy(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+    ) -> None:
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks(len(columns))}"
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, list(rows))
+
+    def next_ids(self, connection: Connection, table: str, column: str, count: int) -> list[int]:
+        """Nobody else writes while the transaction is open, and what is inserted moves it on."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+            last = (cursor.fetchone() or [0])[0]
+        return list(range(last + 1, last + 1 + count))
 
     @contextmanager
     def snapshot(self, connection: Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:

@@ -88,6 +88,11 @@ class Repository(Generic[S, E]):
         new_id = stream_id or uow.new_id()
         return Loaded(stream_id=new_id, version=0, state=None, foreign=is_of_key(new_id))
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether its streams are named by a text."""
+        return self._id_of is not None
+
     def stream_id_of(self, key: str) -> UUID:
         """Return the id of the stream that the key names, whether there is one or not.
 

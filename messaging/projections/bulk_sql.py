@@ -13,7 +13,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Dialect, marks
-from messaging.dialect.psycopg import copy_text
 from messaging.projections.read_models import ReadModel
 
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
@@ -56,12 +55,12 @@ def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     """Write new rows: by COPY where all values are native (on SQLite the ids are not), at a third
     of the cost."""
     connection = connections[read_alias()]
-    columns = _columns(model, dialect_of(connection))
+    dialect = dialect_of(connection)
+    columns = _columns(model, dialect)
     if not columns.all_native:
         upsert(model, rows)
         return
-    text = "".join(["\t".join(map(_copied, columns.row_values(row))) + "\n" for row in rows])
-    copy_text(connection, f"COPY {columns.table} ({', '.join(columns.names)}) FROM STDIN", text)
+    dialect.copy(connection, columns.table, columns.names, map(columns.row_values, rows))
 
 
 def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None:
@@ -130,18 +129,6 @@ def _adapter(
     if isinstance(field, native):
         return None
     return lambda value: field.get_db_prep_save(value, connection=connection)
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copied(value: Any) -> str:
-    """A value in PostgreSQL's text format for COPY."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    return str(value)  # numbers, true and false, UUIDs, times with their zone
 
 
 def _chunks(keys: list[Key]) -> Iterable[list[Key]]:

@@ -30,9 +30,10 @@ from tests.support.relaying import publish_all
 Act = Callable[[], object]
 
 # The commands that change how things stand, and those that look, send or work.
-OPERATING = {"rebuild", "republish", "deadletters", "restore-events", "reject-record"}
+OPERATING = {"rebuild", "republish", "deadletters", "restore-events", "reject-record",
+             "importevents"}  # fmt: skip
 NOT_OPERATING = {"status", "verify", "runconsumer", "runrelay", "sendcommands", "demo", "migrate",
-                 "trace"}  # fmt: skip
+                 "trace", "startaggregate", "events"}  # fmt: skip
 
 
 @pytest.fixture

@@ -66,5 +66,6 @@ def test_a_project_that_is_there_already_is_led_to_its_first_events(
     with Walk(site, wheel) as walk:
         walk.follow(DOCS / "guides" / "existing-project.md")
         walk.follow(DOCS / "guides" / "who-may.md")
+        walk.follow(DOCS / "guides" / "importing.md")
         walk.follow(DOCS / "guides" / "strong-reads.md")
         walk.follow(DOCS / "guides" / "keys.md")

@@ -1,9 +1,7 @@
 """`manage.py sendcommands FILE`"""
 
-import gzip
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -20,6 +18,7 @@ from messaging.api.command_file import Line
 from messaging.api.sending import Outcome, Refusal, by_processes, one_by_one
 from messaging.exceptions import NeedsNewerCode, WorkerFailed
 from messaging.management.base import DatabaseCommand
+from messaging.management.files import opened
 from messaging.message import COMMANDS
 from messaging.monitoring.progress import Reports
 from messaging.transient import is_away, reason
@@ -61,10 +60,9 @@ class Command(DatabaseCommand):
         if options["jobs"] < 1:
             raise CommandError("--jobs takes a number from 1.", returncode=2)
         with ExitStack() as stack:
-            raw, size = self._open(options["file"], stack)
+            raw, found, size = opened(options["file"], stack)
             rejects = self._open_rejects(options["rejects"], raw, stack)
-            zipped = options["file"].endswith(".gz")
-            lines = command_file.lines(stack.enter_context(gzip.open(raw)) if zipped else raw)
+            lines = command_file.lines(found)
             begun = time.monotonic()
             sent, refusals = 0, Counter[str]()
             try:
@@ -87,14 +85,6 @@ class Command(DatabaseCommand):
         if options["jobs"] == 1:
             return one_by_one(lines, self.stderr.write)
         return by_processes(lines, options["jobs"], options["in_order_of"])
-
-    def _open(self, name: str, stack: ExitStack) -> tuple[IO[bytes], int | None]:
-        if name == "-":
-            return sys.stdin.buffer, None
-        try:
-            return stack.enter_context(Path(name).open("rb")), Path(name).stat().st_size
-        except OSError as error:
-            raise CommandError(f"{name}: {error.strerror}.", returncode=2) from error
 
     def _open_rejects(self, name: str | None, raw: IO[bytes], stack: ExitStack) -> IO[str] | None:
         if name is None:

@@ -1,0 +1,1 @@
+"""A history from another system, stored as it happened: `manage.py importevents`."""

@@ -1,0 +1,188 @@
+"""Store a history from elsewhere in one transaction: all of it, or nothing.
+
+Lines are taken in chunks, so memory does not grow with them. A line whose event is there already is
+passed over: the same file may be imported again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import IntegrityError, connections, transaction
+
+from messaging import conf, inline
+from messaging.conf import write_alias
+from messaging.dialect.values import database_now
+from messaging.eventstore import bulk
+from messaging.exceptions import Invalid, PostlogError
+from messaging.importing.lines import ImportedEvent, Place, Wrong, parse
+from messaging.importing.streams import Stream, Streams
+
+LINES_AT_ONCE = 2_000  # two values each, below SQLite's limit of 32,766 parameters
+BYTES_AT_ONCE = 8 * 1024 * 1024
+MAX_FAULTS = 20  # after so many, the rest is not read
+FUTURE = timedelta(hours=1)  # clocks differ; so far ahead handlers may append, too
+BEGUN_MEANWHILE = (
+    "Somebody has begun one of these streams meanwhile: nothing is stored. Import it again."
+)
+
+
+class Fault(NamedTuple):
+    line: int
+    reason: str
+
+
+class ImportRefused(PostlogError):
+    """Lines of a history are wrong, and nothing of it is stored."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(f"{len(faults):,} lines are wrong: nothing is stored.")
+        self.faults = faults  # in the order of the lines; when there are many, not of all
+
+
+class _TakenBack(Exception):
+    """Ends a transaction without a trace."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What was done, or would be."""
+
+    events: int = 0
+    begun: int = 0  # streams
+    repeats: int = 0  # events that were stored before
+    actors: int = 0  # accounts
+
+
+def import_events(
+    lines: Iterable[bytes], report: Callable[[int], object], *, dry: bool = False
+) -> Imported:
+    """Import a history, or (`dry`) do all of it and take it back.
+
+    Its existing streams are locked until the end. `report` is called with the number of lines that
+    were read, before each chunk. Raises `ImportRefused`.
+    """
+    try:
+        with transaction.atomic(using=write_alias(), durable=True):
+            done = _Import().run(lines, report)
+            if dry:
+                raise _TakenBack
+    except _TakenBack:
+        pass
+    except IntegrityError as error:
+        raise PostlogError(BEGUN_MEANWHILE) from error
+    return done
+
+
+class _Import:
+    def __init__(self) -> None:
+        self._done = Imported()
+        self._faults: list[Fault] = []
+        self._left_out: set[Place] = set()  # by lines that are wrong
+        self._streams = Streams()
+        self._positions: list[tuple[int, int]] = []  # first and last of each run
+        self._actors = conf.actors()(existing=True)
+        self._names: set[str] = set()  # of actors who have been met
+
+    def run(self, lines: Iterable[bytes], report: Callable[[int], object]) -> Imported:
+        latest = database_now(connections[write_alias()]) + FUTURE
+        for chunk in _chunks(lines):
+            report(chunk[0][0] - 1)
+            self._take(list(self._parsed(chunk, latest)))
+            if self._faults and (len(self._faults) > MAX_FAULTS or self._streams.are_too_many()):
+                break  # nothing is written any more, so nothing can be looked up again
+        if self._faults:
+            raise ImportRefused(sorted(self._faults))
+        for first, last in self._positions:
+            bulk.publish(first, last)
+        self._done.actors = self._actors.made
+        return self._done
+
+    def _parsed(
+        self, chunk: Iterable[tuple[int, bytes]], latest: datetime
+    ) -> Iterator[ImportedEvent]:
+        for number, raw in chunk:
+            try:
+                event = parse(number, raw, latest)
+                self._require_actor(event.envelope.actor)
+            except Wrong as wrong:
+                self._faults.append(Fault(number, str(wrong)))
+                if wrong.place is not None:
+                    self._left_out.add(wrong.place)
+            else:
+                yield event
+
+    def _require_actor(self, actor: str) -> None:
+        if actor in self._names:
+            return
+        try:
+            username = self._actors.username(actor)
+        except Invalid as refused:
+            raise Wrong(refused.detail) from None
+        if username != actor:
+            raise Wrong(f"{actor} has the account {username}: write the name in this way")
+        self._names.add(actor)
+
+    def _take(self, events: list[ImportedEvent]) -> None:
+        streams = self._streams.load(event.envelope.stream_id for event in events)
+        there = [e.envelope for e in events if e.envelope.version <= self._streams.of(e).stored]
+        found = bulk.events_at([(e.stream_id, e.version) for e in there])
+        stored = {place: one.event_id for place, one in found.items()}
+        new = [event for event in events if self._is_new(event, stored)]
+        if not self._faults:
+            self._write(streams, new)
+            self._streams.forget()
+
+    def _is_new(self, event: ImportedEvent, stored: dict[Place, UUID]) -> bool:
+        """Take the event, unless it is stored or wrong. `stored` are those that are there, or have
+        just been taken."""
+        stream, place, event_id = self._streams.of(event), event.place, event.envelope.event_id
+        while self._left_out and (place[0], stream.version + 1) in self._left_out:
+            stream.pass_over()
+        try:
+            if event.envelope.version > stream.version:
+                stream.take(event)
+                stored[place] = event_id
+                return True
+            if place in stored and stored[place] != event_id:
+                raise Wrong(
+                    f"version {event.envelope.version} of {event.envelope.stream_id} is another "
+                    "event already, in the store or on an earlier line"
+                )
+            self._done.repeats += 1
+        except Wrong as wrong:
+            self._faults.append(Fault(event.number, str(wrong)))
+        return False
+
+    def _write(self, streams: list[Stream], new: list[ImportedEvent]) -> None:
+        grown = [one for one in streams if one.version > one.stored]
+        begun = [one.at_version(one.version) for one in grown if not one.stored]
+        advanced = [one.at_version(one.version) for one in grown if one.stored]
+        for position in bulk.append(begun, advanced, [(e.envelope, e.payload) for e in new]):
+            if self._positions and self._positions[-1][1] == position - 1:
+                self._positions[-1] = (self._positions[-1][0], position)
+            else:
+                self._positions.append((position, position))
+        # Commands write the rows of inline projections, and so does this.
+        inline.apply([one.at_version(one.stored) for one in grown])
+        for one in grown:
+            one.stored = one.version
+        self._done.events += len(new)
+        self._done.begun += len(begun)
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    """The lines that are not blank, with their numbers."""
+    chunk: list[tuple[int, bytes]] = []
+    size = 0
+    for number, raw in enumerate(lines, 1):
+        if raw.strip():
+            chunk.append((number, raw))
+            size += len(raw)
+        if len(chunk) >= LINES_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,165 @@
+"""The lines of a history: one event each, checked as if a handler had appended it.
+
+    {"stream": "any-id", "version": 1, "type": "orders.order_placed.v1",
+     "at": "2019-04-07T15:13:13+02:00", "actor": "alice", "data": {"customer": "C-17"}}
+
+All keys are required, and there are no others. What `data` may be, its event says; the field with
+the stream's own id may be left out.
+"""
+
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from messaging import codec, plausible
+from messaging.api import strict_json
+from messaging.api.file_ids import id_of
+from messaging.bus.base import MAX_RECORD_BYTES
+from messaging.eventstore.keys import is_of_key
+from messaging.eventstore.repository import REPOSITORIES
+from messaging.exceptions import DecodeError, Invalid, PostlogError, UnknownMessage, WrongPayload
+from messaging.message import EVENTS, Envelope, naming_of
+
+UNREADABLE = (ValueError, OverflowError, msgspec.MsgspecError)
+REFUSED = (DecodeError, Invalid, UnknownMessage, WrongPayload)
+VERSION_8 = 8 << 76 | 0b10 << 62  # version and variant of UUIDs with a meaning of our own
+NO_VERSION = ~(0xF << 76 | 0b11 << 62)
+
+
+Place = tuple[int, int]  # a stream's id and a version; numbers, because UUIDs hash slowly
+
+
+class Wrong(PostlogError):
+    """A line that cannot be stored; the message says why."""
+
+    def __init__(self, reason: str, place: Place | None = None) -> None:
+        super().__init__(reason)
+        self.place = place  # of its event, where that can be read
+
+
+class ImportedEvent(NamedTuple):
+    number: int  # of the line, from 1
+    envelope: Envelope
+    event: Any
+    payload: str  # as it is stored
+
+    @property
+    def place(self) -> Place:
+        return self.envelope.stream_id.int, self.envelope.version
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    stream: str
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    type: str
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    actor: str
+    data: msgspec.Raw
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def parse(number: int, raw: bytes, latest: datetime) -> ImportedEvent:
+    """Read a line. `latest`: no event was recorded later. Raises `Wrong`."""
+    place: Place | None = None
+    try:
+        given = strict_json.loads_bytes(raw)
+        line = _decoder.decode(raw)
+        stream_id = _stream_id_of(line)
+        place = (stream_id.int, line.version)
+        return _checked(number, line, given["data"], stream_id, latest)
+    except UnicodeDecodeError:
+        raise Wrong("it is not valid UTF-8") from None
+    except (Wrong, *UNREADABLE, *REFUSED) as error:
+        raise Wrong(str(error).rstrip("."), place) from None
+
+
+def _checked(
+    number: int, line: _Line, given: Any, stream_id: UUID, latest: datetime
+) -> ImportedEvent:
+    at = line.at.astimezone(UTC)
+    event, payload = _payload_of(line, given, stream_id)
+    event_id = _event_id(line, stream_id, at, given)
+    if at > latest:
+        raise Wrong(f"it says that it was recorded at {at:%Y-%m-%d %H:%M:%S} UTC, in the future")
+    envelope = Envelope(
+        event_id=event_id,
+        stream_id=stream_id,
+        stream_type=naming_of(type(event)).stream,
+        version=line.version,
+        type=line.type,
+        recorded_at=at,
+        actor=line.actor,
+        command_id=event_id,  # no command of ours led to it
+        correlation_id=event_id,
+        causation_id=None,
+        traceparent="",
+    )
+    if fault := plausible.fault_of(envelope, event):
+        raise Wrong(fault)
+    if len(payload) > MAX_RECORD_BYTES // 8:  # a character is at most four bytes
+        size = len(codec.encode_record(envelope, payload))
+        if size > MAX_RECORD_BYTES:
+            raise Wrong(f"this makes {size:,} bytes; {MAX_RECORD_BYTES:,} are stored at most")
+    return ImportedEvent(number, envelope, event, payload)
+
+
+def _stream_id_of(line: _Line) -> UUID:
+    """The id of the stream that the line names: by its natural key, where such streams have keys,
+    else by a UUID or any other text."""
+    newest = EVENTS.get(codec.newest_of(line.type))
+    repository = REPOSITORIES.get(naming_of(newest).stream) if newest is not None else None
+    if repository is not None and repository.has_keys:
+        return repository.stream_id_of(line.stream)
+    stream_id = id_of(line.stream)
+    if is_of_key(stream_id):
+        raise Wrong(f"{stream_id} has version 8, as ids that natural keys lead to: use another")
+    return stream_id
+
+
+def _payload_of(line: _Line, given: Any, stream_id: UUID) -> tuple[Any, str]:
+    """The event, and its payload as it is stored: one of an older version as it is, since all who
+    read it lift it."""
+    data = bytes(line.data)
+    newest = EVENTS.get(line.type)
+    if newest is None:
+        return codec.decode_event(line.type, data), msgspec.json.format(data, indent=-1).decode()
+    own_id = naming_of(newest).id_field
+    if own_id and isinstance(given, dict) and own_id not in given:
+        given = {**given, own_id: str(stream_id)}
+        data = msgspec.json.encode(given)
+    event = codec.decode_event(line.type, data)
+    payload = msgspec.json.encode(event)
+    stored = msgspec.json.decode(payload)
+    if stored == given:  # so reading it gives this event
+        return event, payload.decode()
+    if unknown := _first_unknown(given, stored):
+        raise Wrong(f"{line.type} has no field {ascii(unknown)[:60]}")
+    return event, codec.encode_event(event)[1]
+
+
+def _first_unknown(given: Any, stored: Any) -> str:
+    """The first key that was given and would be dropped, with where it is; or nothing."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        for key, value in given.items():
+            if key not in stored:
+                return str(key)
+            if within := _first_unknown(value, stored[key]):
+                return f"{key}.{within}"
+    if isinstance(given, list) and isinstance(stored, list):
+        for number, (one, other) in enumerate(zip(given, stored, strict=False)):
+            if within := _first_unknown(one, other):
+                return f"{number}.{within}"
+    return ""
+
+
+def _event_id(line: _Line, stream_id: UUID, at: datetime, given: Any) -> UUID:
+    """An id made of all that the line says: the same line has the same id whenever it is read,
+    and another event of that version another one, which consumers see."""
+    said = [stream_id, line.version, line.type, at, line.actor, given]
+    digest = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).digest()
+    return UUID(int=int.from_bytes(digest) & NO_VERSION | VERSION_8)
