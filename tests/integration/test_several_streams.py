@@ -25,6 +25,14 @@ from queries_app.projections import posts as shown_posts
 from queries_app.queries import FindPostById
 from tests.support.api import Api, errors, some_id
 from tests.support.modes import Mode
+from tests.support.shop import (
+    CancelOrder,
+    CountStock,
+    PlaceOrder,
+    cancel_order,
+    count_stock,
+    shop,
+)
 from tests.support.stock import Reserve, Reserved, handle, items, reserve, stock
 from tests.support.threads import together
 
@@ -179,6 +187,8 @@ def test_if_match_is_of_the_stream_that_the_command_names_whatever_is_loaded_fir
     database: Mode, monkeypatch: Patch
 ) -> None:
     item_id, post_id, other_id = uuid4(), written(), uuid4()
+    with unit_of_work(ALICE) as uow:
+        reserve(uow, other_id)
 
     def handler(command: Reserve, uow: UnitOfWork) -> list[Appended]:
         return [reserve(uow, other_id), edit(uow, post_id), reserve(uow, item_id)]
@@ -188,8 +198,33 @@ def test_if_match_is_of_the_stream_that_the_command_names_whatever_is_loaded_fir
         for wrong in {0, 1, 2} - {before}:
             with pytest.raises(PreconditionFailed, match=f"is at version {before}"):
                 sent(item_id=item_id, post_id=post_id, if_version=wrong)
-        assert len(versions()) == 1 + 3 * before, "nothing of any stream is stored"
+        assert len(versions()) == 2 + 3 * before, "nothing of any stream is stored"
         assert sent(item_id=item_id, post_id=post_id, if_version=before).version == before + 1
+
+
+def test_the_api_says_and_compares_the_etag_of_the_stream_that_the_command_names(
+    sqlite: Mode, monkeypatch: Patch
+) -> None:
+    item_id, order_id = uuid4(), uuid4()
+
+    def cancel_and_restock(command: CancelOrder, uow: UnitOfWork) -> list[Appended]:
+        counted = count_stock(CountStock(item_id=item_id, count=1), uow)
+        return [counted, cancel_order(command, uow)]
+
+    monkeypatch.setitem(mediator._command_handlers, CancelOrder, cancel_and_restock)
+    with shop():
+        for count in range(5):
+            mediator.send(CountStock(item_id=item_id, count=count), ALICE)
+        mediator.send(PlaceOrder(order_id=order_id, lines=[]), ALICE)
+        alice = Api("alice")
+        for sent, status, etag in (('"v5"', 412, None), ('"v1"', 200, '"v2"'), ('"v1"', 412, None)):
+            alice.headers["If-Match"] = sent
+            answer = alice.client.post(
+                "/api/cancel-order/", {"order_id": str(order_id)}, "application/json",
+                headers=alice.headers,
+            )  # fmt: skip
+            assert (answer.status_code, answer.headers.get("ETag")) == (status, etag)
+    assert versions().count(("shop_item", 6)) == 1
 
 
 def test_and_of_one_that_is_loaded_and_not_saved(sqlite: Mode, monkeypatch: Patch) -> None:
