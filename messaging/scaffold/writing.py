@@ -84,13 +84,12 @@ def plan(root: Path, name: str, events: list[str], commands: list[str], app: str
 
 
 def write(planned: Plan) -> None:
-    """Raises `FileExistsError` instead of overwriting anything."""
+    """Raises `FileExistsError` if the folder is there by now."""
     planned.folder.mkdir()
     for name, text in planned.files.items():
         path = planned.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def _place(root: Path, app: str, it: Aggregate) -> tuple[str, Path]:

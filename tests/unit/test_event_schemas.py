@@ -48,6 +48,12 @@ class Size(StrEnum):
     SMALL = "small"
 
 
+class Format(StrEnum):
+    """The same under another name."""
+
+    SMALL = "small"
+
+
 class MoreSizes(StrEnum):
     SMALL = "small"
     LARGE = "large"
@@ -146,11 +152,12 @@ def test_a_change_of_a_field_is_named_and_breaks_or_does_not(
     ("old", "new"),
     [
         (event(n=Line), event("AnotherName", n=Line)),
+        (event(n=Size), event(n=Format)),
         (event(n=Tree), event(n=Tree)),
         (event(items=list[int], properties=Line), event(items=list[int], properties=Line)),
         (event(a=int, b=str), event(b=str, a=int)),
     ],
-    ids=["class", "recursive", "words of schemas", "order"],
+    ids=["class", "enum", "recursive", "words of schemas", "order"],
 )
 def test_what_is_stored_as_before_is_no_change(registry: Registry, old: type, new: type) -> None:
     registry.event(V1, old)

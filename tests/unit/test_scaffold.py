@@ -100,6 +100,7 @@ def test_rows_are_laid_out_and_sorted_as_ruff_would(root: Path) -> None:
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
     lint = {key: rules["lint"][key] for key in ("select", "ignore")}
     several: list[Any] = [ORDER, LONG, ("Sku", ["Made2", "Made10", "SKUMade"], ["MakeIt"])]
+    several.append(("Match", ["MatchBegun", "MatchDeleted", "Ended"], ["BeginMatch", "DeleteIt"]))
     for width in (79, 88, 100, 120):
         (root / "ruff.toml").write_text(f"line-length = {width}\nlint = {_toml(lint)}\n")
         for number, (name, events, commands) in enumerate(several):
