@@ -54,6 +54,9 @@ class ReadOnlyAdmin(Base):
     show_full_result_count = False
     sortable_by = ()
 
+    class Media:
+        css = {"all": ["messaging/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -135,6 +135,18 @@ def test_the_lags_of_partitions_do_not_run_together(people: People) -> None:
     assert all(aside >= 5 or below > 0 for aside, below in gaps)
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_console_fits_its_window(people: People, width: int) -> None:
+    page = people("admin").open("/admin/")
+    page.set_viewport_size({"width": width, "height": 740})
+    for where in (".path", ".path table"):
+        room, needed = page.evaluate(
+            "where => (one => [one.clientWidth, one.scrollWidth])(document.querySelector(where))",
+            where,
+        )
+        assert needed <= room <= width, where
+
+
 def test_the_first_commands_tried_in_swagger_work(people: People) -> None:
     page = people("alice").open("/api/v1/docs/")
     for operation, status in (("NewPost", "201"), ("FindAllPosts", "200")):
