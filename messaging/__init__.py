@@ -52,6 +52,7 @@ __all__ = [
     "StreamBusy",
     "TooLarge",
     "TooManyRequests",
+    "TotalModel",
     "UnitOfWork",
     "UnknownMessage",
     "answer_headers",
@@ -124,7 +125,7 @@ if TYPE_CHECKING:
         query,
     )
     from messaging.plausible import is_username
-    from messaging.projections.read_models import ReadModel, RootModel
+    from messaging.projections.read_models import ReadModel, RootModel, TotalModel
     from messaging.projections.registry import Projection
     from messaging.projections.rows import Rows
     from messaging.projections.serving.live import live, live_root
@@ -159,7 +160,7 @@ else:  # a type checker would take every name for one that is here
         "mediator": "answers ask handles send",
         "message": "Context Envelope Position Query Result command event query",
         "plausible": "is_username",
-        "projections.read_models": "ReadModel RootModel",
+        "projections.read_models": "ReadModel RootModel TotalModel",
         "projections.registry": "Projection",
         "projections.rows": "Rows",
         "projections.serving.live": "live live_root",

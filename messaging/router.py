@@ -7,6 +7,8 @@ other apps live, other routers or Django decide; only `read` takes none of them.
 With one database for all, no router is needed.
 """
 
+from typing import Any
+
 from django.apps import apps
 from django.db.models import Model
 
@@ -25,10 +27,20 @@ def database_of(model: type[Model]) -> str | None:
     except LookupError:
         today = None
     if today is None:  # deleted since
-        return read_alias() if {field.name for field in options.local_fields} >= KEY else None
+        return read_alias() if _was_read_model(options) else None
     if issubclass(today, ReadModel) or today.__module__ == read_side.__name__:
         return read_alias()
     return write_alias() if options.app_label == "messaging" else None
+
+
+def _was_read_model(options: Any) -> bool:
+    """Whether a migration's model has the key of a read model, or in an app of read models that of
+    totals."""
+    names = {field.name for field in options.local_fields}
+    if names >= KEY:
+        return True
+    models = apps.get_app_config(options.app_label).get_models()
+    return "generation" in names and any(issubclass(model, ReadModel) for model in models)
 
 
 def apps_in(alias: str) -> set[str] | None:

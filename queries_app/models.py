@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from messaging import ReadModel, RootModel
+from messaging import ReadModel, RootModel, TotalModel
 
 
 class Post(RootModel):
@@ -181,3 +181,22 @@ class Like(ReadModel):
 
     def __str__(self) -> str:
         return f"{self.username} likes {self.stream_id}"
+
+
+class Person(TotalModel):
+    """How much a person has written, over all posts."""
+
+    key = ("username",)
+
+    username = models.CharField(max_length=150)
+    posts = models.IntegerField(default=0, help_text="Without removed ones.")
+    since = models.DateTimeField(help_text="When they wrote the first one, be it removed or not.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "username"], name="one_row_a_person")
+        ]
+        verbose_name_plural = "people"
+
+    def __str__(self) -> str:
+        return f"{self.username}: {self.posts}"

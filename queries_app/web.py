@@ -25,17 +25,19 @@ from messaging import (
     behind,
     encode_cursor,
 )
-from queries_app.projections import history, likes, posts
+from queries_app.projections import history, likes, people, posts
 from queries_app.queries import (
     CommentView,
     FindAllPosts,
     FindComment,
     FindComments,
     FindMostLikedPosts,
+    FindPerson,
     FindPostById,
     FindPostHistory,
     FindPostsByAuthor,
     FindPostsWithComments,
+    PersonView,
     PostView,
     liked_by,
 )
@@ -95,12 +97,12 @@ def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
 @require_safe
 @page
 def author(request: HttpRequest, username: str) -> HttpResponse:
-    late = behind(request, posts, likes)
+    late = behind(request, posts, likes, people)
     found = ask(FindPostsByAuthor(author=username, cursor=request.GET.get("cursor")))
     if not found.results and not has_account(username):
         raise NotFound("person_not_found", "Nobody has that name.")
     heading = Heading(f"Posts by {username}", f"There are no posts by {username}.")
-    return listed(request, found, late, {"heading": heading})
+    return listed(request, found, late, {"heading": heading, "person": person_of(username)})
 
 
 @require_safe
@@ -191,6 +193,13 @@ def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -
     found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
     return confirmation(request, "Remove this comment?", found.text, back)
+
+
+def person_of(username: str) -> PersonView | None:
+    try:
+        return ask(FindPerson(username=username))
+    except NotFound:  # nothing was written yet, or is not counted yet
+        return None
 
 
 def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             name='Heartbeat',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(max_length=20)),
+                ('role', models.CharField(max_length=120)),
                 ('process', models.CharField(help_text='Host and process id.', max_length=200)),
                 ('active', models.BooleanField(help_text='False: it stands by.')),
                 ('since', models.DateTimeField(help_text='When it became active, or began to stand by.')),
@@ -317,6 +317,21 @@ class Migration(migrations.Migration):
             options={
                 'abstract': False,
                 'constraints': [models.UniqueConstraint(fields=('partition', 'offset', 'digest'), name='skippedrecord_one_rejection')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StreamProgress',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('generation', models.IntegerField()),
+                ('stream_id', models.UUIDField()),
+                ('version', models.IntegerField(default=0)),
+                ('event_id', models.UUIDField(null=True)),
+                ('projection', models.CharField(max_length=100)),
+            ],
+            options={
+                'verbose_name_plural': 'progress of streams',
+                'constraints': [models.UniqueConstraint(fields=('projection', 'generation', 'stream_id'), name='one_progress_a_stream')],
             },
         ),
         migrations.RunPython(guard, unguard, hints={'model_name': 'event'}),

@@ -21,7 +21,7 @@ from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
 from messaging.projections.registry import PROJECTIONS, consumed
 from messaging.rebuilding import requests
 from messaging.relay import outbox
-from messaging.workers.heartbeats import alive, missing_workers
+from messaging.workers.heartbeats import alive, missing_workers, owner_role
 from messaging.workers.models import Heartbeat
 
 NOT_BUILT = "not built"  # of an inline projection: a rebuild is due, until which nobody writes it
@@ -94,8 +94,13 @@ def current_status() -> Status:
         dead_letters=sum(one.dead_letters for one in projections),
         projections=projections,
         oldest_snapshot_s=oldest_snapshot_s(),
-        workers=[_worker(one) for role in ("relay", "consumer") for one in alive(role)],
+        workers=[_worker(one) for role in _roles() for one in alive(role)],
     )
+
+
+def _roles() -> list[str]:
+    owned = [name for name, one in PROJECTIONS.items() if one.single_owner]
+    return ["relay", "consumer", *map(owner_role, owned)]
 
 
 def _ask_the_log() -> _Log:

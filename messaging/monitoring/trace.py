@@ -9,6 +9,7 @@ from django.db.models import Model, Q
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.projections.models import DeadLetter
+from messaging.projections.read_models import ReadModel
 from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.serving.live import live, live_root
 
@@ -19,7 +20,7 @@ HIDDEN = ("id", "generation", "stream_id")
 
 def rights() -> list[str]:
     """The permissions to view all that a trace shows."""
-    read_models = [model for one in PROJECTIONS.values() for model in one.models]
+    read_models = [model for one in PROJECTIONS.values() for model in _of_streams(one)]
     shown: list[type[Model]] = [Event, Stream, Outbox, Receipt, DeadLetter, *read_models]
     return [f"{m._meta.app_label}.{get_permission_codename('view', m._meta)}" for m in shown]
 
@@ -86,8 +87,13 @@ def _last_of_each_stream(events: list[Event]) -> list[Event]:
 def _steps(event: Event) -> Iterator[Step]:
     for projection in PROJECTIONS.values():
         if event.stream_type in projection.stream_types:
-            tables = [_table(projection, model, event) for model in projection.models]
+            tables = [_table(projection, model, event) for model in _of_streams(projection)]
             yield Step(projection.name, _state(projection, event), tables)
+
+
+def _of_streams(projection: Projection) -> list[type[ReadModel]]:
+    """The read models whose rows belong to a stream. Totals do not, and their progress is told."""
+    return [] if projection.single_owner else projection.models
 
 
 def _state(projection: Projection, event: Event) -> str:

@@ -13,11 +13,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Dialect, marks
-from messaging.projections.read_models import ReadModel
+from messaging.projections.read_models import ReadModel, TotalModel
 
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
 
-Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields)
+Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields); of totals those alone
 
 
 def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[Key, ReadModel]:
@@ -37,7 +37,8 @@ def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[K
 
 
 def key_of(row: ReadModel) -> Key:
-    return (row.stream_id, *(getattr(row, name) for name in row.key))
+    key = tuple(getattr(row, name) for name in row.key)
+    return key if isinstance(row, TotalModel) else (row.stream_id, *key)
 
 
 def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
@@ -87,7 +88,7 @@ class _Columns:
         self.table = connection.ops.quote_name(model._meta.db_table)
         self.names = [connection.ops.quote_name(str(f.column)) for f in fields]
         self.attnames = [f.attname for f in fields]
-        self.key = ("stream_id", *model.key)
+        self.key = model.key if issubclass(model, TotalModel) else ("stream_id", *model.key)
         self.on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
         adapters = [_adapter(field, connection, native) for field in fields]
         self._adapters = [(n, adapt) for n, adapt in enumerate(adapters) if adapt]

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from messaging.bus.rejected import Rejection
+from messaging.projections.read_models import RootModel
 
 
 class ProjectionState(models.Model):
@@ -86,6 +87,25 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.projection} {self.stream_id} v{self.version}: {self.code}"
+
+
+class StreamProgress(RootModel):
+    """How far a projection with `single_owner=True` has applied a stream: its root row."""
+
+    key = ("projection",)
+
+    projection = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["projection", "generation", "stream_id"], name="one_progress_a_stream"
+            )
+        ]
+        verbose_name_plural = "progress of streams"
+
+    def __str__(self) -> str:
+        return f"{self.projection} {self.stream_id} v{self.version}"
 
 
 class Discarded(models.Model):

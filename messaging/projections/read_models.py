@@ -21,6 +21,20 @@ class ReadModel(models.Model):
         abstract = True
 
 
+class TotalModel(ReadModel):
+    """A row of a projection with `single_owner=True`: it belongs to no stream, events of many
+    streams change it. A concrete model adds its fields, names its whole key and backs it:
+
+        key = ("day",)
+        constraints = [UniqueConstraint(fields=["generation", "day"], ...)]
+    """
+
+    stream_id = None  # type: ignore[assignment]
+
+    class Meta:
+        abstract = True
+
+
 class RootModel(ReadModel):
     """The row of the stream itself, kept when the thing is gone. All its fields have defaults.
 

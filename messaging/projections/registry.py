@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from messaging.exceptions import RegistrationError
 from messaging.message import Envelope, naming_of, wire_name_of
-from messaging.projections.read_models import ReadModel, RootModel
+from messaging.projections.models import StreamProgress
+from messaging.projections.read_models import ReadModel, RootModel, TotalModel
 
 F = TypeVar("F", bound=Callable[..., None])
 RowKey = tuple[Any, ...]  # (model, *values of its `key` fields)
@@ -40,10 +41,22 @@ def _with_envelope(rows: Callable[..., Iterable[RowKey]]) -> Callable[..., Itera
     return rows if len(needed) > 1 else lambda event, _: rows(event)
 
 
+def _without_root(function: Callable[..., None]) -> Callable[..., None]:
+    try:
+        signature(function).bind("event", "rows")
+    except TypeError:
+        raise RegistrationError(
+            f"{function.__qualname__}: a projection with single_owner=True has no root row, and "
+            "calls it with (event, rows)."
+        ) from None
+    return lambda _, event, rows: function(event, rows)
+
+
 class Projection:
     """A named set of read models, fed by the events of one type of stream, or of several.
 
-    The first model is the root: one row a stream.
+    The first model is the root: one row a stream. A projection with `single_owner=True` has totals
+    instead, whose rows belong to no stream; how far each stream is applied is kept beside them.
     """
 
     def __init__(
@@ -54,30 +67,40 @@ class Projection:
         models: list[type[ReadModel]],
         version: int = 1,
         inline: bool = False,
+        single_owner: bool = False,
     ) -> None:
         """`of` is the type of its streams, or all types: `of=["order", "stock_item"]`. `version` is
         of the functions below: raise it when what they write changes, and `manage.py check` asks
         for a rebuild. `inline`: each command applies its events in its own transaction, where both
-        sides are in one database; no consumer does."""
+        sides are in one database; no consumer does. `single_owner`: one consumer at a time takes in
+        all streams, so that their events may change the same rows, which are `TotalModel`s."""
+        if inline and single_owner:
+            raise RegistrationError(
+                f"{name}: commands that run at the same time cannot share the rows of totals. Take "
+                "inline=True or single_owner=True."
+            )
         if name in PROJECTIONS:
             raise RegistrationError(f"The projection {name!r} is registered twice.")
-        if not models or not issubclass(models[0], RootModel):
-            raise RegistrationError(f"{name}: the first model is the root, a RootModel.")
+        _require_fitting(name, models, single_owner)
         self.stream_types = frozenset([of] if isinstance(of, str) else of)
         if not all(self.stream_types) or not self.stream_types:
             raise RegistrationError(f"{name}: say which type of stream it is of: of='order'.")
         self.name = name
-        self.models = models
         self.version = version
         self.inline = inline
-        self.root: type[RootModel] = models[0]
+        self.single_owner = single_owner
+        self.models: list[type[ReadModel]] = [StreamProgress, *models] if single_owner else models
+        self.root: type[RootModel] = self.models[0]  # type: ignore[assignment]  # as required above
+        # Which rows of the root's table are this projection's.
+        self.root_filter = {"projection": name} if single_owner else {}
         self.appliers: dict[type, Applier] = {}
         PROJECTIONS[name] = self
 
     def on(
         self, event_type: type, *, rows: Callable[..., Iterable[RowKey]] = _no_rows
     ) -> Callable[[F], F]:
-        """Register the function that applies an event: f(root row, event, rows).
+        """Register the function that applies an event: f(root row, event, rows), or f(event, rows)
+        where `single_owner=True`.
 
         The function changes rows and nothing else, since it runs again after a crash and in a
         rebuild. Of its own stream it may read the root and the rows that `rows` names, which is
@@ -96,7 +119,8 @@ class Projection:
         def register(function: F) -> F:
             if event_type in self.appliers:
                 raise RegistrationError(f"{self.name} has two functions on {event_type.__name__}.")
-            self.appliers[event_type] = Applier(function, _with_envelope(rows))
+            apply = _without_root(function) if self.single_owner else function
+            self.appliers[event_type] = Applier(apply, _with_envelope(rows))
             return function
 
         return register
@@ -105,3 +129,19 @@ class Projection:
 def consumed() -> list[Projection]:
     """The projections that consumers fill from the log."""
     return [one for one in PROJECTIONS.values() if not one.inline]
+
+
+def _require_fitting(name: str, models: Sequence[type[ReadModel]], single_owner: bool) -> None:
+    totals = [model for model in models if issubclass(model, TotalModel)]
+    if single_owner and (len(totals) < len(models) or not models):
+        raise RegistrationError(
+            f"{name}: with single_owner=True every model is a TotalModel, whose rows belong to no "
+            "stream. Keep rows of streams in another projection."
+        )
+    if not single_owner and totals:
+        raise RegistrationError(
+            f"{name}: {totals[0].__name__} is a TotalModel, which events of many streams change. "
+            "That needs single_owner=True."
+        )
+    if not single_owner and not (models and issubclass(models[0], RootModel)):
+        raise RegistrationError(f"{name}: the first model is the root, a RootModel.")

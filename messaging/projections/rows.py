@@ -16,7 +16,7 @@ from messaging.exceptions import PostlogError, TooManyFailures
 from messaging.message import Envelope
 from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
-from messaging.projections.read_models import ReadModel, RootModel
+from messaging.projections.read_models import ReadModel, RootModel, TotalModel
 from messaging.projections.registry import Applier, Projection
 from messaging.transient import is_away, is_beyond_limits
 
@@ -28,7 +28,8 @@ SQLITE_NOT_NULL = re.compile(r"NOT NULL constraint failed: (\w+)\.(\w+)")
 
 class ForeignRow(PostlogError):
     """A projection touched a row of another stream. Two consumers would lose each other's
-    changes, although every checkpoint is right: keep totals in the query."""
+    changes, although every checkpoint is right: keep totals across streams in a projection with
+    `single_owner=True`."""
 
 
 class UndeclaredRow(PostlogError):
@@ -61,15 +62,22 @@ class RowBatch:
         """
         wanted: dict[type[ReadModel], set[Key]] = defaultdict(set)
         for recorded in events:
-            wanted[self._projection.root].add((recorded.envelope.stream_id,))
+            stream_id = recorded.envelope.stream_id
+            wanted[self._projection.root].add(self._root_key(stream_id))
             for model, *key in self._declared(recorded):
-                wanted[model].add((recorded.envelope.stream_id, *key))
+                wanted[model].add(full_key(model, stream_id, key))
         for model, keys in wanted.items():
             rows = self._rows[model]
             missing = keys - rows.keys()
             rows.update(dict.fromkeys(missing))
             with refusals(self._projection):
-                rows.update(bulk_sql.load(model, self._generation, missing))
+                found = bulk_sql.load(model, self._generation, missing)
+            if strange := found.keys() - missing:  # left out, it would be overwritten as if new
+                raise RefusedRows(
+                    f"{model.__name__}: rows= named a key that the database holds as "
+                    f"{min(strange)}. Name it with values of the fields' types."
+                )
+            rows.update(found)
 
     def _declared(self, recorded: RecordedEvent) -> Iterable[tuple[Any, ...]]:
         applier = self._projection.appliers.get(type(recorded.event))
@@ -83,8 +91,11 @@ class RowBatch:
             raise RefusedRows(traceback.format_exc()) from error
 
     def root(self, stream_id: UUID) -> RootModel | None:
-        row: RootModel | None = self._rows[self._projection.root].get((stream_id,))
+        row: RootModel | None = self._rows[self._projection.root].get(self._root_key(stream_id))
         return row
+
+    def _root_key(self, stream_id: UUID) -> Key:
+        return (stream_id, *self._projection.root_filter.values())
 
     def apply(self, recorded: RecordedEvent) -> None:
         """Apply the event, and advance its stream. Raises what the projection's function raises."""
@@ -101,14 +112,16 @@ class RowBatch:
     def _root_of(self, stream_id: UUID) -> RootModel:
         root = self.root(stream_id)
         if root is None:
-            root = self._projection.root(generation=self._generation, stream_id=stream_id)
-            self._rows[self._projection.root][(stream_id,)] = root
+            root = self._projection.root(
+                generation=self._generation, stream_id=stream_id, **self._projection.root_filter
+            )
+            self._rows[self._projection.root][self._root_key(stream_id)] = root
         return root
 
     def _advance(self, root: RootModel, envelope: Envelope) -> None:
         root.version = envelope.version
         root.event_id = envelope.event_id
-        self._changed[self._projection.root].add((envelope.stream_id,))
+        self._changed[self._projection.root].add(self._root_key(envelope.stream_id))
 
     def all_rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
         """The rows that exist now."""
@@ -116,6 +129,11 @@ class RowBatch:
             model: {key: row for key, row in rows.items() if row is not None}
             for model, rows in self._rows.items()
         }
+
+    def forget_streams(self) -> None:
+        """Drop the streams' roots, once whole streams are folded; the other rows stay."""
+        self._rows[self._projection.root].clear()
+        self._changed[self._projection.root].clear()
 
     def write(self, *, insert_only: bool = False) -> None:
         """Write the changed rows. Raises `RefusedRows` if the database refuses a value, and
@@ -136,6 +154,11 @@ class RowBatch:
             bulk_sql.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
             bulk_sql.delete(model, self._generation, [key for key in changed if rows[key] is None])
             put(model, [rows[key] for key in changed if rows[key] is not None])
+
+
+def full_key(model: type[ReadModel], stream_id: UUID, key: Iterable[Any]) -> Key:
+    """Of the row that an event of this stream means by `key`."""
+    return tuple(key) if issubclass(model, TotalModel) else (stream_id, *key)
 
 
 @contextmanager
@@ -186,10 +209,9 @@ class Rows:
         self.envelope = recorded.envelope
 
     def get(self, model: type[R], *key: Any) -> R | None:
-        """A row of this stream that `rows=` declared; changes to it are written."""
-        if (model, *key) not in self._declared:
-            raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")
-        full = (self.envelope.stream_id, *key)
+        """A row of this stream, or a total, that `rows=` declared; changes to it are written."""
+        self._require_declared(model, key)
+        full = full_key(model, self.envelope.stream_id, key)
         row: R | None = self._batch._rows[model].get(full)
         if row is not None:
             self._batch._changed[model].add(full)
@@ -202,21 +224,28 @@ class Rows:
             raise MissingRow(f"{model.__name__} {key} of stream {self.envelope.stream_id}")
         return row
 
-    def add(self, row: ReadModel) -> None:
-        """Add a row to this stream, or replace the one with its key."""
-        if row.stream_id not in (None, self.envelope.stream_id):
+    def add(self, row: R) -> R:
+        """Add a row to this stream, or replace the one with its key; a total must be declared by
+        `rows=`. Returns the row."""
+        if isinstance(row, TotalModel):  # the one that is there must not be overwritten unseen
+            self._require_declared(type(row), bulk_sql.key_of(row))
+        elif row.stream_id not in (None, self.envelope.stream_id):
             raise ForeignRow(
                 f"{type(row).__name__}: a row of stream {row.stream_id} was added by an event of "
                 f"{self.envelope.stream_id}. A row belongs to exactly one stream."
             )
-        row.stream_id = self.envelope.stream_id
+        else:
+            row.stream_id = self.envelope.stream_id
         row.generation = self._batch._generation
         key = bulk_sql.key_of(row)
         self._batch._rows[type(row)][key] = row
         self._batch._changed[type(row)].add(key)
+        return row
 
     def delete(self, row: ReadModel) -> None:
-        if row.stream_id != self.envelope.stream_id:
+        if isinstance(row, TotalModel):
+            self._require_declared(type(row), bulk_sql.key_of(row))
+        elif row.stream_id != self.envelope.stream_id:
             raise ForeignRow(f"{type(row).__name__}: a row of stream {row.stream_id}.")
         key = bulk_sql.key_of(row)
         self._batch._rows[type(row)][key] = None
@@ -224,9 +253,15 @@ class Rows:
 
     def delete_all(self, model: type[ReadModel]) -> None:
         """Delete all rows of this model that this stream has."""
+        if issubclass(model, TotalModel):
+            raise ForeignRow(f"{model.__name__}: its rows belong to no stream. Delete each.")
         stream_id = self.envelope.stream_id
         rows, changed = self._batch._rows[model], self._batch._changed[model]
         for key in [key for key in rows if key[0] == stream_id]:
             rows[key] = None
             changed.discard(key)
         self._batch._emptied[model].add(stream_id)
+
+    def _require_declared(self, model: type[ReadModel], key: Iterable[Any]) -> None:
+        if (model, *key) not in self._declared:
+            raise UndeclaredRow(f"{model.__name__} {key}: name it in rows= of @projection.on.")

@@ -13,7 +13,7 @@ from messaging.conf import read_alias
 from messaging.eventstore.models import Event
 from messaging.eventstore.scan import BEGINNING, StoredEvent, stored_events
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.consuming import dead_letters
+from messaging.projections.consuming import checkpoints, dead_letters
 from messaging.projections.consuming.breaker import Breaker
 from messaging.projections.consuming.decoding import DecodedRecord, decode_stored, recorded_of
 from messaging.projections.consuming.ordering import Outcome
@@ -78,14 +78,16 @@ def _fold(
     projection: Projection, generation: int, chunk: Sequence[StoredEvent], *, continues: bool
 ) -> None:
     """Bulk-insert the rows of these streams: they have none yet, unless the chunk continues one.
-    Raises `BadChunk` if one of the events is bad."""
+    Totals may have rows by now. Raises `BadChunk` if one of the events is bad."""
+    checkpoints.hold_all(projection, generation)  # an operator may retry what is parked meanwhile
     row_batch = RowBatch(projection, generation)
+    may_have_rows = continues or projection.single_owner
     try:
         events = [recorded_of(projection, one.envelope, one.data) for one in chunk]
-        if continues:
+        if may_have_rows:
             row_batch.load(events)
         fold(row_batch, events, dead_letters.discarded(projection.name))
-        row_batch.write(insert_only=not continues)
+        row_batch.write(insert_only=not may_have_rows)
     except Exception as error:
         # Also if a server is away: applying the events one by one raises that error again, and
         # parks nothing.
@@ -105,6 +107,7 @@ def _apply(
     batch = [_decoded(projection, one) for one in chunk]
     with transaction.atomic(using=read_alias(), durable=True):
         note_progress(change, chunk)
+        checkpoints.hold_all(projection, generation)
         outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
         dead_letters.park(projection.name, generation, outcome.parked.values())
         for _, reason in outcome.halted.values():

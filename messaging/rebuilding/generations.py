@@ -7,7 +7,7 @@ from django.db.models import Max, Model
 
 from messaging.conf import read_alias
 from messaging.exceptions import HistoryMismatch
-from messaging.projections.models import Checkpoint, DeadLetter, Rebuild
+from messaging.projections.models import Checkpoint, DeadLetter, Rebuild, StreamProgress
 from messaging.projections.registry import Projection
 
 CHUNK = 5_000  # rows that are deleted at once, so that nobody waits for long
@@ -15,8 +15,8 @@ CHUNK = 5_000  # rows that are deleted at once, so that nobody waits for long
 # Every live root needs a counterpart at the same or a later version.
 BEHIND = """
 SELECT l.stream_id, l.version, COALESCE(n.version, 0) FROM {root} l
-LEFT JOIN {root} n ON n.generation = %s AND n.stream_id = l.stream_id
-WHERE l.generation = %s AND l.version > COALESCE(n.version, 0) LIMIT 1
+LEFT JOIN {root} n ON n.generation = %s AND n.stream_id = l.stream_id {same}
+WHERE l.generation = %s {own} AND l.version > COALESCE(n.version, 0) LIMIT 1
 """
 
 # Part of the statement that deletes: it sees which generation is live at that moment, however long
@@ -30,6 +30,9 @@ UNREAD = """EXISTS (
         AND r.state IN ('cleaning up', 'done', 'cancelled', 'failed')
     ))
 )"""
+
+
+OF_ALL_PROJECTIONS = (Checkpoint, DeadLetter, StreamProgress)  # tables
 
 
 class WouldRegress(HistoryMismatch):
@@ -69,9 +72,14 @@ def first_regressed_stream(
     projection: Projection, generation: int, live: int
 ) -> tuple[object, int, int] | None:
     """A stream that would regress after the switch: (id, live version, new version)."""
-    sql = BEHIND.format(root=projection.root._meta.db_table)
+    names = projection.root_filter
+    sql = BEHIND.format(
+        root=projection.root._meta.db_table,
+        same=" ".join(f"AND n.{name} = l.{name}" for name in names),
+        own=" ".join(f"AND l.{name} = %s" for name in names),
+    )
     with connections[read_alias()].cursor() as cursor:
-        cursor.execute(sql, [generation, live])
+        cursor.execute(sql, [generation, live, *names.values()])
         found: tuple[object, int, int] | None = cursor.fetchone()
     return found
 
@@ -94,7 +102,7 @@ def delete_unread(
 def _generations_in(projection: Projection, model: type[Model]) -> Iterator[int]:
     """Those with rows in the table, found by skipping through its index."""
     rows = model._default_manager.order_by("generation").values_list("generation", flat=True)
-    if model in (Checkpoint, DeadLetter):
+    if model in OF_ALL_PROJECTIONS:
         rows = rows.filter(projection=projection.name)
     generation = rows.first()
     while generation is not None:
@@ -106,7 +114,7 @@ def _delete_chunk(
     projection: Projection, model: type[Model], generation: int, fence: Callable[[], None]
 ) -> int:
     table = model._meta.db_table
-    own = "AND projection = %(name)s" if model in (Checkpoint, DeadLetter) else ""
+    own = "AND projection = %(name)s" if model in OF_ALL_PROJECTIONS else ""
     with transaction.atomic(using=read_alias(), durable=True):
         fence()
         with connections[read_alias()].cursor() as cursor:

@@ -18,7 +18,7 @@ from messaging.projections.consuming.dead_letters import discarded
 from messaging.projections.consuming.decoding import recorded_of
 from messaging.projections.fold import fold
 from messaging.projections.models import DeadLetter
-from messaging.projections.read_models import ReadModel
+from messaging.projections.read_models import ReadModel, TotalModel
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
 from messaging.projections.serving.live import live
@@ -44,8 +44,7 @@ class ReadModelsAgainstStore:
     def read_rows(self, streams: Sequence[Stream]) -> None:
         """Read the rows of these streams as of one moment. Read the events afterwards, so that they
         include all that the rows show."""
-        taken = self._projection.stream_types
-        self._streams = [one for one in streams if one.stream_type in taken]
+        self._streams = self._of_its_types(streams)
         ids = [stream.stream_id for stream in self._streams]
         self._rows = {}
         with transaction.atomic(using=read_alias()):
@@ -59,9 +58,13 @@ class ReadModelsAgainstStore:
     def compare(self, events: Events) -> Iterator[str]:
         """Compare the rows that were read with the events of their streams."""
         row_batch = RowBatch(self._projection, self._generation)
+        yield from self._fold(row_batch, events)
+        yield from self._differences(row_batch.all_rows())
+
+    def _fold(self, row_batch: RowBatch, events: Events) -> Iterator[str]:
+        """Fold the streams as far as the rows show them."""
         for stream in self._streams:
-            root: Any = self._rows[self._projection.root].get((stream.stream_id,))
-            shown = 0 if root is None else root.version
+            shown = self._shown(stream.stream_id)
             stored = events.get(stream.stream_id, [])
             if shown > len(stored):
                 yield (
@@ -74,11 +77,20 @@ class ReadModelsAgainstStore:
                 fold(row_batch, self._recorded(stored[:shown]), self._discarded)
             except Exception as error:
                 yield f"{self._name}: stream {stream.stream_id} cannot be folded: {error!r}"
-        yield from self._differences(row_batch.all_rows())
+
+    def _shown(self, stream_id: UUID) -> int:
+        """The version of the stream that the rows show."""
+        root: Any = self._rows[self._projection.root].get((stream_id,))
+        return 0 if root is None else root.version
+
+    def _of_its_types(self, streams: Sequence[Stream]) -> list[Stream]:
+        return [one for one in streams if one.stream_type in self._projection.stream_types]
 
     def foreign(self) -> Iterator[str]:
         """Rows of streams that the store does not know."""
         for model in self._projection.models:
+            if issubclass(model, TotalModel):
+                continue
             rows = live(self._projection, model).order_by("stream_id")
             ids: Any = rows.values_list("stream_id", flat=True).distinct()
             last = UUID(int=0)
@@ -140,7 +152,7 @@ class ReadModelsAgainstStore:
     def _differences(self, expected: Rows) -> Iterator[str]:
         for model in self._projection.models:
             fields = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
-            there, wanted = self._rows[model], expected.get(model, {})
+            there, wanted = self._rows.get(model, {}), expected.get(model, {})
             for key in sorted(there.keys() | wanted.keys(), key=str):
                 found, right = _values(there.get(key), fields), _values(wanted.get(key), fields)
                 if found != right:
@@ -152,6 +164,8 @@ def _values(row: ReadModel | None, fields: Sequence[str]) -> dict[str, Any] | No
 
 
 def _describe(model: type[ReadModel], key: Key) -> str:
+    if issubclass(model, TotalModel):
+        return " ".join([model.__name__, *map(str, key)])
     return " ".join([f"{model.__name__} of stream {key[0]}", *map(str, key[1:])])
 
 

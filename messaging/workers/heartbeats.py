@@ -77,6 +77,12 @@ class Heartbeats:
         Heartbeat.objects.filter(beat_at__lt=now - FORGOTTEN_AFTER).delete()
 
 
+def owner_role(projection: str) -> str:
+    """The role of the consumer that owns a projection with `single_owner=True`, and of those that
+    stand by for it."""
+    return f"owner of {projection}"
+
+
 def alive(role: str) -> list[Heartbeat]:
     """The workers of a role that have shown themselves lately, the active ones first."""
     young = Heartbeat.objects.filter(role=role, beat_at__gt=Now() - DEAD_AFTER)

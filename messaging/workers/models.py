@@ -6,7 +6,7 @@ from django.db import models
 class Heartbeat(models.Model):
     """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py)."""
 
-    role = models.CharField(max_length=20)  # relay, consumer
+    role = models.CharField(max_length=120)  # relay, consumer, owner of <projection>
     process = models.CharField(max_length=200, help_text="Host and process id.")
     active = models.BooleanField(help_text="False: it stands by.")
     since = models.DateTimeField(help_text="When it became active, or began to stand by.")

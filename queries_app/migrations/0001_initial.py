@@ -107,6 +107,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Person',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('generation', models.IntegerField()),
+                ('username', models.CharField(max_length=150)),
+                ('posts', models.IntegerField(default=0, help_text='Without removed ones.')),
+                ('since', models.DateTimeField(help_text='When they wrote the first one, be it removed or not.')),
+            ],
+            options={
+                'verbose_name_plural': 'people',
+                'constraints': [models.UniqueConstraint(fields=('generation', 'username'), name='one_row_a_person')],
+            },
+        ),
+        migrations.CreateModel(
             name='Post',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -2,6 +2,7 @@
 
 from queries_app.projections.history import history
 from queries_app.projections.likes import likes
+from queries_app.projections.people import people
 from queries_app.projections.posts import posts
 
-__all__ = ["history", "likes", "posts"]
+__all__ = ["history", "likes", "people", "posts"]

@@ -2,6 +2,7 @@
 
 from queries_app.queries.comments import CommentView, FindComment, FindComments
 from queries_app.queries.history import FindPostHistory, HistoryEntryView
+from queries_app.queries.people import FindPerson, PersonView
 from queries_app.queries.posts import (
     CountNewPosts,
     FindAllPosts,
@@ -25,6 +26,7 @@ __all__ = [
     "FindComments",
     "FindMostLikedPosts",
     "FindMyPosts",
+    "FindPerson",
     "FindPostById",
     "FindPostHistory",
     "FindPostsByAuthor",
@@ -32,6 +34,7 @@ __all__ = [
     "FindPostsWithLikes",
     "HistoryEntryView",
     "NewPosts",
+    "PersonView",
     "PostDetail",
     "PostView",
     "liked_by",

@@ -22,6 +22,7 @@ from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving.live import live
 from messaging.relay import outbox
 from messaging.testing.waiting import wait_until
@@ -90,11 +91,13 @@ def test_a_write_database_that_was_put_back_with_the_embedded_log(
     assert "Readers have seen version 1" in refused.stderr
     named = re.findall(r"`manage.py (rebuild [^`]+)`", " ".join(refused.stderr.split()))
     assert named[-1] == "rebuild posts --from store --accept-going-back"
-    for name in ("posts", "history", "likes"):
+    for name in PROJECTIONS:
         command = named[-1].replace("posts", name).split()
         done = manage(sqlite.env, *command)
         assert done.returncode == 0, done.stderr
-    assert OperatorAction.objects.filter(detail__contains="accept going back").count() == 3
+    assert OperatorAction.objects.filter(detail__contains="accept going back").count() == len(
+        PROJECTIONS
+    )
     consumed(sqlite)
     assert shown() == {*kept, *new}
     assert assert_read_models_equal_the_fold(checkpoints.live_generation("posts")) == 36

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from uuid import uuid4
 
-from commands_app.commands import LikePost, NewPost
+from commands_app.commands import DeletePost, LikePost, NewPost
 from messaging import mediator
 from messaging.eventstore.models import Event
 from messaging.message import Context
@@ -12,7 +12,8 @@ from messaging.monitoring.status import current_status
 from messaging.projections.models import DeadLetter
 from messaging.testing.waiting import wait_until
 from messaging.workers import heartbeats
-from tests.support.fold import assert_read_models_equal_the_fold
+from queries_app.models import Person
+from tests.support.fold import assert_people_equal_the_fold, assert_read_models_equal_the_fold
 from tests.support.modes import Mode
 from tests.support.processes import Worker
 
@@ -64,6 +65,39 @@ def test_partitions_are_shared_and_handed_over_within_seconds(mode: Mode) -> Non
     assert assert_read_models_equal_the_fold() == 31
 
 
+def test_totals_stay_exact_when_their_owner_is_killed_and_another_takes_over(
+    postgresql: Mode,
+) -> None:
+    def write(count: int) -> None:
+        for number in range(count):
+            author = Context(actor=f"author{number % 3}")
+            post_id = mediator.send(NewPost(message="a"), author).stream_id
+            if number % 4 == 0:
+                mediator.send(DeletePost(post_id=post_id), author)
+
+    def of_people() -> list[bool]:
+        return [one.active for one in heartbeats.alive("owner of people")]
+
+    with (
+        Worker(postgresql.env, "runconsumer") as one,
+        Worker(postgresql.env, "runconsumer") as other,
+    ):
+        wait_until(lambda: of_people() == [True, False], "one owns the totals", 60)
+        roles = [(found.role, found.at_work) for found in current_status().workers]
+        assert roles[-2:] == [("owner of people", True), ("owner of people", False)]
+        owner, standby = (one, other) if owned(one, "people") else (other, one)
+        assert owned(standby, "people") == set(), "it is not in the group"
+        write(40)
+        wait_until(lambda: Person.objects.exists(), "totals are added up", 60)
+        owner.kill()
+        write(40)
+        wait_until(drained, "the other takes over", 60)
+        assert owned(standby, "people") == set(range(12))
+        assert standby.stop() == 0
+    assert assert_people_equal_the_fold() == 3
+    assert not DeadLetter.objects.exists()
+
+
 def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
     assert heartbeats.missing_workers() == ["manage.py runconsumer"]
     with Worker(sqlite.env, "runconsumer", "--no-relay") as consumer:
@@ -73,7 +107,8 @@ def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
             wait_until(lambda: not heartbeats.missing_workers(), "one of them is active")
             assert [one.active for one in heartbeats.alive("relay")] == [True, False]
             workers = current_status().workers
-            assert [one.role for one in workers] == ["relay", "relay", "consumer"]
+            roles = [one.role for one in workers]
+            assert roles == ["relay", "relay", "consumer", "owner of people"]
             assert (relay.stop(), standby.stop()) == (0, 0)
         wait_until(lambda: not heartbeats.alive("relay"), "who stops takes the row away")
         consumer.kill()

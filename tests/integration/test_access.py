@@ -241,6 +241,7 @@ def test_the_others_stay_open_to_all(database: Mode) -> None:
     arrive()
     for name, params in {
         "find-all-posts": {},
+        "find-person": {"username": "alice"},
         "find-posts-by-author": {"author": "alice"},
         "find-posts-with-comments": {},
         "find-posts-with-likes": {},

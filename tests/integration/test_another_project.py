@@ -119,7 +119,7 @@ def test_its_databases_have_the_names_that_it_gives_them(python: Path, tmp_path:
         f"messaging_{name}"
         for name in (
             *("checkpoint", "deadletter", "discarded"),
-            *("projectionstate", "rebuild", "skippedrecord"),
+            *("projectionstate", "rebuild", "skippedrecord", "streamprogress"),
         )
     }
     assert not tables["events"] & tables["reports"] - {"django_migrations", "sqlite_sequence"}

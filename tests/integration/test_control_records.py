@@ -22,6 +22,7 @@ from messaging.projections.consuming import checkpoints, consumer
 from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.transaction import pass_over
 from messaging.projections.models import Checkpoint
+from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving.live import live_root
 from messaging.rebuilding import from_log
 from messaging.rebuilding.from_log import LogTail
@@ -85,7 +86,9 @@ def test_everything_goes_on_over_committed_and_aborted_transactions(postgresql: 
     ends = current_bus().end_offsets()
     with Worker(postgresql.env, "runconsumer") as consumer:
         started = "partitions [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"
-        wait_until(lambda: consumer.output().count(started) == 3, "a worker starts", 60)
+        wait_until(
+            lambda: consumer.output().count(started) == len(PROJECTIONS), "a worker starts", 60
+        )
         wait_until(drained, "it passes over a marker", 60)
         assert consumer.stop() == 0
     assert current_bus().end_offsets() == ends, "the relay had nothing to publish again"

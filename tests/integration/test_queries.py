@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,6 +35,7 @@ from queries_app.queries import (
     FindAllPosts,
     FindComments,
     FindMostLikedPosts,
+    FindPerson,
     FindPostById,
     FindPostsByAuthor,
     FindPostsWithComments,
@@ -159,6 +161,20 @@ def test_lists_are_newest_first_and_filtered(three: list[UUID]) -> None:
     assert messages(mediator.ask(FindPostsWithLikes())) == ["post 2"]
     assert messages(mediator.ask(FindPostsWithLikes(min_likes=3))) == []
     assert len(mediator.ask(FindPostsWithLikes(min_likes=0)).results) == 3
+
+
+def test_a_person_is_told_by_how_many_posts_they_have_written_and_since_when(
+    three: list[UUID],
+) -> None:
+    alice = mediator.ask(FindPerson(username="alice"))
+    first = mediator.ask(FindPostsByAuthor(author="alice")).results[-1]
+    assert (alice.username, alice.posts, alice.since) == ("alice", 2, first.posted_at)
+    send(DeletePost(post_id=three[0]), "alice")
+    arrive()
+    assert mediator.ask(FindPerson(username="alice")) == replace(alice, posts=1)
+    with pytest.raises(NotFound) as unknown:
+        mediator.ask(FindPerson(username="nobody"))
+    assert unknown.value.code == "person_not_found"
 
 
 def test_a_removed_post_is_seen_nowhere(three: list[UUID]) -> None:

@@ -69,3 +69,4 @@ def test_a_project_that_is_there_already_is_led_to_its_first_events(
         walk.follow(DOCS / "guides" / "importing.md")
         walk.follow(DOCS / "guides" / "strong-reads.md")
         walk.follow(DOCS / "guides" / "keys.md")
+        walk.follow(DOCS / "guides" / "totals.md")

@@ -1,12 +1,13 @@
 """The read models as they have to be: a plain fold of the event store, row by row."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from messaging.eventstore.models import Event
-from queries_app.models import Comment, HistoryEntry, Like, Likes, Post
+from queries_app.models import Comment, HistoryEntry, Like, Likes, Person, Post
 
 
 def expected() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, UUID], dict[str, Any]]]:
@@ -137,3 +138,25 @@ def assert_likes_equal_the_fold(generation: int = 1) -> int:
     found = Like.objects.filter(generation=generation).values_list("stream_id", "username")
     assert sorted(found) == sorted(likers), "each like once"
     return len(posts)
+
+
+def expected_people() -> dict[str, tuple[int, datetime]]:
+    """(posts, when the first was written) of each person, as the stored events add up to."""
+    found: dict[str, tuple[int, datetime]] = {}
+    authors: dict[UUID, str] = {}
+    for event in Event.objects.order_by("recorded_at", "stream_id", "version"):
+        if event.type == "posts.post_created.v1":
+            author = authors[event.stream_id] = msgspec.json.decode(event.data)["author"]
+            count, since = found.get(author, (0, event.recorded_at))
+            found[author] = (count + 1, min(since, event.recorded_at))
+        elif event.type == "posts.post_removed.v1":
+            count, since = found[authors[event.stream_id]]
+            found[authors[event.stream_id]] = (count - 1, since)
+    return found
+
+
+def assert_people_equal_the_fold(generation: int = 1) -> int:
+    """Compare every row; return how many people there are."""
+    rows = Person.objects.filter(generation=generation)
+    assert {row.username: (row.posts, row.since) for row in rows} == expected_people()
+    return len(rows)

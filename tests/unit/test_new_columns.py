@@ -65,7 +65,7 @@ def test_a_renamed_field_was_there_from_the_beginning(monkeypatch: pytest.Monkey
 
 def test_a_model_without_a_migration_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_first_fields", columns._first_fields.__wrapped__)
-    monkeypatch.setattr(columns, "_operations", {"queries_app": []}.__getitem__)
+    monkeypatch.setattr(columns, "_operations", {"queries_app": [], "messaging": []}.__getitem__)
     assert found() == []
 
 

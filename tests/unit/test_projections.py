@@ -2,7 +2,7 @@
 projection is asked for what it has not."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,8 +19,10 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
+from messaging.exceptions import RegistrationError
+from messaging.projections.models import StreamProgress
 from messaging.projections.registry import PROJECTIONS, Projection
-from messaging.projections.rows import MissingRow, Rows, UndeclaredRow
+from messaging.projections.rows import ForeignRow, MissingRow, Rows, UndeclaredRow
 from messaging.testing import project, recorded, registered
 from queries_app.models import (
     Comment,
@@ -29,13 +31,15 @@ from queries_app.models import (
     HistoryEntry,
     Like,
     Likes,
+    Person,
     Post,
 )
-from queries_app.projections import history, likes, posts
+from queries_app.projections import history, likes, people, posts
 from tests.support.loans import LoanOpened
 
 ID, OTHER, COMMENT = uuid4(), uuid4(), uuid4()
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 CREATED = PostCreated(post_id=ID, author="alice", message="Hi")
 EDITED = MessageUpdated(post_id=ID, message="Ho")
 LIKED = PostLiked(post_id=ID, username="bob")
@@ -119,6 +123,74 @@ def test_an_event_may_need_rows_that_its_envelope_names(scratch: Projection) -> 
     other = PostLiked(post_id=ID, username="carol")
     rows = project(scratch, LIKED, other, recorded(UNLIKED, actor="carol"))
     assert [like.username for like in rows.all(Like)] == ["bob"]
+
+
+# --- totals ---
+
+
+def test_a_persons_posts_are_counted_over_all_posts_and_since_the_first() -> None:
+    other = PostCreated(post_id=OTHER, author="alice", message="Hi")
+    earlier, later = recorded(other, recorded_at=NOON), recorded(CREATED, recorded_at=NOON + HOUR)
+    rows = project(people, later, earlier, COMMENTED)
+    assert (rows.get(Person).posts, rows.get(Person).since) == (2, NOON)
+    removed = project(people, later, earlier, recorded(REMOVED, actor="alice")).get(Person)
+    assert (removed.username, removed.posts, removed.since) == ("alice", 1, NOON)
+
+
+@pytest.fixture
+def totals() -> Iterator[Projection]:
+    yield Projection("totals", of="post", models=[Person], single_owner=True)
+    del PROJECTIONS["totals"]
+
+
+def add(event: PostCreated, rows: Rows) -> None:
+    rows.add(Person(username=event.author, since=NOON))
+
+
+def test_a_total_that_is_not_declared_cannot_be_added_over_the_one_that_is_there(
+    totals: Projection,
+) -> None:
+    totals.on(PostCreated)(add)
+    with pytest.raises(UndeclaredRow, match="alice"):
+        project(totals, CREATED)
+
+
+def test_nor_can_one_be_deleted_nor_all_of_a_stream(totals: Projection) -> None:
+    @totals.on(PostCreated, rows=lambda e: [(Person, e.author)])
+    def delete(event: PostCreated, rows: Rows) -> None:
+        rows.delete(rows.add(Person(username=event.author, since=NOON)))
+        with pytest.raises(UndeclaredRow):
+            rows.delete(Person(username="bob", since=NOON))
+        with pytest.raises(ForeignRow, match="belong to no stream"):
+            rows.delete_all(Person)
+
+    rows = project(totals, CREATED)
+    assert (rows.all(Person), rows.get(StreamProgress).version) == ([], 1)
+
+
+def test_a_function_for_totals_has_no_root(totals: Projection) -> None:
+    def with_root(root: object, event: PostCreated, rows: Rows) -> None:
+        raise AssertionError("never called")
+
+    with pytest.raises(RegistrationError, match=r"calls it with \(event, rows\)"):
+        totals.on(PostCreated)(with_root)
+
+
+@pytest.mark.parametrize(
+    ("models", "single_owner", "why"),
+    [
+        ([], True, "every model is a TotalModel"),
+        ([Person, Like], True, "every model is a TotalModel"),
+        ([Likes, Person], False, "Person is a TotalModel.* needs single_owner=True"),
+        ([Like], False, "the first model is the root"),
+    ],
+)
+def test_totals_have_a_single_owner_and_rows_of_streams_have_none(
+    models: list[Any], single_owner: bool, why: str
+) -> None:
+    with pytest.raises(RegistrationError, match=why):
+        Projection("wrong", of="post", models=models, single_owner=single_owner)
+    assert "wrong" not in PROJECTIONS
 
 
 # --- the kit ------------------------------------------------------------------------------------

@@ -50,10 +50,14 @@ def test_a_read_model_that_is_gone_is_deleted_where_it_was_made() -> None:
     CreateModel("Gone", [("id", models.AutoField(primary_key=True)), *fields]).state_forwards(
         "queries_app", state
     )
+    CreateModel("Total", [("id", models.AutoField(primary_key=True)), fields[0]]).state_forwards(
+        "queries_app", state
+    )
     CreateModel("Other", [("id", models.AutoField(primary_key=True))]).state_forwards(
         "queries_app", state
     )
-    for name, answers in (("gone", (False, True, False)), ("other", (None, False, None))):
+    here = (False, True, False)
+    for name, answers in (("gone", here), ("total", here), ("other", (None, False, None))):
         model = state.apps.get_model("queries_app", name)
         found = tuple(
             router.allow_migrate(alias, "queries_app", model_name=name, model=model)

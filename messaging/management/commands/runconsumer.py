@@ -17,7 +17,7 @@ from messaging.projections.registry import PROJECTIONS, consumed
 from messaging.rebuilding.worker import RebuildWorker
 from messaging.relay.relay import Relay
 from messaging.workers import cleaning
-from messaging.workers.heartbeats import Heartbeats
+from messaging.workers.heartbeats import Heartbeats, owner_role
 from messaging.workers.threads import Work, run_until_stopped
 
 
@@ -45,6 +45,9 @@ class Command(DatabaseCommand):
                 self.stderr.write(f"{one.name} is left out: it is inline, commands write its rows.")
         parts: dict[str, Work] = {f"projection {one.name}": one.run for one in consumers}
         roles: dict[str, Callable[[], bool]] = {"consumer": lambda: True}
+        for consumer in consumers:
+            if PROJECTIONS[consumer.name].single_owner:
+                roles[owner_role(consumer.name)] = consumer.is_active
         if not options["no_relay"]:
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_active

@@ -23,6 +23,7 @@ from messaging.recovery.verify_log import (
     require_same_identity,
 )
 from messaging.recovery.verify_read_models import ReadModelsAgainstStore
+from messaging.recovery.verify_totals import TotalsAgainstStore
 
 NO_DIFFERENCE = "No difference."
 
@@ -70,7 +71,10 @@ class Command(DatabaseCommand):
             yield from forgeries(index)
             yield from index.out_of_order()
             store = StoreAgainstLog(index)
-            read_models = [ReadModelsAgainstStore(one) for one in PROJECTIONS.values()]
+            read_models = [
+                (TotalsAgainstStore if one.single_owner else ReadModelsAgainstStore)(one)
+                for one in PROJECTIONS.values()
+            ]
             yield from self._stream_by_stream(store, read_models, reports)
             yield from store.streams_of_the_log_alone()
             yield from store.missing(bus, ends)

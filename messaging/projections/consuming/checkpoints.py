@@ -16,7 +16,7 @@ from messaging.dialect.values import sql_now
 from messaging.exceptions import FencedOff, HistoryMismatch
 from messaging.projections import writers
 from messaging.projections.models import Checkpoint, ProjectionState
-from messaging.projections.registry import PROJECTIONS
+from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.proof import Proof, proof_from, proofs_before, require_proofs, undisturbed
 
 # VALUES name their columns column1, column2, ... on PostgreSQL and SQLite alike.
@@ -199,6 +199,17 @@ def hold(projection: str, generation: int, partitions: Iterable[int]) -> None:
     )
     if len(rows.order_by("partition")) != len(set(partitions)):
         raise FencedOff(f"{projection}: generation {generation} is gone. Try again.")
+
+
+def hold_all(projection: Projection, generation: int) -> None:
+    """Where a projection has a single owner, lock all its checkpoints until the transaction ends:
+    whatever else would change its totals meanwhile waits here, and then loads them as they are.
+    First in the transaction, as the locks are taken in one order. Raises `FencedOff` if the
+    generation is gone."""
+    if projection.single_owner:
+        rows = Checkpoint.objects.select_for_update().order_by("partition")
+        if not rows.filter(projection=projection.name, generation=generation).values_list("id"):
+            raise FencedOff(f"{projection.name}: generation {generation} is gone.")
 
 
 def halt(projection: str, generation: int, partition: int, offset: int, reason: str) -> None:

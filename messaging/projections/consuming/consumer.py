@@ -26,6 +26,7 @@ from messaging.projections.consuming.transaction import (
 )
 from messaging.projections.registry import Projection
 from messaging.transient import is_away, pause_s, reason
+from messaging.workers.leadership import Wait, leadership
 from messaging.workers.repeats import Repeats
 
 log = logging.getLogger("postlog.consumer")
@@ -34,17 +35,26 @@ BATCH = 1_000  # records in one transaction
 IDENTITY_EVERY_S = 10.0
 GAPS_EVERY_S = 2.0
 CONFIRM_EVERY_S = 5.0
+STANDBY_POLL_S = 0.5
 ASLEEP_AFTER_S = 2.0  # without a step: the process was frozen, or worked on a long batch
 
 
 class Consumer:
-    """Feeds one projection, with the partitions that its group gives it. One thread."""
+    """Feeds one projection, with the partitions that its group gives it. One thread.
+
+    Where the projection has a single owner, the one with the lock is alone in the group and has all
+    partitions; others stand by.
+    """
 
     def __init__(self, projection: Projection, bus: Bus) -> None:
         self._projection = projection
         self._bus = bus
         self.name = projection.name
         self._group = f"postlog.{projection.name}"
+        self._lock = (
+            leadership(f"projection-{self.name}", read_alias()) if projection.single_owner else None
+        )
+        self._wait = Wait(log, f"{self.name}: standing by")
         self._repeats = Repeats(log)
         self._generation = 0
         self._breaker = Breaker()
@@ -72,6 +82,9 @@ class Consumer:
                     # Only a write clears the error: reading may work while writing does not.
                     if self.run_once():
                         failures, self.last_error = 0, ""
+                    elif not self.is_active():
+                        self.last_error = ""  # it is for the active one to work
+                        stop.wait(STANDBY_POLL_S)
                 except Exception as error:
                     if not (isinstance(error, FencedOff) or is_away(error)):
                         raise
@@ -87,16 +100,31 @@ class Consumer:
             self.close()
 
     def run_once(self) -> bool:
-        """Poll and consume one batch; return whether something was written. The first call joins
-        the group. After any exception call `close` before the next."""
+        """Poll and consume one batch, or stand by; return whether something was written. The first
+        call joins the group. After any exception call `close` before the next."""
+        if self._lock is not None:
+            if not self._lock.held():
+                self._leave()
+                self._wait.goes_on(self._lock)
+                return False
+            self._wait.ends()
         if self._subscription is None:
             self._bus.ensure_topic()
             self._start()
             self._subscription = self._bus.subscribe(self._group)
         return self._step(self._subscription)
 
+    def is_active(self) -> bool:
+        """Whether it has joined the group; where there is a single owner, only that one does."""
+        return self._subscription is not None
+
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group, and let others own what has a single owner."""
+        self._leave()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _leave(self) -> None:
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             subscription.close()

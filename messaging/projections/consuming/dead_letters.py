@@ -87,7 +87,9 @@ def is_ready(projection: str) -> Q:
     Usually they are retried right after their predecessor; if the process dies in between, they
     stay parked.
     """
-    released = PROJECTIONS[projection].root._default_manager.filter(
+    registered = PROJECTIONS[projection]
+    released = registered.root._default_manager.filter(
+        **registered.root_filter,
         generation=OuterRef("generation"),
         stream_id=OuterRef("stream_id"),
         version=OuterRef("version") - 1,

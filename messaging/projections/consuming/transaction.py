@@ -95,6 +95,7 @@ def apply_records(
     refused: str = "",
 ) -> Outcome:
     """The inside of `consume`'s transaction, to which a rebuild adds its progress."""
+    checkpoints.hold_all(projection, generation)
     # First: a consumer that lost its partition waits here for the new owner, and then fails.
     checkpoints.advance(projection.name, generation, moves_of(records))
     outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
@@ -208,6 +209,7 @@ def _apply_parked(
 ) -> Outcome:
     with transaction.atomic(using=read_alias(), durable=True):
         # A retry moves no checkpoint; lock them so that the partitions' consumers wait.
+        checkpoints.hold_all(projection, generation)
         checkpoints.hold(projection.name, generation, {one.partition for one in parked})
         found = dead_letters.still_parked(parked)
         decoder = Decoder(projection)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dev.cache import ServiceError
 from messaging.testing.waiting import wait_until
 from tests.faults.history.client import Away, Client
+from tests.faults.history.sources import PROJECTIONS
 from tests.faults.history.stack import (
     STAFF,
     End,
@@ -185,13 +186,13 @@ def _ask_for_rebuilds(stack: Stack, projection: str | None = None) -> bool:
 
 @act(lasts_s=(1, 5), weight=3)
 def rebuild_from_the_log(stack: Stack, chance: random.Random) -> None:
-    _ask_for_rebuilds(stack, chance.choice([None, "posts", "history", "likes"]))
+    _ask_for_rebuilds(stack, chance.choice([None, *PROJECTIONS]))
 
 
 @act(lasts_s=(3, 8), weight=2)
 def rebuild_from_the_store(stack: Stack, chance: random.Random) -> End:
     """By the shell, which builds it itself if no consumer does."""
-    program = [sys.executable, "manage.py", "rebuild", chance.choice(["posts", "history", "likes"])]
+    program = [sys.executable, "manage.py", "rebuild", chance.choice(PROJECTIONS)]
     part = Part("shell", "shell", [*program, "--from", "store"])
     part.env, part.cwd = stack.env_of("consumer"), stack.tree
     part.start()

@@ -76,7 +76,7 @@ SQL_NAMES = {
     "likes": "queries_app_likes",
     "like": "queries_app_like",
 }
-PROJECTIONS = ("posts", "history", "likes")
+PROJECTIONS = ("posts", "history", "likes", "people")
 
 
 def events(write: Database) -> list[Event]:
