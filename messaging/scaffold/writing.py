@@ -1,4 +1,7 @@
-"""Render the files of an aggregate, and write them where nothing is yet."""
+"""Render the files of an aggregate, and write them where nothing is yet.
+
+docs/decisions/0034-what-startaggregate-writes.md
+"""
 
 import ast
 import sys
