@@ -3,23 +3,29 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
+from config.env import database_of
 from dev.postgres_server import ALIASES, PgBouncer
 from dev.server import temporary_folder
 from messaging import checks
+from messaging.api.file_ids import id_of
 from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled
+from messaging.importing.importer import import_events
 from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.testing.waiting import wait_until
 from messaging.workers.leadership import leadership
+from tests.support.api import Api
 from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import Worker, manage
+from tests.support.settings import postlog
 from tests.support.threads import together
 
 pytestmark = pytest.mark.skipif(
@@ -54,17 +60,30 @@ def right(postgresql: Mode, pooled: dict[str, str]) -> dict[str, str]:
     return {**pooled, "POOLED": "on", "LOCK_DATABASE_URL": locks}
 
 
-def test_commands_relay_consumer_and_rebuild_work_behind_a_pooler(
-    right: dict[str, str], tmp_path: Path
-) -> None:
+HISTORY = [
+    b'{"stream": "h", "version": 1, "type": "posts.post_created.v1", "actor": "bob", '
+    b'"at": "2019-04-07T15:13:13Z", "data": {"author": "bob", "message": "Hi"}}',
+    b'{"stream": "h", "version": 2, "type": "posts.post_liked.v1", "actor": "eve", '
+    b'"at": "2019-04-07T15:13:14Z", "data": {"username": "eve"}}',
+]
+
+
+def test_the_whole_path_works_behind_a_pooler(right: dict[str, str], tmp_path: Path) -> None:
     post = {"command": "NewPost", "actor": "alice", "post": "p", "message": "Hi"}
     likes = [{"command": "LikePost", "actor": f"p{n}", "post": "p"} for n in range(40)]
     file = tmp_path / "commands.jsonl"
     file.write_text("\n".join(map(json.dumps, [post, *likes])))
     with Worker(right, "runconsumer") as one, Worker(right, "runconsumer") as other:
-        sent = together(*[lambda: manage(right, "sendcommands", str(file))] * 2)
+        jobs = (["--jobs", "1"], ["--jobs", "2"])
+        sent = together(*[partial(manage, right, "sendcommands", *n, str(file)) for n in jobs])
         assert [(s.returncode, s.stderr[-500:]) for s in sent if s.returncode] == []
-        wait_until(lambda: _standing(right) == (41, 0, 0, 0), "all is published and shown", 60)
+        with switched(right, pooled=True):
+            liked = Api("carol").send("like-post", post_id=str(id_of("p"))).json()
+            token = {"Consistency-Token": liked["consistency_token"]}
+            shown = Api().ask("find-post-by-id", post_id=str(id_of("p")), headers=token)
+            assert (shown.status_code, shown.json()["likes"]) == (200, 41)
+            assert import_events(HISTORY, lambda _: None).events == len(HISTORY)
+        wait_until(lambda: _standing(right) == (44, 0, 0, 0), "all is published and shown", 60)
         rebuilt = manage(right, "rebuild", "posts", "--from", "store")
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert "generation 2 is live" in rebuilt.stdout
@@ -127,6 +146,10 @@ def test_the_check_of_the_databases_finds_a_pooler(pooled: dict[str, str]) -> No
     with switched(pooled):
         found = checks.sessions_last(databases=["default", "read"])
     assert [error.id for error in found] == ["postlog.E006"] * 2
+    locks = database_of(pooled["WRITE_DATABASE_URL"])
+    with switched(pooled, pooled=True), postlog(LOCK_DATABASE=locks):
+        [error] = checks.sessions_last(databases=["default", "read"])
+    assert "LOCK_DATABASE" in error.msg, "the locks too"
 
 
 def test_no_lock_is_taken_through_a_pooler(pooled: dict[str, str]) -> None:

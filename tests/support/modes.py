@@ -77,11 +77,11 @@ def postgresql(sql: str) -> None:
 
 
 @contextmanager
-def switched(urls: dict[str, str]) -> Iterator[None]:
+def switched(urls: dict[str, str], *, pooled: bool = False) -> Iterator[None]:
     """Let Django's two aliases name other databases, in this thread and in new ones."""
     before = {alias: connections.settings[alias] for alias in ALIASES}
     wanted = connections.configure_settings(
-        {alias: database_of(urls[env]) for alias, env in ALIASES.items()}
+        {alias: database_of(urls[env], pooled=pooled) for alias, env in ALIASES.items()}
     )
     use(wanted)
     try:
