@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 SHOP = ROOT / "examples" / "shop"
 SHOPS_OWN = [
     file.relative_to(SHOP)
-    for app in ("orders", "stock")
+    for app in ("orders", "stock", "reports")
     for file in (SHOP / app).glob("*.py")
     if file.name != "__init__.py"
 ]

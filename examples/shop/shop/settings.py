@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "people",
     "orders",
     "stock",
+    "reports",
 ]
 MIDDLEWARE = [
     "messaging.monitoring.health.probes",

@@ -117,6 +117,7 @@ def test_who_may_not(of, ann, stored):
     assert of().command("place-order", {"lines": [LINE]}).status_code in (401, 403)
     assert of(ann).command("receive-stock", {"sku": "tea-100", "quantity": 1}).status_code == 403
     assert of(ann).command("pay-order", {"order_id": NOBODYS, "cents": 1}).status_code == 403
+    assert of(ann).query("find-revenue").status_code == 403
     assert of().query("find-my-orders").status_code in (401, 403)
     assert stored() == (0, 0)
 

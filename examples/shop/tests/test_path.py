@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
+from django.utils.timezone import now
 
 from messaging.testing import deliver_all
 
@@ -65,3 +66,14 @@ def test_of_customers_who_come_at_once_none_buys_what_is_sold(of, ann, tea, stor
         answers = sorted(customers.map(order, range(8)))
     assert answers == [201] * 3 + [409] * 5
     assert stored()[0] == 1 + 3 * 2, "of each order its own event and a reservation"
+
+
+def test_the_revenue_of_a_day_counts_each_paid_order_once(of, ann, till, tea, memory_bus):
+    for cents in (1_200, 350):
+        order_id = of(ann).command("place-order", lines(tea)).json()["order_id"]
+        for _ in range(2):
+            of(till).command("pay-order", {"order_id": order_id, "cents": cents})
+    deliver_all()
+    assert of(till).query("find-revenue").json()["results"] == [
+        {"day": now().date().isoformat(), "cents": 1_550, "orders": 2}
+    ]
