@@ -31,7 +31,7 @@ def test_a_command_is_followed_to_its_rows(database: Mode) -> None:
     event = Event.objects.get()
     text = traced(COMMAND_ID)
     assert f"command {COMMAND_ID}, sent by alice" in text
-    assert f'answered {{"result":{{"stream_id":"{post_id}"' in text
+    assert f'answered {{"result":{{"positions":[["post","{post_id}",1]]' in text
     assert f"event {event.event_id}, version 1 of stream {post_id}: waits in the outbox" in text
     assert "  posts: on its way; the stream is at version 0" in text
     publish_all()
