@@ -51,7 +51,7 @@ def permissions_exist(**kwargs: Any) -> list[CheckMessage]:
             hint='Name it in a model\'s Meta.permissions, such as [("refund_order", "Can refund an '
             'order")], or correct who=. If an authentication backend has it, silence this.',
             obj=f"{message.__module__}.{message.__name__}",
-            id="postlog.W005",
+            id="postlog.W006",
         )
         for message in messages
         if isinstance(who := who_may(message), str) and not _is_permission(*who.split(".", 1))
