@@ -186,7 +186,11 @@ class PostgreSQL(Dialect):
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
 
 
-_PLAIN: dict[type, Callable[[Any], str]] = {int: str, UUID: str, datetime: str}
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    int: str,
+    datetime: str,
+    UUID: lambda one: f"{one.int:032x}",  # a third of the cost of the canonical form
+}
 
 
 def _copied(value: Any) -> str:

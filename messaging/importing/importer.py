@@ -1,12 +1,11 @@
 """Store a history from elsewhere in one transaction: all of it, or nothing.
 
-Lines are taken in chunks, so memory does not grow with them. A line whose event is there already is
-passed over: the same file may be imported again.
+A line whose event is there already is passed over: the same file may be imported again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from messaging.conf import write_alias
 from messaging.dialect.values import database_now
 from messaging.eventstore import bulk
 from messaging.exceptions import Invalid, PostlogError
-from messaging.importing.lines import ImportedEvent, Place, Wrong, parse
+from messaging.importing.lines import ImportedEvent, Place, Wrong
+from messaging.importing.reading import parsed_chunks
 from messaging.importing.streams import Stream, Streams
 
-LINES_AT_ONCE = 2_000  # two values each, below SQLite's limit of 32,766 parameters
-BYTES_AT_ONCE = 8 * 1024 * 1024
 MAX_FAULTS = 20  # after so many, the rest is not read
 FUTURE = timedelta(hours=1)  # clocks differ; so far ahead handlers may append, too
 BEGUN_MEANWHILE = (
@@ -62,7 +60,7 @@ def import_events(
     """Import a history, or (`dry`) do all of it and take it back.
 
     Its existing streams are locked until the end. `report` is called with the number of lines that
-    were read, before each chunk. Raises `ImportRefused`.
+    were taken, after each chunk. Raises `ImportRefused`.
     """
     try:
         with transaction.atomic(using=write_alias(), durable=True):
@@ -88,9 +86,11 @@ class _Import:
 
     def run(self, lines: Iterable[bytes], report: Callable[[int], object]) -> Imported:
         latest = database_now(connections[write_alias()]) + FUTURE
-        for chunk in _chunks(lines):
-            report(chunk[0][0] - 1)
-            self._take(list(self._parsed(chunk, latest)))
+        for chunk in parsed_chunks(lines, latest):
+            for number, wrong in chunk.wrong:
+                self._refuse(number, wrong)
+            self._take([event for event in chunk.events if self._has_actor(event)])
+            report(chunk.last)
             if self._faults and (len(self._faults) > MAX_FAULTS or self._streams.are_too_many()):
                 break  # nothing is written any more, so nothing can be looked up again
         if self._faults:
@@ -100,30 +100,27 @@ class _Import:
         self._done.actors = self._actors.made
         return self._done
 
-    def _parsed(
-        self, chunk: Iterable[tuple[int, bytes]], latest: datetime
-    ) -> Iterator[ImportedEvent]:
-        for number, raw in chunk:
-            try:
-                event = parse(number, raw, latest)
-                self._require_actor(event.envelope.actor)
-            except Wrong as wrong:
-                self._faults.append(Fault(number, str(wrong)))
-                if wrong.place is not None:
-                    self._left_out.add(wrong.place)
-            else:
-                yield event
+    def _refuse(self, number: int, wrong: Wrong) -> None:
+        self._faults.append(Fault(number, str(wrong)))
+        if wrong.place is not None:
+            self._left_out.add(wrong.place)
 
-    def _require_actor(self, actor: str) -> None:
+    def _has_actor(self, event: ImportedEvent) -> bool:
+        """Find or make the account of the event's actor, or refuse the line."""
+        actor = event.envelope.actor
         if actor in self._names:
-            return
+            return True
         try:
             username = self._actors.username(actor)
         except Invalid as refused:
-            raise Wrong(refused.detail) from None
+            self._refuse(event.number, Wrong(refused.detail.rstrip("."), event.place))
+            return False
         if username != actor:
-            raise Wrong(f"{actor} has the account {username}: write the name in this way")
+            why = f"{actor} has the account {username}: write the name in this way"
+            self._refuse(event.number, Wrong(why, event.place))
+            return False
         self._names.add(actor)
+        return True
 
     def _take(self, events: list[ImportedEvent]) -> None:
         streams = self._streams.load(event.envelope.stream_id for event in events)
@@ -153,7 +150,7 @@ class _Import:
                 )
             self._done.repeats += 1
         except Wrong as wrong:
-            self._faults.append(Fault(event.number, str(wrong)))
+            self._refuse(event.number, wrong)
         return False
 
     def _write(self, streams: list[Stream], new: list[ImportedEvent]) -> None:
@@ -171,18 +168,3 @@ class _Import:
             one.stored = one.version
         self._done.events += len(new)
         self._done.begun += len(begun)
-
-
-def _chunks(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
-    """The lines that are not blank, with their numbers."""
-    chunk: list[tuple[int, bytes]] = []
-    size = 0
-    for number, raw in enumerate(lines, 1):
-        if raw.strip():
-            chunk.append((number, raw))
-            size += len(raw)
-        if len(chunk) >= LINES_AT_ONCE or size >= BYTES_AT_ONCE:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

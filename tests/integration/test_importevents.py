@@ -24,7 +24,7 @@ from messaging.api.file_ids import id_of
 from messaging.eventstore import bulk
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import PostlogError
-from messaging.importing import importer, streams
+from messaging.importing import importer, reading, streams
 from messaging.importing.importer import ImportRefused, import_events
 from messaging.message import Context
 from messaging.monitoring.models import OperatorAction
@@ -102,7 +102,7 @@ def versions() -> dict[UUID, list[int]]:
 @pytest.fixture(params=[1, 2_000], ids=["line by line", "at once"])
 def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is in one chunk, and whatever memory has forgotten."""
-    monkeypatch.setattr(importer, "LINES_AT_ONCE", request.param)
+    monkeypatch.setattr(reading, "LINES_AT_ONCE", request.param)
     monkeypatch.setattr(streams, "MAX_KEPT", request.param)
 
 
@@ -170,7 +170,7 @@ def test_all_faults_are_named_by_line_but_no_consequences(database: Mode) -> Non
 def test_after_many_faults_the_rest_is_not_read(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "LINES_AT_ONCE", 1)
+    monkeypatch.setattr(reading, "LINES_AT_ONCE", 1)
     assert len(faults(*[b"no"] * 100)) == importer.MAX_FAULTS + 1
 
 
@@ -228,7 +228,7 @@ def test_a_stream_that_somebody_begins_meanwhile_is_no_part_of_two_histories(
 def test_a_command_waits_for_the_import_of_its_stream_and_comes_after_it(
     postgresql: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "LINES_AT_ONCE", 1)
+    monkeypatch.setattr(reading, "LINES_AT_ONCE", 1)
     imports(HISTORY)
     sent: list[int] = []
 
@@ -273,7 +273,7 @@ def test_an_import_that_was_killed_has_stored_nothing_and_can_be_repeated(
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    names = [str(uuid4()) for _ in range(importer.LINES_AT_ONCE + 500)]
+    names = [str(uuid4()) for _ in range(2 * reading.LINES_AT_ONCE + 500)]
     text = b"".join(map(created, names))
     written = "state = 'idle in transaction' AND query LIKE 'COPY messaging_event%'"
     with Worker(postgresql.env, "importevents", str(pipe)) as worker, pipe.open("wb") as end:
