@@ -18,7 +18,7 @@ from messaging.eventstore.scan import events_after
 from messaging.exceptions import PostlogError
 from messaging.message import Position
 from messaging.projections import writers
-from messaging.projections.consuming import checkpoints, dead_letters
+from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.decoding import recorded_of
 from messaging.projections.fold import fold
 from messaging.projections.models import ProjectionState
@@ -118,7 +118,6 @@ def _level(
     if any(shown[one] < version for one, version in before.items()):
         events = _read(projection, shown)
         row_batch.load(events)
-        discarded = dead_letters.discarded(projection.name)
     fold(row_batch, events, discarded)
     row_batch.write()
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
-from commands_app.commands import EditMessage, LikePost, NewPost
+from commands_app.commands import AddComment, EditComment, LikePost, NewPost
 from commands_app.handlers import posts as repository
 from contracts.posts import MessageUpdated, PostCreated, PostLiked
 from messaging import inline, mediator
@@ -25,8 +25,9 @@ from messaging.exceptions import ConcurrencyError, DomainError
 from messaging.inline import InlineFailed
 from messaging.message import Context, utc_now
 from messaging.monitoring.status import workers_to_start
+from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
-from messaging.projections.registry import Applier
+from messaging.projections.registry import PROJECTIONS, Applier
 from messaging.projections.serving import waiting
 from messaging.testing import deliver_all
 from messaging.testing.delivery import consume_all
@@ -227,16 +228,36 @@ def test_the_first_commands_at_once_agree_who_writes(both: Mode) -> None:
     assert assert_read_models_equal_the_fold() == 4
 
 
+def test_a_command_that_looked_before_the_first_one_ended_does_not_decide_again(
+    both: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state_of = checkpoints.state_of
+
+    def as_it_was(name: str) -> ProjectionState:
+        state = state_of(name)
+        state.inline = None
+        return state
+
+    mediator.send(NewPost(message="first"), ALICE)
+    monkeypatch.setattr(inline.checkpoints, "state_of", as_it_was)
+    mediator.send(NewPost(message="second"), ALICE)
+    assert ProjectionState.objects.get(name="posts").inline is True
+    assert assert_read_models_equal_the_fold() == 2
+
+
 def test_what_older_code_appended_is_applied_with_the_next_event_of_its_stream(
     both: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
+    added = mediator.send(AddComment(post_id=post_id, text="first"), ALICE)
     with monkeypatch.context() as older:
         older.setattr(posts, "inline", False)
-        mediator.send(EditMessage(post_id=post_id, message="by older code"), ALICE)
-    assert Post.objects.get().version == 1
+        comment_id = added.ids["comment_id"]
+        edit = EditComment(post_id=post_id, comment_id=comment_id, text="by older code")
+        mediator.send(edit, ALICE)
+    assert Post.objects.get().version == 2
     mediator.send(LikePost(post_id=post_id), ALICE)
-    assert Post.objects.get().version == 3
+    assert Post.objects.get().version == 4
     assert assert_read_models_equal_the_fold() == 1
 
 
@@ -258,12 +279,19 @@ def test_check_says_so_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
         assert inline_projections_share_a_database_with_the_events() == []
 
 
+def nothing_is_consumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a project without totals, whose projections are all inline."""
+    monkeypatch.delitem(PROJECTIONS, "people")
+    make_inline(monkeypatch, *PROJECTIONS.values())
+
+
 def test_with_inline_projections_alone_nothing_has_to_run_beside_the_web(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with one_database(), postlog(READ_DATABASE="default", MAX_LAG=2):
-        make_inline(monkeypatch, posts, history, likes)
+        nothing_is_consumed(monkeypatch)
         some_posts()
+        assert here("verify").stdout == "No difference.\n"
         assert ready().json() == {"status": "ok", "failing": {}}
         status = json.loads(here("status", "--json").stdout)
         assert (status["outbox"], status["lag"]) == (Event.objects.count(), 0)
@@ -280,7 +308,7 @@ def test_with_inline_projections_alone_nothing_has_to_run_beside_the_web(
 def test_whoever_reads_kafka_needs_a_relay_all_the_same(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_inline(monkeypatch, posts, history, likes)
+    nothing_is_consumed(monkeypatch)
     assert workers_to_start() == []
     with postlog(kafka={"bootstrap_servers": "localhost:1"}):
         assert workers_to_start() == ["manage.py runconsumer"]
@@ -294,7 +322,7 @@ def test_a_consumer_leaves_inline_projections_out_and_says_so(
     assert done.returncode == 0
     assert "posts is left out: it is inline, commands write its rows." in done.stderr
     assert assert_likes_equal_the_fold() == 1
-    assert set(Checkpoint.objects.values_list("projection", flat=True)) == {"likes"}
+    assert {one.projection for one in Checkpoint.objects.all()} == {"likes", "people"}
     assert assert_read_models_equal_the_fold() == 1
 
 
@@ -302,6 +330,6 @@ def test_the_kit_delivers_to_the_others_and_consumes_no_inline_one(both: Mode) -
     some_posts(1)
     deliver_all()
     assert assert_likes_equal_the_fold() == 1
-    assert set(Checkpoint.objects.values_list("projection", flat=True)) == {"likes"}
+    assert {one.projection for one in Checkpoint.objects.all()} == {"likes", "people"}
     with pytest.raises(TypeError, match="posts is inline"):
         consume_all(posts)

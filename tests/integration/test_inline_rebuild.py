@@ -6,23 +6,34 @@ from threading import Event as Flag
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
-from django.db import connections
+from django.db import OperationalError, connections
+from django.db.transaction import TransactionManagementError
 
 from commands_app.commands import LikePost, NewPost
 from contracts.posts import PostLiked
 from messaging import mediator
+from messaging.bus import current_bus
 from messaging.checks import inline_projections_are_built
 from messaging.eventstore.models import Event, Stream
 from messaging.message import Context
 from messaging.monitoring.status import projection_status
+from messaging.projections import writers
 from messaging.projections.consuming import checkpoints
-from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState, Rebuild
+from messaging.projections.models import (
+    Checkpoint,
+    DeadLetter,
+    Discarded,
+    ProjectionState,
+    Rebuild,
+)
 from messaging.projections.registry import Applier
 from messaging.rebuilding import from_store, inline_builder, requests
 from messaging.rebuilding.migration_operation import AskForRebuild
+from messaging.rebuilding.worker import RebuildWorker
 from messaging.testing import deliver_all, publish_all, wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
@@ -98,20 +109,21 @@ def test_events_between_two_chunks_of_a_rebuild_are_applied_once(
 ) -> None:
     monkeypatch.setattr(from_store, "CHUNK", 3)
     some_posts()
-    note, sent = from_store.note_progress, []
+    note = from_store.note_progress
+    workers: list[Thread] = []
 
     def meanwhile(*args: Any) -> None:
         note(*args)
-        if len(sent) < 3:
-            sent.append(True)
-            worker = Thread(target=together, args=(more,))
-            worker.start()
+        if len(workers) < 3:
+            workers.append(Thread(target=together, args=(more,)))
+            workers[-1].start()
             if connections["default"].vendor == "postgresql":  # SQLite has one writer
-                worker.join()
+                workers[-1].join()
 
     monkeypatch.setattr(from_store, "note_progress", meanwhile)
     assert rebuild(posts, "store").state == "done"
-    wait_until(lambda: Stream.objects.count() == 9, "the commands have ended")
+    for worker in workers:
+        worker.join()
     assert assert_read_models_equal_the_fold(2) == 9
 
 
@@ -169,15 +181,89 @@ def test_the_switch_waits_for_a_command_that_has_written_rows(
         assert Post.objects.get(stream_id=post_id).likes == 1
 
 
+def test_most_is_applied_before_commands_have_to_wait(
+    both: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inline_builder, "STREAMS", 2)
+    some_posts()
+    hold, left = writers.hold, []
+
+    def counted(name: str, *, alone: bool) -> None:
+        if alone:
+            roots = Post.objects.filter(generation=2).values_list("stream_id", "version")
+            left.append(set(Stream.objects.values_list("stream_id", "version")) - set(roots))
+            if connections["default"].vendor == "postgresql":  # a take-over waits until the end
+                (error,) = together(
+                    lambda: Rebuild.objects.select_for_update(nowait=True).get(projection="posts")
+                )
+                assert isinstance(error, OperationalError | TransactionManagementError)
+        hold(name, alone=alone)
+
+    with at_step("all streams are built", more):
+        monkeypatch.setattr(inline_builder.writers, "hold", counted)
+        assert rebuild(posts, "store").state == "done"
+    assert len(left[0]) == 1, "of the three that had changed"
+    assert assert_read_models_equal_the_fold(2) == 7
+
+
 def test_a_rebuild_that_was_broken_off_goes_on(both: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inline_builder, "STREAMS", 1)
     some_posts()
     stop = Flag()
-    with at_step("caught up", stop.set), at_step("all streams are built", stop.set):
+
+    def break_off() -> None:
+        more()
+        stop.set()
+
+    with at_step("catching up", break_off):
         broken = rebuild(posts, "store", stop)
+    assert broken.state == "catching up"
+    assert not Post.objects.filter(generation=2, message="meanwhile").exists()
     more()
     done = rebuild(posts, "store")
     assert (done.id, done.state) == (broken.id, "done")
+    assert assert_read_models_equal_the_fold(2) == 8
+
+
+def test_a_builder_that_was_replaced_writes_no_more(
+    both: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inline_builder, "STREAMS", 1)
+    some_posts()
+
+    def replace() -> None:
+        more()
+        Rebuild.objects.update(builder=uuid4())
+
+    with at_step("catching up", replace):
+        (rebuilt,) = together(lambda: _one_builder(Flag()))
+    assert rebuilt == "catching up"
+    assert not Post.objects.filter(generation=2, message="meanwhile").exists()
+    assert rebuild(posts, "store").state == "done"
     assert assert_read_models_equal_the_fold(2) == 7
+
+
+def _one_builder(stop: Flag) -> str:
+    """The state of the rebuild when the first builder has ended."""
+    requests.ask("posts", "store", "test")
+    RebuildWorker(current_bus()).run_once(stop)
+    return Rebuild.objects.get().state
+
+
+def test_a_rebuild_notes_the_version_of_the_code_and_refuses_to_go_back(
+    both: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posts, "version", 2)
+    some_posts()
+    ProjectionState.objects.update(code_version=1)
+    Post.objects.filter(pk=Post.objects.first().pk).update(version=99)
+    failed = rebuild(posts, "store")
+    assert failed.state == "failed"
+    assert "Readers have seen version 99" in failed.error
+    requests.ask("posts", "store", "test", accept_regression=True)
+    assert rebuild(posts, "store").state == "done"
+    assert ProjectionState.objects.get(name="posts").code_version == 2
+    assert assert_read_models_equal_the_fold(3) == 6
 
 
 def test_from_the_log_it_is_refused_and_says_why(both: Mode) -> None:
@@ -249,7 +335,11 @@ def test_from_consumers_to_commands_and_back_again_nothing_is_lost(
             newer.setattr(posts, "inline", True)
             more()  # left alone: that consumer may be at work on these rows
             assert [warning.id for warning in inline_projections_are_built()] == ["postlog.W005"]
-            assert rebuild(posts, "store").state == "done"
+            fenced: list[bool] = []
+            of_posts = Checkpoint.objects.filter(projection="posts")
+            with at_step("cleaning up", lambda: fenced.append(not of_posts.exists())):
+                assert rebuild(posts, "store").state == "done"
+            assert fenced == [True]
             assert assert_read_models_equal_the_fold(2) == 7
             more()
             assert assert_read_models_equal_the_fold(2) == 8
@@ -282,6 +372,68 @@ def test_asking_for_a_rebuild_takes_rows_over_from_commands(
     assert rebuild(likes, "log").state == "done"
     assert ProjectionState.objects.get(name="likes").inline is False
     assert_equals_the_fold(likes, 2)
+
+
+def test_a_consumer_waits_for_commands_that_are_writing_before_it_takes_over(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_database():
+        make_inline(monkeypatch, posts)
+        post_id = mediator.send(NewPost(message="liked"), ALICE).stream_id
+        applied = Flag()
+        old = posts.appliers[PostLiked]
+
+        def holds(post: Post, event: PostLiked, rows: Any) -> None:
+            old.apply(post, event, rows)
+            if not applied.is_set():
+                applied.set()
+                wait_until(is_waited_for, "the consumer waits")
+
+        def consumer() -> None:
+            assert applied.wait(60)
+            monkeypatch.setattr(posts, "inline", False)
+            deliver_all()
+
+        monkeypatch.setitem(posts.appliers, PostLiked, Applier(holds, old.row_keys))
+        liked = lambda: mediator.send(LikePost(post_id=post_id), ALICE)  # noqa: E731
+        results = together(liked, consumer)
+        assert [one for one in results if isinstance(one, Exception)] == []
+        deliver_all()
+        assert assert_read_models_equal_the_fold() == 1
+
+
+def test_rows_that_a_consumer_has_begun_with_are_not_for_commands(
+    one: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver_all()  # of nothing
+    make_inline(monkeypatch, posts)
+    some_posts(1)
+    assert not Post.objects.exists(), "that consumer may be at work"
+    assert [warning.id for warning in inline_projections_are_built()] == ["postlog.W005"]
+
+
+def test_an_event_that_is_discarded_during_a_rebuild_is_passed_over(
+    one: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_posts(2)
+    make_inline(monkeypatch, posts)
+
+    def discard() -> None:
+        more()
+        event = Event.objects.order_by("-position")[1]
+        assert event.type == "posts.post_liked.v1"
+        Discarded.objects.create(
+            projection="posts", event_id=event.event_id, stream_id=event.stream_id,
+            version=event.version,
+        )  # fmt: skip
+        found.append(event)
+
+    found: list[Event] = []
+    with at_step("all streams are built", discard):
+        assert rebuild(posts, "store").state == "done"
+    post = Post.objects.get(stream_id=found[0].stream_id)
+    likes = Event.objects.filter(stream_id=post.stream_id, type="posts.post_liked.v1").count()
+    assert (post.version, post.likes) == (found[0].version, likes - 1)
 
 
 def test_verify_compares_the_rows_with_the_store(both: Mode) -> None:

@@ -279,3 +279,9 @@ def test_what_a_projections_function_raises_is_raised(monkeypatch: pytest.Monkey
     monkeypatch.setitem(posts.appliers, CommentUpdated, undeclared)
     with pytest.raises(UndeclaredRow, match="name it in rows="):
         project(posts, CREATED, COMMENTED, REWORDED)
+
+
+def test_totals_are_not_inline() -> None:
+    with pytest.raises(RegistrationError, match="inline=True or single_owner=True"):
+        Projection("wrong", of="post", models=[Person], single_owner=True, inline=True)
+    assert "wrong" not in PROJECTIONS
