@@ -13,7 +13,7 @@ import pytest
 from django.db import connections, transaction
 
 from commands_app.commands import DeletePost, LikePost, NewPost
-from contracts.posts import PostCreated, PostLiked
+from contracts.posts import CommentAdded, PostCreated, PostLiked
 from messaging import codec, mediator
 from messaging.bus import current_bus
 from messaging.bus.base import LogRecord, Message, partition_of
@@ -32,8 +32,8 @@ from messaging.rebuilding import from_store
 from messaging.recovery.verify_log import all_streams, events_by_stream
 from messaging.recovery.verify_totals import TotalsAgainstStore
 from messaging.testing import publish_all, wait_until
-from queries_app.models import Person
-from queries_app.projections import people
+from queries_app.models import Comment, Person
+from queries_app.projections import people, posts
 from tests.support.consuming import Running, consume_all, take
 from tests.support.fold import assert_people_equal_the_fold, expected_people
 from tests.support.modes import Mode
@@ -107,6 +107,22 @@ def test_what_is_delivered_again_is_not_counted_again(database: Mode) -> None:
     assert posts_of() == 3
 
 
+def test_a_key_of_another_type_than_its_field_is_no_row_that_is_missing(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for a new one, it would replace what was added up so far."""
+    post_id, comment_id = uuid4(), uuid4()
+    commented = CommentAdded(post_id=post_id, comment_id=comment_id, author="bob", text="Hi")
+    publish(created(post_id), record_of(post_id, 2, commented))
+    consume_all(posts)
+    sound = posts.appliers[PostLiked]
+    wrong = Applier(sound.apply, lambda *_: [(Comment, str(comment_id))])
+    monkeypatch.setitem(posts.appliers, PostLiked, wrong)
+    publish(record_of(post_id, 3, PostLiked(post_id=post_id, username="bob")))
+    consume_all(posts)
+    assert "rows= named a key that the database holds as" in DeadLetter.objects.get().reason
+
+
 def test_a_parked_event_holds_up_its_stream_alone_and_counts_once_when_it_is_retried(
     database: Mode,
 ) -> None:
@@ -150,7 +166,7 @@ def another_partition(post_id: UUID) -> Callable[[], object]:
 def a_retry(post_id: UUID) -> Callable[[], object]:
     with broken(post_id):
         another_partition(post_id)()
-    return partial(resolving.retry, DeadLetter.objects.get())
+    return partial(resolving.retry, DeadLetter.objects.get(stream_id=post_id))
 
 
 def stored(post_id: UUID) -> Sequence[StoredEvent]:
@@ -171,18 +187,27 @@ def a_builders_single_event(post_id: UUID) -> Callable[[], object]:
     return partial(from_store._apply, people, 1, Breaker(), lambda **_: None, stored(post_id))
 
 
+Work = Callable[[UUID], Callable[[], object]]
+
+
 @pytest.mark.parametrize(
-    "other", [another_partition, a_retry, a_builders_chunk, a_builders_single_event]
+    ("one", "other"),
+    [
+        (another_partition, another_partition),
+        (another_partition, a_builders_chunk),
+        (another_partition, a_builders_single_event),
+        (a_retry, a_retry),
+    ],
 )
 def test_who_changes_a_total_while_another_does_waits_and_loads_it_afterwards(
-    postgresql: Mode, monkeypatch: pytest.MonkeyPatch, other: Callable[[UUID], Callable[[], object]]
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch, one: Work, other: Work
 ) -> None:
     """A consumer that lost the lock and has not noticed, an operator who retries, a builder."""
     ids = [uuid4() for _ in range(50)]
     mine = ids[0]
     theirs = next(one for one in ids if partition_of(str(one), 12) != partition_of(str(mine), 12))
     publish(created(mine), created(theirs))
-    work = other(theirs)
+    first_work, second_work = one(mine), other(theirs)
     loaded, go = Flag(), Flag()
     write = RowBatch.write
 
@@ -193,8 +218,8 @@ def test_who_changes_a_total_while_another_does_waits_and_loads_it_afterwards(
         write(self, **options)
 
     monkeypatch.setattr(RowBatch, "write", slow)
-    first = Thread(target=closing(another_partition(mine)), name="first")
-    second = Thread(target=closing(work), name="second")
+    first = Thread(target=closing(first_work), name="first")
+    second = Thread(target=closing(second_work), name="second")
     first.start()
     assert loaded.wait(60)
     second.start()
@@ -339,6 +364,7 @@ def test_verify_misses_no_stream_that_began_while_it_listed_them(database: Mode)
 def test_a_token_waits_for_the_progress_of_its_stream(database: Mode) -> None:
     post_id, *_ = written(1)
     position = Position("post", post_id, 1)
+    checkpoints.state_of("people")
     StreamProgress.objects.create(projection="other", generation=1, stream_id=post_id, version=9)
     assert not_reached(people, [position]) == [position]
     publish_all()

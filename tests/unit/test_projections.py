@@ -176,6 +176,11 @@ def test_a_function_for_totals_has_no_root(totals: Projection) -> None:
         totals.on(PostCreated)(with_root)
 
 
+def test_commands_do_not_write_totals_themselves() -> None:
+    with pytest.raises(RegistrationError, match="inline=True or single_owner=True"):
+        Projection("wrong", of="post", models=[Person], single_owner=True, inline=True)
+
+
 @pytest.mark.parametrize(
     ("models", "single_owner", "why"),
     [
