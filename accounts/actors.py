@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from messaging import ANONYMOUS, Actors, Asker, Invalid, is_username
 
-MAX_LENGTH = 150  # characters of a username, in every release
+MAX_LENGTH = 254  # characters of a username, where its column says nothing
 
 
 class AccountActors(Actors):
@@ -61,7 +61,7 @@ class AccountActors(Actors):
         if self._existing and create_existing is not None:
             create_existing(actor)
             return
-        user = model(username=actor)
+        user = model(**{model.USERNAME_FIELD: actor})
         user.set_unusable_password()
         user.save()
 
@@ -95,13 +95,15 @@ class Account:
 
     @cached_property
     def _user(self) -> Any:
-        people = get_user_model()._default_manager.filter(username=self._username)
+        model = get_user_model()
+        people = model._default_manager.filter(**{model.USERNAME_FIELD: self._username})
         return people.first() or AnonymousUser()
 
 
 def _found(actor: str, lookup: str) -> str | None:
-    people = get_user_model().objects.filter(**{f"username__{lookup}": actor})
-    return people.values_list("username", flat=True).first()
+    model = get_user_model()
+    people = model._default_manager.filter(**{f"{model.USERNAME_FIELD}__{lookup}": actor})
+    return people.values_list(model.USERNAME_FIELD, flat=True).first()
 
 
 def _is_storable(actor: str) -> bool:
@@ -111,4 +113,7 @@ def _is_storable(actor: str) -> bool:
     except UnicodeEncodeError:
         return False
     # SQLite compares with nothing that is very long, and says so as if it were away.
-    return 0 < len(actor) <= MAX_LENGTH and "\0" not in actor
+    model = get_user_model()
+    field = model._meta.get_field(model.USERNAME_FIELD)
+    longest = getattr(field, "max_length", None) or MAX_LENGTH
+    return 0 < len(actor) <= longest and "\0" not in actor

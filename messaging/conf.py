@@ -51,6 +51,8 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     # Django's settings of the database that has the locks; None: each database has its own.
     lock_database: dict[str, Any] | None = None
     actors: str = "messaging.actors.Actors"  # the class that says who an actor is
+    # Actors without accounts: processes, jobs. A restored store makes none of them.
+    machine_actors: tuple[Annotated[str, Meta(min_length=1, max_length=254)], ...] = ()
     worker_stall_seconds: Positive = 120  # a worker that has not moved for so long ends
     max_lag: NotNegative = 10_000  # events not shown yet, above which /health/ready says 503
     web_threads: Positive = 8  # requests that a web process works on at once

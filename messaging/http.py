@@ -24,7 +24,7 @@ def context_of(headers: Mapping[str, str], asker: Asker, **conditions: Any) -> C
     """Make the context of a command that a request sends. Raises `Invalid` for a header that holds
     no id; for a `traceparent` that is none a new trace begins, as its standard asks."""
     return Context(
-        actor=asker.get_username() or ANONYMOUS,
+        actor=str(asker.get_username()) or ANONYMOUS,
         asker=asker,
         correlation_id=_id(headers, CORRELATION_ID),
         causation_id=_id(headers, CAUSATION_ID),

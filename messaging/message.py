@@ -32,6 +32,7 @@ _NAMING: dict[type, "Naming"] = {}
 _WHO: dict[type, Who] = {}
 
 MAX_STREAM_TYPE = 100  # characters, as the columns hold
+MAX_ACTOR = 254  # so too: an e-mail address (RFC 5321) can be one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,27 +6,50 @@ The event store refuses to store one (eventstore/unit_of_work.py), and a consume
 
 import re
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import codec
 from messaging.dialect.values import database_now
 from messaging.exceptions import DecodeError, UnknownMessage
-from messaging.message import Envelope, naming_of, utc_now
+from messaging.message import MAX_ACTOR, Envelope, naming_of, utc_now
 
 # As Django's validator has it, whatever stricter rule new accounts meet: existing names stay valid.
-USERNAME = re.compile(r"[\w.@+-]{1,150}")
+USERNAME = re.compile(r"[\w.@+-]+")
 # Clocks are wrong by minutes, and the store bounds the times that it takes (statements.py).
 FUTURE = timedelta(days=1)
 
 
 @lru_cache(maxsize=10_000)
 def is_username(name: str) -> bool:
-    """Tell whether an account can have this name."""
-    return USERNAME.fullmatch(name) is not None
+    """Tell whether an account can have this name, by what USERNAME_FIELD of the user model holds.
+
+    A field that is called otherwise than Django's may hold all that is visible, such as an e-mail
+    address.
+    """
+    field, longest = _username_field()
+    if not 0 < len(name) <= longest:
+        return False
+    if field == "username":
+        return USERNAME.fullmatch(name) is not None
+    return name.isprintable() and name == name.strip()
+
+
+@cache
+def _username_field() -> tuple[str, int]:
+    """Its name, and how many characters of it the columns of events hold."""
+    try:
+        model = get_user_model()
+    except ImproperlyConfigured:  # a project without accounts
+        return "username", MAX_ACTOR
+    name: str = model.USERNAME_FIELD
+    longest = getattr(model._meta.get_field(name), "max_length", None)
+    return name, min(longest or MAX_ACTOR, MAX_ACTOR)
 
 
 def fault_of(envelope: Envelope, event: Any) -> str:

@@ -4,4 +4,5 @@ from django.contrib.auth import get_user_model
 
 
 def has_account(username: str) -> bool:
-    return get_user_model()._default_manager.filter(username=username).exists()
+    model = get_user_model()
+    return model._default_manager.filter(**{model.USERNAME_FIELD: username}).exists()

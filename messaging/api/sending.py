@@ -44,6 +44,7 @@ class Sender:
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._actors = conf.actors()()
+        self._machines = frozenset(conf.postlog().machine_actors)
         self._warn = warn
 
     def send(self, line: Line) -> Refusal | None:
@@ -65,7 +66,9 @@ class Sender:
 
     def _send_once(self, line: Line) -> None:
         request = command_file.parse(line)
-        actor = self._actors.username(request.actor)
+        actor = request.actor
+        if actor not in self._machines:
+            actor = self._actors.username(actor)
         asker = self._actors.asker(actor)
         context = Context(actor=actor, asker=asker, command_id=line.command_id)
         mediator.send(request.command, context)

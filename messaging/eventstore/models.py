@@ -30,7 +30,7 @@ class Event(models.Model):
     type = models.CharField(max_length=200)
     data = models.TextField(help_text="The payload as JSON.")
     recorded_at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
+    actor = models.CharField(max_length=254)
     command_id = models.UUIDField()
     correlation_id = models.UUIDField()
     causation_id = models.UUIDField(null=True)
@@ -63,7 +63,7 @@ class Outbox(models.Model):
 class Receipt(models.Model):
     """What became of a command whose sender chose the command's id."""
 
-    actor = models.CharField(max_length=150)
+    actor = models.CharField(max_length=254)
     command_id = models.UUIDField()
     outcome = models.TextField(help_text="The result, or the refusal, as JSON.")
     created_at = models.DateTimeField(default=timezone.now)

@@ -132,6 +132,8 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
     command, sent again, is refused in the same way. Raises `ConcurrencyError` if another
     transaction was first: begin again with a new unit of work.
     """
+    if not plausible.is_username(context.actor):  # else no refusal or receipt could be stored
+        raise Invalid("invalid_actor", f"{ascii(context.actor)[:60]} cannot be a username.")
     uow = UnitOfWork(context)
     try:
         with transaction.atomic(using=write_alias(), durable=True):
@@ -149,8 +151,6 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
 
 
 def _require_plausible(envelope: Envelope, event: object) -> None:
-    if not plausible.is_username(envelope.actor):
-        raise Invalid("invalid_actor", f"{ascii(envelope.actor)[:60]} cannot be a username.")
     if fault := plausible.fault_of(envelope, event):
         raise WrongPayload(f"{envelope.type} is not stored: {fault}.")
 

@@ -2,12 +2,13 @@
 
 import getpass
 
+from messaging.message import MAX_ACTOR
 from messaging.monitoring.models import OperatorAction
 
 
 def record(actor: str, action: str, detail: str = "") -> None:
     """Say who did what, before it is done: what was tried is of interest too."""
-    OperatorAction.objects.create(actor=actor, action=action, detail=detail)
+    OperatorAction.objects.create(actor=actor[:MAX_ACTOR], action=action, detail=detail)
 
 
 def record_from_shell(action: str, detail: str = "") -> None:

@@ -7,7 +7,7 @@ class OperatorAction(models.Model):
     """A rebuild asked for, a dead letter discarded, ...: by whom, when, and on what."""
 
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=150, help_text="A username, or a login name (shell).")
+    actor = models.CharField(max_length=254, help_text="A username, or a login name (shell).")
     action = models.CharField(max_length=50)
     detail = models.TextField(blank=True)
 

@@ -153,7 +153,7 @@ class Rebuild(models.Model):
     generation = models.IntegerField()
     source = models.CharField(max_length=10, choices=Source.choices)
     state = models.CharField(max_length=20, choices=State.choices, default=State.ASKED)
-    asked_by = models.CharField(max_length=150)
+    asked_by = models.CharField(max_length=254)
     asked_at = models.DateTimeField(auto_now_add=True)
     switched_at = models.DateTimeField(null=True, help_text="When readers were switched to it.")
     ended_at = models.DateTimeField(null=True)

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from messaging.conf import read_alias
 from messaging.exceptions import PostlogError
+from messaging.message import MAX_ACTOR
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -68,7 +69,7 @@ def ask(projection: str, source: str, by: str, *, accept_regression: bool = Fals
                     projection=projection,
                     generation=next_generation(projection),
                     source=source,
-                    asked_by=by,
+                    asked_by=by[:MAX_ACTOR],
                     accept_regression=accept_regression,
                 )
         except IntegrityError:

@@ -234,7 +234,10 @@ def _result_of(events: Sequence[tuple[Envelope, str]], index: LogIndex) -> Resul
 
 
 def _make_actors(missing: MissingEvents, actors: Actors, done: Restored) -> None:
+    machines = conf.postlog().machine_actors
     for actor in dict.fromkeys(envelope.actor for envelope in missing.envelopes):
+        if actor in machines:
+            continue
         try:
             actors.username(actor)
         except Invalid:
