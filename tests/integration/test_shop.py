@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from tests.support.another_project import build, install
 from tests.support.modes import postgresql
@@ -69,6 +70,10 @@ def run(request: pytest.FixtureRequest, python: Path, tmp_path: Path) -> Iterato
 
 
 def test_the_shops_own_tests_pass(run: Run) -> None:
+    client = (
+        "from django.db.backends.postgresql.psycopg_any import is_psycopg3 as three; print(three)"
+    )
+    assert run("-c", client).strip() == str(is_psycopg3)
     assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 

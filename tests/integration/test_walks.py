@@ -70,3 +70,16 @@ def test_a_project_that_is_there_already_is_led_to_its_first_events(
         walk.follow(DOCS / "guides" / "strong-reads.md")
         walk.follow(DOCS / "guides" / "keys.md")
         walk.follow(DOCS / "guides" / "totals.md")
+
+
+def test_its_own_tests_pass_on_postgresql_too(
+    wheel: Path, servers: dict[str, str], tmp_path: Path
+) -> None:
+    site = Path(shutil.copytree(ROOT / "tests" / "support" / "library_site", tmp_path / "library"))
+    server, name = urlsplit(os.environ["TEST_POSTGRES"]), servers["shop.events"]
+    env = {
+        "LIBRARY_POSTGRESQL": f"{server.hostname}:{server.port}/{name}",
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the client of PostgreSQL
+    }
+    with Walk(site, wheel, {"[api]": "[api,postgres]"}, **env) as walk:
+        walk.follow(DOCS / "guides" / "existing-project.md")

@@ -55,7 +55,9 @@ class Walk:
     """A newcomer at work in `folder`. `instead` replaces what the pages name, such as an address,
     by what is there."""
 
-    def __init__(self, folder: Path, wheel: Path, instead: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, wheel: Path, instead: dict[str, str] | None = None, **env: str
+    ) -> None:
         self._folder, self._wheel = folder, wheel
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = str(free.getsockname()[1])
@@ -63,7 +65,7 @@ class Walk:
         self._address = ("127.0.0.1", int(port))
         self._others: dict[str, subprocess.Popen[bytes]] = {}
         known = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
-        self._env = {**known, "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
+        self._env = {**known, "PYTHONUNBUFFERED": "1", "COLUMNS": "80", **env}
         self._shell = subprocess.Popen(
             ["bash", "-e"],
             cwd=folder,
@@ -114,7 +116,7 @@ class Walk:
             path.write_text(block.text)
 
     def _run(self, block: Block) -> str:
-        commands = self._here(self._installed(block.text))
+        commands = self._installed(self._here(block.text))
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         self._shell.stdin.write(f"{commands}\necho '{DONE}'\n".encode())

@@ -142,6 +142,12 @@ def test_a_token_that_was_made_by_hand(of, ann, till, tea, stored):
         assert (answer.status_code, code_of(answer)) == (400, "invalid_token"), wrong
 
 
+def test_the_token_of_another_aggregate_is_nothing_to_wait_for(of, ann, till, stored):
+    received = of(till).command("receive-stock", {"sku": "tea-100", "quantity": 1}).json()
+    answer = of(ann).query("find-my-orders", consistency_token=received["consistency_token"])
+    assert (answer.status_code, answer.json()["results"]) == (200, [])
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
