@@ -67,9 +67,9 @@ def test_a_project_that_is_there_already_is_led_to_its_first_events(
         walk.follow(DOCS / "guides" / "existing-project.md")
         walk.follow(DOCS / "guides" / "who-may.md")
         walk.follow(DOCS / "guides" / "importing.md")
+        walk.follow(DOCS / "guides" / "totals.md")
         walk.follow(DOCS / "guides" / "strong-reads.md")
         walk.follow(DOCS / "guides" / "keys.md")
-        walk.follow(DOCS / "guides" / "totals.md")
 
 
 def test_its_own_tests_pass_on_postgresql_too(
