@@ -131,8 +131,10 @@ def _migrate(urls: dict[str, str]) -> None:
 
 @pytest.fixture(autouse=True)
 def counts_from_nothing() -> None:
-    """Requests and wrong passwords are counted for each test by itself."""
+    """Requests and wrong passwords are counted for each test by itself, also where an earlier one
+    has found the server of the counts away: that is not asked again for some seconds."""
     counters._local._windows.clear()
+    counters._shared._ask_again = 0.0
 
 
 @pytest.fixture
