@@ -159,10 +159,12 @@ def event(
     def register(cls: M) -> M:
         if cls in _WIRE_NAMES:
             raise RegistrationError(f"{cls.__name__} is {_WIRE_NAMES[cls]} already.")
-        _register(cls, OWN_EVENTS if wire_name.startswith(OWN) else EVENTS, wire_name)
+        _require_message(cls)
         known = {field.name for field in fields(cls)}
         if missing := {id_field, *usernames} - known - {""}:
             raise RegistrationError(f"{cls.__name__} has no field {', '.join(sorted(missing))}.")
+        # Last: what was refused must not be found afterwards.
+        _register(cls, OWN_EVENTS if wire_name.startswith(OWN) else EVENTS, wire_name)
         _WIRE_NAMES[cls] = wire_name
         _NAMING[cls] = Naming(stream=stream, id_field=id_field, usernames=usernames)
         return cls

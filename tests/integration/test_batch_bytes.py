@@ -199,12 +199,12 @@ class Rows:
         if not self._sizes:
             return []
         now, text = utc_now(), "x" * self._sizes.pop(0)
-        return [[uuid4(), 1, uuid4(), "x", text, now, "a", uuid4(), uuid4(), None, ""]]
+        return [["post", uuid4(), 1, uuid4(), "x", text, now, "a", uuid4(), uuid4(), None, ""]]
 
 
 def test_a_scan_asks_for_few_events_until_it_knows_their_size() -> None:
     rows = Rows(10, BATCH_BYTES // 4)
-    assert len(list(scan._rows("post", rows))) == 2
+    assert len(list(scan._rows(rows))) == 2
     assert rows.asked == [100, scan.READ, 4]
 
 

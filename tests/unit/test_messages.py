@@ -118,6 +118,7 @@ def test_an_event_has_the_field_that_is_to_hold_the_id_of_its_stream() -> None:
 
     with pytest.raises(RegistrationError, match="LoanOpened has no field loan_id"):
         event("loans.opened.v1", stream="loan", id_field="loan_id")(LoanOpened)
+    assert "loans.opened.v1" not in EVENTS
 
 
 @pytest.mark.parametrize("of", ["", [], ["post", ""]])
