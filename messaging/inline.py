@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from messaging.codec import RecordedEvent
 from messaging.conf import read_alias, write_alias
@@ -66,6 +66,15 @@ def apply(grown: Sequence[Position]) -> None:
             for start in range(0, len(streams), STREAMS_AT_ONCE):
                 some = dict(streams[start : start + STREAMS_AT_ONCE])
                 level(projection, state.live_generation, some)
+
+
+def decide() -> None:
+    """Decide for each inline projection whether commands write its rows, before a long transaction
+    does so with its first events and keeps all commands waiting until its end."""
+    if read_alias() == write_alias():
+        for projection in (one for one in PROJECTIONS.values() if one.inline):
+            with transaction.atomic(using=write_alias(), durable=True):
+                _state_of(projection, {})
 
 
 def is_built(projection: Projection, state: ProjectionState | None) -> bool:

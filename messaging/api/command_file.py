@@ -106,10 +106,11 @@ def _named_within(found: Any, also: Collection[str]) -> Iterator[str]:
             left += value.items()
         elif isinstance(value, list):
             left += [(key, one) for one in value]
-        elif key in also:
-            yield f"{key}={value}".casefold()
-        elif isinstance(value, str) and (one := uuid_of(value)):
-            yield str(one)
+        else:
+            if key in also:
+                yield f"{key}={value}".casefold()
+            if isinstance(value, str) and (one := uuid_of(value)):
+                yield str(one)
 
 
 def keys(command: str) -> list[str]:

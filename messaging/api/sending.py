@@ -124,6 +124,7 @@ class _Pool:
         try:
             process.connection.send(line)
         except OSError:
+            self.receive(0)  # maybe it has said why
             self._failed(process)
         self.receive(0)
 
@@ -157,8 +158,8 @@ class _Pool:
             self._count[name] -= 1
             if not self._count[name]:
                 del self._count[name], self._busy[name]
-            if name.startswith(f"{ACTOR}="):
-                self._actors.add(name)
+            if found is None and name.startswith(f"{ACTOR}="):
+                self._actors.add(name)  # a line that was refused may have come too soon for that
 
     def _failed(self, process: _Process) -> NoReturn:
         number = process.lines[0][0].number
@@ -174,14 +175,17 @@ class _Pool:
 
 
 def serve(connection: Connection) -> None:
-    """Send the lines that come, until the connection ends. Ctrl-C is the other end's business:
-    what is at hand is carried out."""
+    """Send the lines that come, until the connection ends or a line fails. Those behind it may
+    need it: they would be refused for the lack of it, and that would be remembered.
+
+    Ctrl-C is the other end's business: what is at hand is carried out.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(lambda text: print(text, file=sys.stderr))  # noqa: T201
     with suppress(EOFError, OSError):  # nobody waits for an outcome
-        while True:
-            line: Line = connection.recv()
-            connection.send(_outcome_of(sender, line))
+        while not isinstance(outcome := _outcome_of(sender, connection.recv()), str):
+            connection.send(outcome)
+        connection.send(outcome)
 
 
 def _outcome_of(sender: Sender, line: Line) -> Refusal | str | None:

@@ -62,6 +62,7 @@ def import_events(
     Its existing streams are locked until the end. `report` is called with the number of lines that
     were taken, after each chunk. Raises `ImportRefused`.
     """
+    inline.decide()
     try:
         with transaction.atomic(using=write_alias(), durable=True):
             done = _Import().run(lines, report)
@@ -82,7 +83,8 @@ class _Import:
         self._streams = Streams()
         self._positions: list[tuple[int, int]] = []  # first and last of each run
         self._actors = conf.actors()(existing=True)
-        self._names: set[str] = set()  # of actors who have been met
+        # Of actors who need no account, or have been met.
+        self._names = set(conf.postlog().machine_actors)
 
     def run(self, lines: Iterable[bytes], report: Callable[[int], object]) -> Imported:
         latest = database_now(connections[write_alias()]) + FUTURE

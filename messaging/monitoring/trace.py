@@ -92,7 +92,7 @@ def _steps(event: Event) -> Iterator[Step]:
 
 
 def _of_streams(projection: Projection) -> list[type[ReadModel]]:
-    """The read models whose rows belong to a stream. Totals do not, and their progress is told."""
+    """The read models whose rows belong to a stream. Totals do not: their progress is shown."""
     return [] if projection.single_owner else projection.models
 
 

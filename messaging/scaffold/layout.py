@@ -11,7 +11,7 @@ UNION = re.compile(r"(\w+) = (\w+(?: \| \w+)+)")
 
 
 def line_length(root: Path) -> int:
-    """What ruff or black is told in this folder."""
+    """Read the line length that this folder sets for ruff or black."""
     for name in ("ruff.toml", ".ruff.toml", "pyproject.toml"):
         if (path := root / name).is_file():
             try:

@@ -38,6 +38,7 @@ from tests.support.modes import Mode
 from tests.support.one_database import make_inline, one_database
 from tests.support.processes import Worker, here, manage
 from tests.support.relaying import publish_all
+from tests.support.settings import postlog
 from tests.support.threads import together
 
 P1, P2 = id_of("p1"), id_of("p2")
@@ -301,6 +302,28 @@ def test_inline_projections_show_what_was_imported_when_it_is_stored(
         imports(HISTORY)
         assert_read_models_equal_the_fold()
         assert sorted(Post.objects.values_list("version", flat=True)) == [2, 3]
+
+
+def test_commands_on_other_streams_go_on_during_an_import_into_an_empty_store(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def post() -> int:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10s'")
+        return mediator.send(NewPost(message="a"), Context(actor="carol")).version
+
+    sent: list[object] = []
+    with one_database():
+        make_inline(monkeypatch, posts)
+        import_events(HISTORY, lambda _: sent.extend(together(post)))
+        assert sent == [1]
+        assert_read_models_equal_the_fold()
+
+
+def test_a_machine_that_acted_gets_no_account(sqlite: Mode) -> None:
+    with postlog(MACHINE_ACTORS=["nightly-job"]):
+        imports([created("p1"), liked("p1", 2, by="nightly-job")])
+    assert not get_user_model().objects.filter(username="nightly-job").exists()
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -345,8 +345,8 @@ def test_from_consumers_to_commands_and_back_again_nothing_is_lost(
             more()
             assert assert_read_models_equal_the_fold(2) == 8
             publish_all()
-        told = lambda: "commands write the rows of posts" in older.last_error  # noqa: E731
-        wait_until(told, "the consumer of older code is told")
+        refused = lambda: "commands write the rows of posts" in older.last_error  # noqa: E731
+        wait_until(refused, "the consumer of older code is refused")
         assert not Checkpoint.objects.filter(projection="posts").exists()
     more()  # by newer code again, in which a consumer fills the rows
     deliver_all()

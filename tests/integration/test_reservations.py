@@ -60,7 +60,7 @@ def take_command() -> Iterator[None]:
 
 
 def sent(*slugs: str) -> Result:
-    """As a client does that is told to try again later (503)."""
+    """Send it as a client does: again after each 503."""
     while True:
         try:
             return mediator.send(Take(slugs=slugs), ANN)

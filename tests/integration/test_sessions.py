@@ -1,4 +1,4 @@
-"""Sessions on PostgreSQL: what they may hold for how long, and how a lost one is told."""
+"""Sessions on PostgreSQL: what they may hold for how long, and how a lost one is reported."""
 
 import subprocess
 import sys

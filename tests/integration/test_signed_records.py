@@ -180,7 +180,7 @@ def test_a_store_that_is_behind_still_keeps_a_relay_from_starting(database: Mode
 def test_an_invented_key_does_not_keep_a_relay_from_starting(
     database: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told apart from other forgeries, as it may be a key that this machine has lost."""
+    """It is reported by itself, as it may be a key that this machine has lost."""
     post_id = a_post()
     publish_all()
     publish(signed_by(TWO, forged(post_id)), forged(post_id), signed_by(TWO, forged(uuid4(), 1)))

@@ -1,4 +1,4 @@
-"""Whoever looks is told of records that no consumer takes, whatever the cause."""
+"""Records that no consumer takes show wherever one looks, whatever the cause."""
 
 import json
 import logging

@@ -38,7 +38,7 @@ def password(user: str) -> str:
 
 
 def client(user: str) -> dict[str, str]:
-    """What a client of kafka-python is told besides the address."""
+    """The settings of a kafka-python client besides the address."""
     return {
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": "SCRAM-SHA-512",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid5
 
 import pytest
@@ -42,6 +43,7 @@ def test_a_line_names_each_uuid_and_each_key_that_was_asked_for_at_any_depth() -
     more = {"lines": [{"item": POST}, {"sku": "TEA"}], "note": "x" * 36}
     found = names(command="LikePost", post="p1", **more)
     assert found == {str(uuid5(NAMESPACE, "p1")), POST, "sku=tea"}
+    assert names(command="LikePost", sku=POST) == {POST, f"sku={POST}"}
 
 
 @pytest.mark.parametrize("raw", [b"no", b"[1]", b'{"command": []}', b'{"command": "None"}',
@@ -114,6 +116,35 @@ def test_the_first_lines_of_an_actor_are_in_order_and_later_ones_need_not_be(poo
     ours.receive()
     ours.give(line(3), {"actor=bob", "c"})
     assert numbers(ends[1 - first]) == [3]
+
+
+def test_an_actor_whose_line_was_refused_may_have_no_account_yet(pool: Pool) -> None:
+    ours, ends = pool
+    ours.give(line(1), {"actor=bob"})
+    first = 0 if ends[0].poll() else 1
+    ends[first].send(Refusal("invalid", "no"))
+    ours.receive()
+    ours.give(line(2), {"actor=bob"})
+    ours.give(line(3), {"actor=bob"})
+    assert sorted([numbers(ends[first])[1:], numbers(ends[1 - first])]) in ([[], [2, 3]], [[3], []])
+
+
+def test_lines_behind_one_that_failed_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be refused for want of it, and that would be remembered."""
+    tried: list[int] = []
+
+    def send(sender: sending.Sender, line: Line) -> None:
+        tried.append(line.number)
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(sending.Sender, "send", send)
+    monkeypatch.setattr(sending.signal, "signal", lambda *_: None)
+    end = Mock(spec=Connection)
+    end.recv.side_effect = [line(1), line(2), EOFError]
+    sending.serve(end)
+    assert tried == [1]
+    [[[said], _]] = end.send.call_args_list
+    assert "the disk is full" in said
 
 
 def test_outcomes_come_in_the_order_of_the_lines(pool: Pool) -> None:
