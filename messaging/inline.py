@@ -27,7 +27,6 @@ from messaging.projections.rows import RowBatch
 from messaging.transient import is_away
 
 STREAMS_AT_ONCE = 500
-NOTHING: frozenset[UUID] = frozenset()
 
 ONE_DATABASE = (
     "The projection {name!r} is inline: commands write its rows in their own transaction, so both "
@@ -51,7 +50,7 @@ def apply(grown: Sequence[Position]) -> None:
     They come in the order of their names, so that no two commands wait for each other. Raises
     `InlineFailed` if a function does, or if the database refuses what it wrote. Rows that consumers
     have filled, or that lack what was stored before the projection was there, are left alone until
-    a rebuild has made them anew: `manage.py check` says so.
+    a rebuild has recreated them: `manage.py check` says so.
     """
     types = {one.stream_type for one in grown}
     found = [one for one in PROJECTIONS.values() if one.inline and one.stream_types & types]
@@ -95,7 +94,7 @@ def level(
     projection: Projection,
     generation: int,
     before: Mapping[UUID, int],
-    discarded: frozenset[UUID] = NOTHING,
+    discarded: frozenset[UUID] = frozenset(),
 ) -> None:
     """Apply the stored events that the rows of these streams lack, in the open transaction.
 

@@ -42,7 +42,7 @@ def every_message_has_a_handler(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def permissions_exist(**kwargs: Any) -> list[CheckMessage]:
-    """Of a permission that is misspelled, nobody has it but superusers."""
+    """Nobody but superusers holds a permission that is misspelled."""
     messages = {**COMMANDS, **INTERNAL_COMMANDS, **QUERIES, **INTERNAL_QUERIES}.values()
     return [
         Warning(

@@ -81,9 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The second run, with psycopg 3, is of the tests that use a PostgreSQL."""
     if os.environ.get("TEST_PSYCOPG") != "3":
         return
-    uses = [one for one in items if _uses_postgresql(one)]
-    config.hook.pytest_deselected(items=[one for one in items if one not in uses])
-    items[:] = uses
+    config.hook.pytest_deselected(items=[one for one in items if not _uses_postgresql(one)])
+    items[:] = filter(_uses_postgresql, items)
 
 
 def _uses_postgresql(item: pytest.Item) -> bool:

@@ -15,6 +15,8 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework_dataclasses.fields import DefaultDecimalField, EnumField
 
+from messaging.http import CANONICAL_UUID
+
 DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 
@@ -77,7 +79,7 @@ class TruthField(serializers.BooleanField):
 
 
 class Written:
-    """A JSON string of one form, which `pattern` tells; DRF's field then reads it."""
+    """A JSON string that matches `pattern`; DRF's own field then reads it."""
 
     pattern: ClassVar[re.Pattern[str]]
 
@@ -91,7 +93,7 @@ class Written:
 class IdField(Written, serializers.UUIDField):
     """A UUID in its canonical form. DRF's own makes UUIDs of numbers."""
 
-    pattern = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+    pattern = CANONICAL_UUID
     default_error_messages = {"invalid": "This is not a UUID."}  # without what was sent
 
 

@@ -129,10 +129,10 @@ class _Pool:
         self.receive(0)
 
     def _process_for(self, names: set[str]) -> _Process | None:
-        owners = {id(self._busy[name]): self._busy[name] for name in names & self._busy.keys()}
+        owners = {self._busy[name] for name in names & self._busy.keys()}
         if len(owners) > 1:
             return None
-        free = min(owners.values() or self._processes, key=lambda one: len(one.lines))
+        free = min(owners or self._processes, key=lambda one: len(one.lines))
         return free if len(free.lines) < MAX_WAITING else None
 
     def is_busy(self) -> bool:
@@ -168,7 +168,7 @@ class _Pool:
         )
 
     def in_order(self) -> Iterator[Outcome]:
-        """The outcomes that no earlier line is missing before."""
+        """Yield the outcomes whose earlier lines are all done."""
         while self._outcomes and (outcome := next(iter(self._outcomes.values()))) is not None:
             del self._outcomes[outcome.line.number]
             yield outcome

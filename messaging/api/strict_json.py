@@ -10,7 +10,7 @@ MAX_DEPTH = 32  # of objects and lists in each other; messages are flat
 
 
 def loads_bytes(raw: bytes) -> Any:
-    """Do the same for UTF-8, at a third of the cost where the JSON is written in the plainest way.
+    """As `loads`, for UTF-8 bytes; a third of the cost where the JSON is written plainly.
 
     If writing what was read gives the same JSON, but for spaces, then no key was there twice.
     """

@@ -18,11 +18,17 @@ _upcasters: dict[str, tuple[str, Upcaster]] = {}  # wire name -> (next wire name
 
 
 def upcaster(old: str, new: str) -> Callable[[Upcaster], Upcaster]:
-    """Register a function from the payload of `old` to the payload of `new` (wire names)."""
+    """Register a function from the payload of `old` to the payload of `new` (wire names).
+
+    Raises `RegistrationError` if `old` has an upcaster or a class already, or is what `new` leads
+    to.
+    """
 
     def register(lift: Upcaster) -> Upcaster:
         if old in _upcasters or old in EVENTS:
             raise RegistrationError(f"{old} has an upcaster or an event class already.")
+        if newest_of(new) == old:
+            raise RegistrationError(f"{old} -> {new}: these upcasters lead in a circle.")
         _upcasters[old] = (new, lift)
         return lift
 
@@ -43,9 +49,7 @@ def lift(wire_name: str, data: Any) -> tuple[str, Any]:
 
 def newest_of(wire_name: str) -> str:
     """The wire name of the version to which an event is lifted; its own, if no upcaster does."""
-    passed = set()
-    while wire_name in _upcasters and wire_name not in passed:
-        passed.add(wire_name)
+    while wire_name in _upcasters:
         wire_name, _ = _upcasters[wire_name]
     return wire_name
 
@@ -56,13 +60,11 @@ def upcast_types() -> list[str]:
 
 
 def gaps() -> Iterator[tuple[str, str, bool]]:
-    """The versions of which the newest is not made: wire name, why, and whether each can be read
-    all the same."""
+    """Yield each version that is not lifted to the newest: wire name, why, and whether it can be
+    read all the same."""
     for old in upcast_types():
-        if (newest := newest_of(old)) in _upcasters:
-            yield old, f"its upcasters lead in a circle, by {newest}", False
-        elif newest not in EVENTS:
-            yield old, f"its upcasters end at {newest}, of which there is no class", False
+        if (newest := newest_of(old)) not in EVENTS:
+            yield old, f"its upcasters end at {newest}, which has no class", False
         elif old in EVENTS:
             yield old, "it has both a class and an upcaster", False
     versions: dict[str, set[int]] = defaultdict(set)

@@ -95,8 +95,8 @@ class Dialect(ABC):
         """A condition, and its values."""
 
     def change_mark(self, connection: Connection) -> int | None:
-        """A number that is another one after any other connection has committed; None: to ask would
-        cost as much as to look."""
+        """A number that changes whenever another connection commits; None where asking for it would
+        cost as much as looking."""
         return None
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Waiting for what others commit, without asking all the time.
 
 A pause is a tenth of the time in which nothing came: so it is short where a reader waits for the
-next change, and a quiet system is left in peace. SQLite tells for 5 µs whether anybody has
-committed (`Dialect.change_mark`); PostgreSQL has nothing that costs as little. NOTIFY would wake at
+next change, and a quiet system is left in peace. On SQLite it costs 5 µs to ask whether anybody
+has committed (`Dialect.change_mark`); PostgreSQL has nothing as cheap. NOTIFY would wake at
 once, but takes a lock by which all commits wait for each other.
 """
 

@@ -123,7 +123,7 @@ class Repository(Generic[S, E]):
         return self.load_id(uow, named, may_begin=may_begin)
 
     def load_id(self, uow: "UnitOfWork", stream_id: UUID, *, may_begin: bool) -> Loaded[S]:
-        """Do so by the id; `may_begin`: a stream may be begun under it, if there is none."""
+        """Load by id. `may_begin`: a stream may begin under this id if there is none."""
         rows = _read(stream_id, self._snapshots.schema)
         if rows and rows[0].type != self.stream_type:
             return Loaded(stream_id=stream_id, version=0, state=None, foreign=True)

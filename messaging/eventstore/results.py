@@ -6,7 +6,7 @@ from uuid import UUID
 
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork
 from messaging.exceptions import PreconditionFailed
-from messaging.message import Result, id_fields
+from messaging.message import OWN, Result, id_fields
 
 Returned = Appended | Sequence[Appended]
 
@@ -16,7 +16,8 @@ def result_of(command: Any, returned: Returned, uow: UnitOfWork, *, creates: boo
 
     First comes the stream that the command **names**: the first of its id fields that holds the id
     of a stream that the handler has loaded. If none does (a new stream, a natural key), it is that
-    of the first `Appended` that the handler returned. `ETag` and `If-Match` are about that stream:
+    of the first `Appended` that the handler returned. Reservations are left out: no query waits for
+    them. `ETag` and `If-Match` are about that stream:
     raises `PreconditionFailed` if the sender asked for another version of it than the handler has
     found. This is checked last: a command that would be refused anyway is refused for that other
     reason (RFC 9110, 13.2.1).
@@ -28,7 +29,7 @@ def result_of(command: Any, returned: Returned, uow: UnitOfWork, *, creates: boo
     first = saved.pop(named, uow.loaded[named])
     appended.sort(key=lambda one: one.stream_id == named)
     return Result(
-        positions=(first, *saved.values()),
+        positions=(first, *(one for one in saved.values() if not one.stream_type.startswith(OWN))),
         ids=_ids(command, appended),
         created=creates and any(one.events for one in appended),
         correlation_id=uow.correlation_id,

@@ -18,15 +18,13 @@ from messaging import codec, plausible
 from messaging.api import strict_json
 from messaging.api.file_ids import id_of
 from messaging.bus.base import MAX_RECORD_BYTES
-from messaging.eventstore.keys import is_of_key
+from messaging.eventstore.keys import as_version_8, is_of_key
 from messaging.eventstore.repository import REPOSITORIES
 from messaging.exceptions import DecodeError, Invalid, PostlogError, UnknownMessage, WrongPayload
 from messaging.message import EVENTS, Envelope, naming_of
 
 UNREADABLE = (ValueError, OverflowError, msgspec.MsgspecError)
 REFUSED = (DecodeError, Invalid, UnknownMessage, WrongPayload)
-VERSION_8 = 8 << 76 | 0b10 << 62  # version and variant of UUIDs with a meaning of our own
-NO_VERSION = ~(0xF << 76 | 0b11 << 62)
 
 
 Place = tuple[int, int]  # a stream's id and a version; numbers, because UUIDs hash slowly
@@ -162,4 +160,4 @@ def _event_id(line: _Line, stream_id: UUID, at: datetime, given: Any) -> UUID:
     and another event of that version another one, which consumers see."""
     said = [stream_id, line.version, line.type, at, line.actor, given]
     digest = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).digest()
-    return UUID(int=int.from_bytes(digest) & NO_VERSION | VERSION_8)
+    return as_version_8(UUID(bytes=digest, version=5))

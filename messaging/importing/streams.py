@@ -105,6 +105,6 @@ class Streams:
         return len(self._kept) > MAX_KEPT
 
     def forget(self) -> None:
-        """Let those go that came first, while they are too many. They are to be in the store."""
+        """Let those go that came first, while they are too many. Their events must be stored."""
         while self.are_too_many():
             self._kept.popitem(last=False)

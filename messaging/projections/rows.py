@@ -50,6 +50,7 @@ class RowBatch:
     def __init__(self, projection: Projection, generation: int) -> None:
         self._projection = projection
         self._generation = generation
+        self._root_rest = tuple(projection.root_filter.values())
         # model -> key -> the row, or None for one that is not there (any more)
         self._rows: dict[type[ReadModel], dict[Key, Any]] = defaultdict(dict)
         self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
@@ -95,7 +96,7 @@ class RowBatch:
         return row
 
     def _root_key(self, stream_id: UUID) -> Key:
-        return (stream_id, *self._projection.root_filter.values())
+        return (stream_id, *self._root_rest)
 
     def apply(self, recorded: RecordedEvent) -> None:
         """Apply the event, and advance its stream. Raises what the projection's function raises."""

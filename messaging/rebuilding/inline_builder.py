@@ -92,6 +92,6 @@ class InlineBuilder(Builder):
         if (first := parked.order_by("stream_id", "version").first()) is not None:
             raise HistoryMismatch(
                 f"Version {first.version} of stream {first.stream_id} cannot be applied, and rows "
-                f"that commands write have to be whole. Readers stay where they are. Mend the "
+                f"that commands write have to be whole. Readers stay where they are. Fix the "
                 f"projection's function, and run this again. {first.reason}"
             )

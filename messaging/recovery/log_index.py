@@ -16,7 +16,7 @@ from messaging.bus.rejected import Rejected, without
 from messaging.bus.signing import UNKNOWN_KEY, KeyRing, require_keys
 from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import DecodeError
-from messaging.message import Envelope, Position
+from messaging.message import OWN, Envelope, Position
 
 SCHEMA = """
 CREATE TABLE record (
@@ -226,7 +226,8 @@ class LogIndex:
         if record.partition != partition_of(key, self._partitions):
             self.malformed.append(f"{location}: stream {key} belongs to another partition")
         self.last[record.partition] = (record.offset, envelope.event_id)
-        if self._keep and envelope.command_id.version != SERVER_GENERATED:
+        of_a_result = not envelope.stream_type.startswith(OWN)  # eventstore/results.py
+        if self._keep and of_a_result and envelope.command_id.version != SERVER_GENERATED:
             self._db.execute(
                 INSERT_COMMAND,
                 [

@@ -28,7 +28,7 @@ _result_builders: dict[str, ResultBuilder] = {}
 
 
 def rebuilds_result(stream_type: str) -> Callable[[F], F]:
-    """Register the function that tells the ids of a command's result, and whether it created
+    """Register the function that returns the ids of a command's result, and whether it created
     something, from the command's events in a stream of this type. Without one, receipts of commands
     that name such streams are not restored.
 

@@ -35,7 +35,7 @@ def processes(count: int, work: str) -> Iterator[list[Connection]]:
 
 
 def _end(process: SpawnProcess) -> None:
-    """Let it finish what it is at. One that waits for a server that is away would wait longer."""
+    """Let it finish its current work, unless that waits for a server that is away."""
     process.join(GRACE_S)
     process.terminate()
     process.join()
