@@ -18,7 +18,7 @@ from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.relay import outbox
 from messaging.testing.waiting import wait_until
-from queries_app.models import History, Likes, Post
+from queries_app.models import History, Likes, Person, Post
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.settings import postlog
@@ -77,10 +77,14 @@ def partitions(mode: Mode) -> list[dict[str, Any]]:
 
 def all_shown(post_id: UUID, likes: int) -> bool:
     """By each projection. Asked of the databases: this process leaves the dead broker alone."""
-    return outbox.waiting() == 0 and all(
-        model.objects.filter(stream_id=post_id, version=1 + likes).exists()
-        and model.objects.count() == 1 + likes
-        for model in (Post, History, Likes)
+    return (
+        outbox.waiting() == 0
+        and all(
+            model.objects.filter(stream_id=post_id, version=1 + likes).exists()
+            and model.objects.count() == 1 + likes
+            for model in (Post, History, Likes)
+        )
+        and Person.objects.filter(username="alice", posts=1 + likes).exists()
     )
 
 
