@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
@@ -89,18 +89,33 @@ class MessageSerializer(DataclassSerializer[Any]):
         return field is not None and not within
 
 
+class InputSerializer(MessageSerializer):
+    """Of a whole command or query. Its own fields are for forms, errors and documents."""
+
+    Meta: ClassVar[Any]
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return validated(self.Meta.dataclass, data)
+
+
 @cache
-def input_serializer(message_type: type) -> type[MessageSerializer]:
+def input_serializer(message_type: type) -> type[InputSerializer]:
     """The serializer class of a command or query."""
     meta = type("Meta", (), {"dataclass": message_type})
-    return type(f"{message_type.__name__}Serializer", (MessageSerializer,), {"Meta": meta})
+    return type(f"{message_type.__name__}Serializer", (InputSerializer,), {"Meta": meta})
+
+
+def validated(message_type: type, data: Any) -> Any:
+    """The message that `data` says: JSON, or a form or query string as a QueryDict. Raises
+    `ValidationError`."""
+    return _reader(message_type, isinstance(data, QueryDict)).run_validation(data)
 
 
 def read(message_type: type, data: Mapping[str, Any]) -> Any:
     """The message that `data` says, read as the API reads it. Raises `Invalid` with the first
     thing that is wrong; `attr` names where, such as `lines.0.quantity`."""
     try:
-        return _reader(message_type).run_validation(data)
+        return validated(message_type, data)
     except ValidationError as error:
         found: Any = error.detail
     path: list[str] = []
@@ -114,9 +129,14 @@ def read(message_type: type, data: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _reader(message_type: type) -> MessageSerializer:
-    """One for all lines of a file: making its fields costs more than reading a line with them."""
-    return input_serializer(message_type)()
+def _reader(message_type: type, of_a_form: bool) -> MessageSerializer:
+    """One for all threads and requests: to make its fields costs more than to read with them, and
+    reading changes nothing of them."""
+    meta = type("Meta", (), {"dataclass": message_type})
+    reader = type(f"{message_type.__name__}Reader", (MessageSerializer,), {"Meta": meta})
+    found: MessageSerializer = reader(data=QueryDict()) if of_a_form else reader()
+    _require_fields(found)  # while no other thread has it
+    return found
 
 
 @cache

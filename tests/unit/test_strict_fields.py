@@ -1,6 +1,7 @@
 """A message is read as strictly within as at its outer level, from JSON and from a form."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -194,3 +195,24 @@ IN_A_FORM = [
 @pytest.mark.parametrize("sent", IN_A_FORM)
 def test_in_a_form_too_not_any_text_will_do(sent: str) -> None:
     assert not input_serializer(Everything)(data=QueryDict(sent)).is_valid()
+
+
+@pytest.mark.parametrize("data", [{"number": 1}, QueryDict("number=1")], ids=["json", "form"])
+def test_to_read_a_message_a_request_makes_no_fields(data: Any) -> None:
+    serializer = input_serializer(Everything)(data=data)
+    assert serializer.is_valid()
+    assert "fields" not in vars(serializer)
+
+
+def test_threads_that_read_at_once_do_not_see_what_the_others_read() -> None:
+    def refused_at(number: int) -> dict[str, Any]:
+        lines = [{"item": "tea", "quantity": one} for one in range(number)]
+        serializer = input_serializer(Everything)(data={"lines": [*lines, {"item": number}]})
+        serializer.is_valid()
+        return serializer.errors
+
+    alone = {number: refused_at(number) for number in range(40)}
+    with ThreadPoolExecutor(8) as pool:
+        for number, found in zip(alone, pool.map(refused_at, alone), strict=True):
+            assert found == alone[number]
+    assert len({json.dumps(found) for found in alone.values()}) == 40
