@@ -29,6 +29,7 @@ __all__ = [
     "Forbidden",
     "IdempotencyKeyReused",
     "Invalid",
+    "KeptStatement",
     "Loaded",
     "NamedAsker",
     "NeedsNewerCode",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from messaging.api.openapi import error_responses
     from messaging.codec.upcasting import upcaster
     from messaging.conf import idempotency_window
+    from messaging.dialect.kept import KeptStatement
     from messaging.eventstore.repository import Loaded, Repository
     from messaging.eventstore.unit_of_work import Appended, UnitOfWork
     from messaging.exceptions import (
@@ -151,6 +153,7 @@ else:  # a type checker would take every name for one that is here
         "api.openapi": "error_responses",
         "codec.upcasting": "upcaster",
         "conf": "idempotency_window",
+        "dialect.kept": "KeptStatement",
         "eventstore.repository": "Loaded Repository",
         "eventstore.unit_of_work": "Appended UnitOfWork",
         "exceptions": "AlreadyReserved ConcurrentChange DomainError Forbidden IdempotencyKeyReused "

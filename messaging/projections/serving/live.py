@@ -1,6 +1,7 @@
 """What readers see of a projection: the rows of its live generation."""
 
 from functools import cache
+from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from messaging.conf import read_alias
+from messaging.dialect.kept import KeptStatement
 from messaging.dialect.values import db_uuid
 from messaging.projections.models import ProjectionState
 from messaging.projections.read_models import ReadModel, RootModel
@@ -22,19 +24,47 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
     root = projection.root
     if projection.single_owner:
         return live(projection, root).filter(stream_id=stream_id).first()
-    rows = root._default_manager.raw(
-        _root_sql(root), [projection.name, db_uuid(connections[read_alias()], stream_id)]
-    )
-    return next(iter(rows), None)
+    connection = connections[read_alias()]
+    rows = _root_row(root).rows(connection, projection.name, db_uuid(connection, stream_id))
+    return _instance(root, connection, rows[0]) if rows else None
 
 
 @cache
-def _root_sql(root: type[ReadModel]) -> str:
-    return (
-        f"SELECT * FROM {root._meta.db_table} WHERE generation = "
+def _root_row(root: type[ReadModel]) -> KeptStatement:
+    options: Any = root._meta
+    quoted = connections[read_alias()].ops.quote_name
+    columns = ", ".join(quoted(field.column) for field in options.concrete_fields)
+    sql = (
+        f"SELECT {columns} FROM {quoted(options.db_table)} WHERE generation = "
         "(SELECT live_generation FROM messaging_projectionstate WHERE name = %s) "
         "AND stream_id = %s"
     )
+    # PostgreSQL's names have 63 characters at most, and that of a table may.
+    return KeptStatement(f"postlog_root_{blake2b(sql.encode(), digest_size=8).hexdigest()}", sql)
+
+
+def _instance(root: type[ReadModel], connection: Any, row: tuple[Any, ...]) -> ReadModel:
+    """As the ORM makes it: of some columns the driver's values are not the field's."""
+    names, converted = _columns(root, connection.vendor)
+    values = list(row)
+    for at, column in converted:
+        for convert in _converters(connection, column):
+            values[at] = convert(values[at], column, connection)
+    return root.from_db(connection.alias, names, values)
+
+
+@cache
+def _columns(root: type[ReadModel], vendor: str) -> tuple[list[str], list[tuple[int, Any]]]:
+    """The names of the fields; and which of the columns are converted, by their place."""
+    fields, connection = root._meta.concrete_fields, connections[read_alias()]
+    columns = enumerate(field.cached_col for field in fields)
+    converted = [(at, column) for at, column in columns if _converters(connection, column)]
+    return [field.attname for field in fields], converted
+
+
+def _converters(connection: Any, column: Any) -> list[Any]:
+    found = connection.ops.get_db_converters(column)
+    return [*found, *column.output_field.get_db_converters(connection)]
 
 
 def live(projection: Projection, model: type[R]) -> QuerySet[R]:
