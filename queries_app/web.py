@@ -1,9 +1,9 @@
 """The pages that people read. Each is answered by a query, as the API is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +25,7 @@ from messaging import (
     behind,
     encode_cursor,
 )
+from queries_app.cards import cards, html_of
 from queries_app.projections import history, likes, people, posts
 from queries_app.queries import (
     CommentView,
@@ -39,7 +40,6 @@ from queries_app.queries import (
     FindPostsWithComments,
     PersonView,
     PostView,
-    liked_by,
 )
 from web import textform
 from web.pages import page
@@ -55,14 +55,6 @@ LISTS: dict[str, tuple[str, Callable[..., Query[Page[PostView]]]]] = {
 
 
 FROM_THE_END = encode_cursor(True, datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
-
-
-class Card(NamedTuple):
-    """A post as a page shows it to the person who looks."""
-
-    post: PostView
-    liked: bool
-    mine: bool
 
 
 UNSEEN = Invalid(
@@ -214,14 +206,8 @@ def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
 def listed(
     request: HttpRequest, found: Page[PostView], late: object, context: dict[str, Any]
 ) -> HttpResponse:
-    shown = {"cards": cards(request, found.results), "page": found, "behind": late}
+    shown = {"cards": html_of(cards(request, found.results)), "page": found, "behind": late}
     return render(request, "feed.html", {**shown, **context})
-
-
-def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
-    username = request.user.get_username() if request.user.is_authenticated else ""
-    liked = liked_by(username, [one.post_id for one in found]) if username else set()
-    return [Card(one, one.post_id in liked, one.author == username) for one in found]
 
 
 def editing(

@@ -6,12 +6,13 @@ whole: of two tabs that save at once, one is forgotten (docs/decisions/0023).
 """
 
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import BooleanField, ExpressionWrapper, F, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
@@ -19,8 +20,9 @@ from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Position
 from messaging.projections.registry import Projection
+from messaging.projections.serving.live import live
 from messaging.projections.serving.models import OwnChange
-from messaging.projections.serving.waiting import not_reached, wait_for
+from messaging.projections.serving.waiting import wait_for
 from messaging.workers.heartbeats import missing_workers
 
 KEPT = timedelta(days=1)  # a read side that is down for longer is reported elsewhere
@@ -87,16 +89,42 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     start: list[str] | None = None
     late: set[UUID] = set()
     patient = True  # until one has been waited for in vain: the page waits for that long once
-    for projection in projections:
-        for position in not_reached(projection, list(changes)):
-            if start is None:
-                start = missing_workers()
-            if patient and changes[position] and not start:
-                if _comes(projection, position):
-                    continue
-                patient = False
-            late.add(position.stream_id)
+    for projection, position in _not_shown(projections, list(changes)):
+        if start is None:
+            start = missing_workers()
+        if patient and changes[position] and not start:
+            if _comes(projection, position):
+                continue
+            patient = False
+        late.add(position.stream_id)
     return Behind(start or [], frozenset(late)) if late else None
+
+
+def _not_shown(
+    projections: Sequence[Projection], positions: Sequence[Position]
+) -> list[tuple[Projection, Position]]:
+    """As `not_reached` of each projection, in one statement for all."""
+    wanted = [
+        (projection, position)
+        for projection in projections
+        for position in positions
+        if position.stream_type in projection.stream_types
+    ]
+    if not wanted:
+        return []
+    streams = {position.stream_id for _, position in wanted}
+    rows = [
+        live(one, one.root)
+        .filter(stream_id__in=streams)
+        .values_list(Value(one.name), "stream_id", "version")
+        for one in projections
+    ]
+    reached = {tuple(of): version for *of, version in rows[0].union(*rows[1:], all=True)}
+    return [
+        (one, position)
+        for one, position in wanted
+        if reached.get((one.name, position.stream_id), 0) < position.version
+    ]
 
 
 def _comes(projection: Projection, position: Position) -> bool:

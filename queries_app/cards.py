@@ -1,0 +1,58 @@
+"""Posts as pages show them. The HTML of those in lists is kept: most readers see the same ones."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
+
+from django.http import HttpRequest
+from django.template import Context, Template
+from django.template.loader import get_template
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from queries_app.queries import PostView, liked_by
+from queries_app.templatetags.times import ago
+
+KEPT = 500  # of at most 40 kB of text each
+
+
+class Card(NamedTuple):
+    """All that the HTML of a post depends on, which is kept for as long as it is asked for."""
+
+    post: PostView
+    address: str  # of its page
+    ago: str
+    liked: bool
+    mine: bool
+    sign_in: str  # where who is not signed in does so; "" for those who are
+
+
+def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
+    """The posts, as whoever asks sees them."""
+    username = request.user.get_username() if request.user.is_authenticated else ""
+    liked = liked_by(username, [one.post_id for one in found]) if username else set()
+    sign_in = "" if username else f"{reverse('login')}?next={quote(request.get_full_path())}"
+    return [
+        Card(
+            post=one,
+            address=reverse("post", args=[one.post_id]),
+            ago=ago(one.posted_at),
+            liked=one.post_id in liked,
+            mine=one.author == username,
+            sign_in=sign_in,
+        )
+        for one in found
+    ]
+
+
+def html_of(shown: list[Card]) -> list[SafeString]:
+    """The cards of a list."""
+    template = get_template("card.html").template  # type: ignore[attr-defined]  # not in the stubs
+    return [_html(template, one) for one in shown]
+
+
+@lru_cache(maxsize=KEPT)
+def _html(template: Template, card: Card) -> SafeString:
+    """Of this template: with DEBUG one that was edited is another."""
+    return template.render(Context({"card": card}))

@@ -1,0 +1,23 @@
+"""How readers say when."""
+
+from datetime import datetime
+
+from django import template
+from django.utils.timezone import now
+
+register = template.Library()
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+DATE_AFTER_S = 7 * 86_400
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """ "just now", "5 min ago", "3 d ago", and the date after a week."""
+    seconds = round((now() - moment).total_seconds())
+    if seconds >= DATE_AFTER_S:
+        return f"{moment.day} {moment:%b %Y}"
+    for length, name in UNITS:
+        if seconds >= length:
+            return f"{seconds // length} {name} ago"
+    return "just now"
