@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from messaging.testing.waiting import wait_until
 from tests.e2e.conftest import PASSWORD, People, Person
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -179,6 +180,8 @@ def test_long_lists_are_paged_and_a_new_post_moves_nothing(people: People) -> No
             data={"message": f"Filling {number}"},
             headers={"X-CSRFToken": csrf(alice)},
         )
+    shown = f"{alice.site.url}/api/v1/queries/find-my-posts/?page_size=22"
+    wait_until(lambda: alice.page.request.get(shown).text().count('"Filling ') == 22, "they arrive")
     page = alice.open()
     last = page.locator("article .text").last.inner_text()
     page.get_by_role("link", name="Older").click()
