@@ -6,7 +6,7 @@ Both databases remember them, because neither side may ask the other one's.
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
 
-from django.db import models
+from django.db import connections, models, router
 
 from messaging.bus.base import LogRecord
 
@@ -36,8 +36,10 @@ class Rejection(models.Model):
     @classmethod
     def all_of_them(cls) -> Rejected:
         """Few, at any time."""
-        rows = cls._default_manager.values_list("partition", "offset", "digest")
-        return frozenset(rows)
+        # Asked for each batch: the ORM takes longer to word it than the database to answer.
+        with connections[router.db_for_read(cls)].cursor() as cursor:
+            cursor.execute(f'SELECT "partition", "offset", digest FROM {cls._meta.db_table}')
+            return frozenset(cursor.fetchall())
 
 
 def is_rejected(record: LogRecord, rejected: Rejected) -> bool:

@@ -12,6 +12,8 @@ from django.db import connections, transaction
 
 from messaging.bus.base import Bus, Identity
 from messaging.conf import read_alias
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Statement
 from messaging.dialect.values import sql_now
 from messaging.exceptions import FencedOff, HistoryMismatch
 from messaging.projections import writers
@@ -26,6 +28,12 @@ UPDATE messaging_checkpoint SET "offset" = v.column3, halted = '', checked_at = 
 FROM (VALUES {marks}) AS v
 WHERE projection = %s AND generation = %s AND "partition" = v.column1 AND "offset" = v.column2
 """
+
+HOLD_ALL = Statement(
+    "hold_all_checkpoints",
+    "SELECT 1 FROM messaging_checkpoint WHERE projection = %s AND generation = %s "
+    'ORDER BY "partition" {lock}',
+)
 
 # One statement: between two, a rebuild may switch, and delete the checkpoints asked for.
 LIVE = """
@@ -207,9 +215,11 @@ def hold_all(projection: Projection, generation: int) -> None:
     First in the transaction, as the locks are taken in one order. Raises `FencedOff` if the
     generation is gone."""
     if projection.single_owner:
-        rows = Checkpoint.objects.select_for_update().order_by("partition")
-        if not rows.filter(projection=projection.name, generation=generation).values_list("id"):
-            raise FencedOff(f"{projection.name}: generation {generation} is gone.")
+        connection = connections[read_alias()]
+        with connection.cursor() as cursor:
+            cursor.execute(dialect_of(connection).text(HOLD_ALL), [projection.name, generation])
+            if not cursor.fetchall():
+                raise FencedOff(f"{projection.name}: generation {generation} is gone.")
 
 
 def halt(projection: str, generation: int, partition: int, offset: int, reason: str) -> None:

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Exists, OuterRef, Q
 
 from messaging.bus.base import LogRecord
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, key_ring
+from messaging.conf import read_alias
 from messaging.message import Envelope, describe
 from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
@@ -37,6 +39,11 @@ OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 WAITS_FOR_ANOTHER = ("gap", "behind")
 
 RecordKey = UUID | tuple[int, int]  # the event's id; without one, (partition, offset)
+ANY_SET_ASIDE = """
+SELECT EXISTS (SELECT 1 FROM messaging_deadletter
+    WHERE projection = %s AND generation = %s AND stream_id IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM messaging_discarded WHERE projection = %s)
+"""
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
 
 
@@ -56,18 +63,23 @@ class ParkedEvent:
         return f"{what} ({where}), {self.code}: {self.reason.strip()}"
 
 
+def any_set_aside(projection: str, generation: int) -> bool:
+    """Whether any event of a stream is parked or discarded. Mostly none is, and the two questions
+    that follow need not be asked for each batch."""
+    with connections[read_alias()].cursor() as cursor:
+        cursor.execute(ANY_SET_ASIDE, [projection, generation, projection])
+        return bool(cursor.fetchone()[0])
+
+
 def waiting_behind(
     projection: str, generation: int, streams: Collection[UUID], retried_ids: Collection[int]
 ) -> dict[UUID, dict[int, UUID | None]]:
     """The versions of these streams that are parked, with their event ids. Without those
-    that are being retried. Two statements; the second only if anything is parked at all."""
-    parked = DeadLetter.objects.filter(
-        projection=projection, generation=generation, stream_id__isnull=False
-    )
+    that are being retried."""
     found: dict[UUID, dict[int, UUID | None]] = {}
-    if not parked.exists():
-        return found
-    waiting = parked.filter(stream_id__in=streams).exclude(id__in=retried_ids)
+    waiting = DeadLetter.objects.filter(
+        projection=projection, generation=generation, stream_id__in=streams
+    ).exclude(id__in=retried_ids)
     for stream_id, version, event_id in waiting.values_list("stream_id", "version", "event_id"):
         assert stream_id is not None
         assert version is not None

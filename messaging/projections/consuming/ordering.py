@@ -14,6 +14,7 @@ from messaging.message import Envelope
 from messaging.projections.consuming.dead_letters import (
     ParkedEvent,
     RecordKey,
+    any_set_aside,
     discarded,
     waiting_behind,
 )
@@ -78,11 +79,13 @@ class _Run:
         self._generation = generation
         self._poison = poison
         self._waiting: dict[UUID, dict[int, UUID | None]] = {}
-        self._discarded = discarded(projection.name)
+        self._discarded: Collection[UUID] = ()
 
     def apply_all(self, batch: Sequence[DecodedRecord], retried_ids: Collection[int]) -> None:
-        streams = {one.envelope.stream_id for one in batch if one.envelope is not None}
-        self._waiting = waiting_behind(self._name, self._generation, streams, retried_ids)
+        if any_set_aside(self._name, self._generation):
+            streams = {one.envelope.stream_id for one in batch if one.envelope is not None}
+            self._waiting = waiting_behind(self._name, self._generation, streams, retried_ids)
+            self._discarded = discarded(self._name)
         self.row_batch.load(
             # Load nothing for a refused event: its keys may be why it was refused.
             RecordedEvent(one.envelope, None if one.record_key in self._poison else one.event)
