@@ -22,30 +22,43 @@ def results() -> Iterator[Result]:
     posts = new_posts(COUNT)
     project_everything()
     yield feed()
+    yield feed(signed_in="reader")
     yield tabs(posts[-1])
     yield keys(posts)
     yield from tokens(posts[0])
 
 
-def feed() -> Result:
+def feed(signed_in: str = "") -> Result:
+    headers = {"Cookie": session_of(signed_in)} if signed_in else {}
     with (
         granian(SITE) as ours,
         granian("benchmarks.bare_site:application") as bare,
     ):
         pages, templates = medians(
             ROUNDS,
-            lambda: throughput(ours, [("GET", "/", None)] * COUNT, {}),
+            lambda: throughput(ours, [("GET", "/", None)] * COUNT, headers),
             lambda: throughput(bare, [("GET", "/feed", None)] * COUNT, {}),
         )
     return Result(
-        name="GET the feed",
+        name=f"GET the feed{', signed in' if signed_in else ''}",
         workload=f"granian, 2 workers, {CLIENTS} connections; a page of 20 posts",
         ours=pages,
         limit=templates,
         against="bare Django view and template, the same rows",
         unit="requests/s",
-        target=0.40,
+        target=0.25 if signed_in else 0.40,
     )
+
+
+def session_of(name: str) -> str:
+    """The cookie of a new person's session."""
+    from django.conf import settings
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    client = Client()
+    client.force_login(get_user_model().objects.create(username=name))
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
 
 
 def tabs(newest: UUID) -> Result:

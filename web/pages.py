@@ -9,6 +9,7 @@ from django.utils.cache import patch_vary_headers
 
 from messaging import DomainError, NeedsNewerCode, TooManyRequests, is_away
 from web.errors import unavailable
+from web.unchanged import unless_unchanged
 
 View = Callable[..., HttpResponse]
 TOLD = "_told_headers"
@@ -32,6 +33,8 @@ def page(view: View) -> View:
         for name, value in getattr(request, TOLD, {}).items():
             answer[name] = value
         patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
+        if request.method in ("GET", "HEAD") and answer.status_code == 200:
+            answer = unless_unchanged(request, answer)
         return answer
 
     return wrapped

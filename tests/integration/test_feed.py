@@ -73,3 +73,61 @@ def test_a_like_without_javascript_leads_back_to_the_list(post_id: UUID) -> None
     assert '<form id="likes" method="post">' in page
     sent = bob.post(button[0][1], hidden(page.partition('<form id="likes"')[2]))
     assert sent["Location"] == f"/most-liked/#post-{post_id}"
+
+
+# --- 304 where nothing changed ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "alice", "bob"])
+@pytest.mark.parametrize("path", ["/", "/most-liked/", "/people/alice/", "post", "history"])
+def test_a_page_is_sent_once_until_it_changes(post_id: UUID, path: str, name: str) -> None:
+    reader = signed_in(name) if name else Client()
+    address = {"post": "", "history": "history/"}.get(path)
+    path = path if address is None else f"/posts/{post_id}/{address}"
+    first = reader.get(path)
+    assert (first.status_code, first["Cache-Control"]) == (200, "private, no-cache")
+    assert {"Cookie", "HX-Request"} <= set(first["Vary"].split(", "))
+    same = reader.get(path, headers={"if-none-match": first["ETag"]})
+    assert (same.status_code, same.content, same["ETag"]) == (304, b"", first["ETag"])
+    mediator.send(LikePost(post_id=post_id), Context(actor="carol"))
+    arrive()
+    assert reader.get(path, headers={"if-none-match": first["ETag"]}).status_code == 200
+
+
+def test_a_page_is_not_that_of_another_reader(post_id: UUID) -> None:
+    tags = [one.get("/")["ETag"] for one in (signed_in("alice"), signed_in("bob"), Client())]
+    assert len(set(tags)) == 3
+
+
+def test_the_forms_of_a_page_that_did_not_change_still_work(post_id: UUID) -> None:
+    bob = Client(enforce_csrf_checks=True)
+    bob.force_login(person("bob"))
+    page = bob.get("/")
+    assert bob.get("/", headers={"if-none-match": page["ETag"]}).status_code == 304
+    answer = bob.post("/write/", {**hidden(page.text), "text": "Bob's"})
+    assert answer.status_code == 302
+
+
+def test_a_page_of_an_earlier_session_is_made_again(post_id: UUID) -> None:
+    bob = signed_in("bob")
+    page = bob.get("/")
+    bob.cookies["csrftoken"] = "b" * 32  # as a sign-in in another tab rotates it
+    again = bob.get("/", headers={"if-none-match": page["ETag"]})
+    assert again.status_code == 200
+
+
+def test_what_is_written_a_second_time_on_the_same_page_is_a_second_text(post_id: UUID) -> None:
+    """Its form has another id, although the page shows what it showed before."""
+    bob = signed_in("bob")
+    page = bob.get("/")
+    written = bob.post("/write/", {**hidden(page.text), "text": "Once more"})
+    bob.post(f"{written['Location']}delete/")
+    arrive()
+    again = bob.get("/", headers={"if-none-match": page["ETag"]})
+    assert (again.status_code, "Once more" in again.text) == (200, False)
+    second = bob.post("/write/", {**hidden(again.text), "text": "Once more"})
+    assert second["Location"] != written["Location"]
+
+
+def test_a_form_that_belongs_to_no_page_of_changes_is_made_each_time(sqlite: Mode) -> None:
+    assert "ETag" not in signed_in("alice").get("/write/").headers

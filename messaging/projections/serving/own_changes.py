@@ -86,6 +86,7 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     """Wait until the projections show what this person has changed; None if they do."""
     owner = _owner(request)
     changes = dict(lately(owner)) if owner else {}
+    request.own_changes = list(changes)  # type: ignore[attr-defined]  # an ETag may need them
     start: list[str] | None = None
     late: set[UUID] = set()
     patient = True  # until one has been waited for in vain: the page waits for that long once
