@@ -54,7 +54,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "web.throttles.rate_headers",
-    "csp.middleware.CSPMiddleware",
+    "web.middleware.ContentPolicy",
     "web.middleware.no_null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.sessions.SessionMiddleware",

@@ -9,6 +9,7 @@ application = get_wsgi_application()
 
 from config import settings  # noqa: E402  once Django is set up
 from messaging.dialect.sessions import limit_reads, limit_waits_for_locks  # noqa: E402
+from web.connections import believe_for_a_second  # noqa: E402
 from web.request import Request  # noqa: E402
 
 application.request_class = Request
@@ -21,3 +22,4 @@ if not settings.DEBUG and not settings.STATIC_MANIFEST.exists():
 # nobody who waits for an answer.
 limit_waits_for_locks(settings.LOCK_TIMEOUT_SECONDS)
 limit_reads(settings.READ_TIMEOUT_SECONDS)
+believe_for_a_second()
