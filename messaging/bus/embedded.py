@@ -28,11 +28,11 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import (
-    EmbeddedRecord,
     Log,
     LogMember,
     LogPartition,
     add_records,
+    beginnings_of,
     ends_of,
     move_ends,
     records_up_to,
@@ -90,16 +90,8 @@ class EmbeddedBus(Bus):
         return EmbeddedSubscription(self, group)
 
     def begin_offsets(self) -> dict[int, int]:
-        ends = self.end_offsets()
-        with bus_errors():
-            firsts = {
-                partition: EmbeddedRecord.objects.filter(topic=self.topic, partition=partition)
-                .order_by("offset")
-                .values_list("offset", flat=True)
-                .first()
-                for partition in ends
-            }
-        return {p: end if firsts[p] is None else firsts[p] or 0 for p, end in ends.items()}
+        with bus_errors(), connections[write_alias()].cursor() as cursor:
+            return beginnings_of(cursor, self.topic)
 
     def end_offsets(self) -> dict[int, int]:
         with bus_errors(), connections[write_alias()].cursor() as cursor:

@@ -10,6 +10,14 @@ from messaging.dialect import dialect_of
 
 # Plain SQL for what every batch asks: the ORM takes several times as long.
 ENDS = 'SELECT "partition", next_offset FROM messaging_logpartition WHERE topic = %s'
+# Looked up in the index; grouped by partition, the whole log would be read.
+BEGINNINGS = """
+SELECT p."partition", COALESCE((
+  SELECT r."offset" FROM messaging_embeddedrecord r
+  WHERE r.topic = p.topic AND r."partition" = p."partition" ORDER BY r."offset" LIMIT 1
+), p.next_offset)
+FROM messaging_logpartition p WHERE p.topic = %s
+"""
 MOVE_ENDS = """
 UPDATE messaging_logpartition SET next_offset = v.column2 FROM (VALUES {marks}) AS v
 WHERE topic = %s AND "partition" = v.column1
@@ -82,6 +90,12 @@ class EmbeddedRecord(models.Model):
 def ends_of(cursor: Any, topic: str) -> dict[int, int]:
     """The next offset of each partition."""
     cursor.execute(ENDS, [topic])
+    return dict(cursor.fetchall())
+
+
+def beginnings_of(cursor: Any, topic: str) -> dict[int, int]:
+    """The first offset of each partition; where it holds no record, the next one."""
+    cursor.execute(BEGINNINGS, [topic])
     return dict(cursor.fetchall())
 
 

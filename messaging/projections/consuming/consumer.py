@@ -218,6 +218,7 @@ class Consumer:
             subscription.resume(partition)  # if what halted it is not cured, it halts again
             subscription.seek(partition, offset)
         self._retries.run_at_once()
+        self._stepped = time.monotonic()  # before the comparison: a freeze within it counts
         self._require_same_log(assignment)
         log.info("%s: partitions %s", self.name, sorted(assignment) or "none")
 
