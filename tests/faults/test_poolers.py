@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from config.env import database_of
-from dev.postgres_server import ALIASES, PgBouncer
+from dev.postgres_server import ALIASES, PgBouncer, accepts
 from dev.server import temporary_folder
 from messaging import checks
 from messaging.api.file_ids import id_of
@@ -24,13 +24,27 @@ from messaging.workers.leadership import leadership
 from tests.support.api import Api
 from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
-from tests.support.processes import Worker, manage
+from tests.support.processes import ROOT, Worker, manage
 from tests.support.settings import postlog
 from tests.support.threads import together
+from tests.support.walk import blocks_of
 
 pytestmark = pytest.mark.skipif(
     PgBouncer.program() is None, reason="pgbouncer is not installed and cannot be installed here"
 )
+
+
+PAGE = ROOT / "docs" / "poolers.md"
+
+
+def of_the_page(language: str, title: str = "", holding: str = "") -> str:
+    """The one block of the page."""
+    (found,) = [
+        one.text
+        for one in blocks_of(PAGE)
+        if (one.language, one.title) == (language, title) and holding in one.text
+    ]
+    return found
 
 
 @contextmanager
@@ -55,9 +69,15 @@ def pooled(postgresql: Mode) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def right(postgresql: Mode, pooled: dict[str, str]) -> dict[str, str]:
-    """As docs/poolers.md says."""
-    locks = postgresql.env["WRITE_DATABASE_URL"]
-    return {**pooled, "POOLED": "on", "LOCK_DATABASE_URL": locks}
+    """As docs/poolers.md says, with the addresses that there are."""
+    here = {
+        "postgresql://app@pooler:6432/write": pooled["WRITE_DATABASE_URL"],
+        "postgresql://app@pooler:6432/read": pooled["READ_DATABASE_URL"],
+        "postgresql://app@postgres:5432/write": postgresql.env["WRITE_DATABASE_URL"],
+    }
+    page = dict(line.split("=", 1) for line in of_the_page("ini", ".env").splitlines())
+    assert set(here) <= set(page.values())
+    return {**pooled, **{name: here.get(value, value) for name, value in page.items()}}
 
 
 HISTORY = [
@@ -89,9 +109,74 @@ def test_the_whole_path_works_behind_a_pooler(right: dict[str, str], tmp_path: P
         assert "generation 2 is live" in rebuilt.stdout
         verified = manage(right, "verify")
         assert (verified.returncode, verified.stdout) == (0, f"{NO_DIFFERENCE}\n")
+        with closing(psycopg2.connect(right["LOCK_DATABASE_URL"])) as session:
+            assert answer(session, of_the_page("sql", holding="pg_stat_activity")), (
+                "it has the lock"
+            )
         leaders = sum("relay: active" in worker.output() for worker in (one, other))
         assert leaders == 1, "a lock has one holder"
         assert (one.stop(), other.stop()) == (0, 0)
+
+
+def test_a_pooler_with_the_configuration_of_the_page_and_its_role_works(
+    postgresql: Mode, tmp_path: Path
+) -> None:
+    names = {alias: urlsplit(postgresql.env[env]).path[1:] for alias, env in ALIASES.items()}
+    role = f"app_{names['default'][:12]}"
+    on_the_server(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+    server = urlsplit(postgresql.env["WRITE_DATABASE_URL"]).port
+    assert server is not None
+    try:
+        for line in of_the_page("sql", holding="ALTER ROLE").splitlines():
+            line = line.replace("ALTER ROLE app", f"ALTER ROLE {role}")
+            line = line.replace(
+                "ALTER ROLE web IN DATABASE read",
+                f'ALTER ROLE {role} IN DATABASE "{names["read"]}"',
+            )
+            on_the_server(line)
+        pooler = Documented(temporary_folder("test-pgbouncer"), server, names, role)
+        pooler.start()
+        try:
+            with closing(psycopg2.connect(pooler.url("read", role, "secret"))) as session:
+                asked = ("lock_timeout", "idle_in_transaction_session_timeout", "statement_timeout")
+                assert [answer(session, f"SHOW {one}") for one in asked] == ["5s", "15s", "10s"]
+                assert answer(session, "SELECT current_database()") == names["read"]
+            with pytest.raises(psycopg2.OperationalError, match="SASL authentication failed"):
+                psycopg2.connect(pooler.url("write", role, "wrong"))
+        finally:
+            pooler.wipe()
+    finally:
+        for name in names.values():
+            on_the_server(f'ALTER ROLE {role} IN DATABASE "{name}" RESET ALL')
+        on_the_server(f"DROP ROLE {role}")
+
+
+class Documented(PgBouncer):
+    """With the configuration of docs/poolers.md, at the addresses that there are."""
+
+    def __init__(self, folder: Path, server: int, names: dict[str, str], role: str) -> None:
+        super().__init__(folder, server, "transaction")
+        text = of_the_page("ini", "pgbouncer.ini")
+        for name, instead in {
+            "host=postgres dbname=write": f"host=127.0.0.1 port={server} dbname={names['default']}",
+            "host=postgres dbname=read": f"host=127.0.0.1 port={server} dbname={names['read']}",
+            "listen_port = 6432": f"unix_socket_dir =\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {self.port}",
+            "/etc/pgbouncer/userlist.txt": f"{folder}/users",
+        }.items():
+            assert name in text, name
+            text = text.replace(name, instead)
+        self.CONFIG, self._role = text.replace("{", "{{").replace("}", "}}"), role
+
+    def prepare(self) -> None:
+        super().prepare()
+        (self.folder / "users").write_text(f'"{self._role}" "secret"\n')
+
+    def answers(self) -> bool:
+        return accepts(self.url("write", self._role, "secret"))
+
+    def url(self, database: str, role: str = "", password: str = "") -> str:
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}"
 
 
 def test_migrate_leaves_nothing_in_the_sessions_of_a_pooler(
