@@ -8,7 +8,7 @@ import msgspec
 
 from messaging.codec.payload import BROKEN
 from messaging.exceptions import DecodeError
-from messaging.message import Envelope
+from messaging.message import Envelope, envelope_of
 
 Id = Any  # a UUID or its canonical text form, because only that is written
 
@@ -90,17 +90,8 @@ def decode_envelope(document: bytes) -> tuple[Envelope, msgspec.Raw]:
         time = found.time.astimezone(UTC)  # an offset can lead out of the years there are
     except (*BROKEN, OverflowError) as error:
         raise DecodeError(str(error)) from error
-    envelope = Envelope(
-        event_id=found.id,
-        stream_id=found.subject,
-        stream_type=found.streamtype,
-        version=found.streamversion,
-        type=found.type,
-        recorded_at=time,
-        actor=found.actor,
-        command_id=found.commandid,
-        correlation_id=found.correlationid,
-        causation_id=found.causationid,
-        traceparent=found.traceparent,
-    )
+    envelope = envelope_of(
+        found.id, found.subject, found.streamtype, found.streamversion, found.type, time,
+        found.actor, found.commandid, found.correlationid, found.causationid, found.traceparent,
+    )  # fmt: skip
     return envelope, found.data

@@ -13,7 +13,7 @@ from messaging.bus.base import CountByBytes
 from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid, db_uuid
-from messaging.message import Envelope
+from messaging.message import Envelope, envelope_of
 
 READ = 2_000  # rows at once, at most
 DATA = 5  # the index of that column
@@ -109,17 +109,9 @@ def _all(cursor: Any, rows: list[Any]) -> Iterator[StoredEvent]:
 def _stored(row: Sequence[Any]) -> StoredEvent:
     kind, stream, version, event, wire_name, data, at, actor, command, *led_to_it = row
     correlation, cause, trace = led_to_it
-    envelope = Envelope(
-        event_id=as_uuid(event),
-        stream_id=as_uuid(stream),
-        stream_type=kind,
-        version=version,
-        type=wire_name,
-        recorded_at=at if at.tzinfo is not None else at.replace(tzinfo=UTC),
-        actor=actor,
-        command_id=as_uuid(command),
-        correlation_id=as_uuid(correlation),
-        causation_id=None if cause is None else as_uuid(cause),
-        traceparent=trace,
-    )
+    envelope = envelope_of(
+        as_uuid(event), as_uuid(stream), kind, version, wire_name,
+        at if at.tzinfo is not None else at.replace(tzinfo=UTC), actor, as_uuid(command),
+        as_uuid(correlation), None if cause is None else as_uuid(cause), trace,
+    )  # fmt: skip
     return StoredEvent(envelope, data)

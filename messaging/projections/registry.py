@@ -31,7 +31,8 @@ class Applier:
     row_keys: Callable[[Any, Envelope], Iterable[RowKey]]  # the rows it needs beside the root
 
 
-def _no_rows(event: Any) -> Iterable[RowKey]:
+def no_rows(event: Any, envelope: Envelope) -> Iterable[RowKey]:
+    """Of a function that needs its root row alone."""
     return ()
 
 
@@ -97,7 +98,7 @@ class Projection:
         PROJECTIONS[name] = self
 
     def on(
-        self, event_type: type, *, rows: Callable[..., Iterable[RowKey]] = _no_rows
+        self, event_type: type, *, rows: Callable[..., Iterable[RowKey]] = no_rows
     ) -> Callable[[F], F]:
         """Register the function that applies an event: f(root row, event, rows), or f(event, rows)
         where `single_owner=True`.

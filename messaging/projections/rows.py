@@ -3,7 +3,7 @@
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from messaging.message import Envelope
 from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
 from messaging.projections.read_models import ReadModel, RootModel, TotalModel
-from messaging.projections.registry import Applier, Projection
+from messaging.projections.registry import Applier, Projection, no_rows
 from messaging.transient import is_away, is_beyond_limits
 
 R = TypeVar("R", bound=ReadModel)
@@ -55,6 +55,10 @@ class RowBatch:
         self._rows: dict[type[ReadModel], dict[Key, Any]] = defaultdict(dict)
         self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
         self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
+        # By the number of the stream's id, because a UUID is hashed in Python: the roots that were
+        # asked for before, and the streams that have advanced.
+        self._roots: dict[int, RootModel] = {}
+        self._advanced: dict[int, UUID] = {}
 
     def load(self, events: Iterable[RecordedEvent]) -> None:
         """Load what the events declare: their roots, and what `rows=` names.
@@ -62,11 +66,13 @@ class RowBatch:
         Raises `RefusedRows` if the database refuses a key, or `rows=` an event.
         """
         wanted: dict[type[ReadModel], set[Key]] = defaultdict(set)
+        streams: dict[int, UUID] = {}
         for recorded in events:
             stream_id = recorded.envelope.stream_id
-            wanted[self._projection.root].add(self._root_key(stream_id))
+            streams[stream_id.int] = stream_id
             for model, *key in self._declared(recorded):
                 wanted[model].add(full_key(model, stream_id, key))
+        wanted[self._projection.root] |= {self._root_key(one) for one in streams.values()}
         for model, keys in wanted.items():
             rows = self._rows[model]
             missing = keys - rows.keys()
@@ -82,7 +88,7 @@ class RowBatch:
 
     def _declared(self, recorded: RecordedEvent) -> Iterable[tuple[Any, ...]]:
         applier = self._projection.appliers.get(type(recorded.event))
-        if applier is None:
+        if applier is None or applier.row_keys is no_rows:
             return ()
         try:
             return list(applier.row_keys(recorded.event, recorded.envelope))
@@ -92,7 +98,11 @@ class RowBatch:
             raise RefusedRows(traceback.format_exc()) from error
 
     def root(self, stream_id: UUID) -> RootModel | None:
-        row: RootModel | None = self._rows[self._projection.root].get(self._root_key(stream_id))
+        row = self._roots.get(stream_id.int)
+        if row is None:
+            row = self._rows[self._projection.root].get(self._root_key(stream_id))
+            if row is not None:
+                self._roots[stream_id.int] = row
         return row
 
     def _root_key(self, stream_id: UUID) -> Key:
@@ -110,6 +120,12 @@ class RowBatch:
         """Advance the stream past an event that was given up."""
         self._advance(self._root_of(envelope.stream_id), envelope)
 
+    def _put(self, model: type[ReadModel], key: Key, row: ReadModel | None) -> None:
+        self._rows[model][key] = row
+        self._changed[model].add(key)
+        if model is self._projection.root:
+            self._roots.clear()
+
     def _root_of(self, stream_id: UUID) -> RootModel:
         root = self.root(stream_id)
         if root is None:
@@ -122,7 +138,7 @@ class RowBatch:
     def _advance(self, root: RootModel, envelope: Envelope) -> None:
         root.version = envelope.version
         root.event_id = envelope.event_id
-        self._changed[self._projection.root].add(self._root_key(envelope.stream_id))
+        self._advanced[envelope.stream_id.int] = envelope.stream_id
 
     def all_rows(self) -> dict[type[ReadModel], dict[Key, ReadModel]]:
         """The rows that exist now."""
@@ -135,6 +151,8 @@ class RowBatch:
         """Drop the streams' roots, once whole streams are folded; the other rows stay."""
         self._rows[self._projection.root].clear()
         self._changed[self._projection.root].clear()
+        self._roots.clear()
+        self._advanced.clear()
 
     def write(self, *, insert_only: bool = False) -> None:
         """Write the changed rows. Raises `RefusedRows` if the database refuses a value, and
@@ -147,14 +165,19 @@ class RowBatch:
 
     def _write(self, put: Callable[[type[ReadModel], list[Any]], None]) -> None:
         """Delete, then upsert with one statement for each model."""
+        advanced = {self._root_key(stream_id) for stream_id in self._advanced.values()}
+        self._changed[self._projection.root] |= advanced
         for model in self._projection.models:
-            rows, changed = self._rows[model], self._changed[model]
-            for key in changed:
-                if rows[key] is not None and bulk_sql.key_of(rows[key]) != key:
+            rows = self._rows[model]
+            changed = {key: rows[key] for key in self._changed[model]}
+            for key, row in changed.items():
+                if row is not None and bulk_sql.key_of(row) != key:
                     raise ForeignRow(f"{model.__name__}: the key {key} of a row was changed.")
             bulk_sql.delete(model, self._generation, sorted((s,) for s in self._emptied[model]))
-            bulk_sql.delete(model, self._generation, [key for key in changed if rows[key] is None])
-            put(model, [rows[key] for key in changed if rows[key] is not None])
+            bulk_sql.delete(
+                model, self._generation, [k for k, row in changed.items() if row is None]
+            )
+            put(model, [row for row in changed.values() if row is not None])
 
 
 def full_key(model: type[ReadModel], stream_id: UUID, key: Iterable[Any]) -> Key:
@@ -205,8 +228,10 @@ class Rows:
 
     def __init__(self, batch: RowBatch, recorded: RecordedEvent, applier: Applier) -> None:
         self._batch = batch
-        keys = applier.row_keys(recorded.event, recorded.envelope)
-        self._declared = {(model, *key) for model, *key in keys}
+        self._declared: Collection[tuple[Any, ...]] = ()
+        if applier.row_keys is not no_rows:
+            keys = applier.row_keys(recorded.event, recorded.envelope)
+            self._declared = {(model, *key) for model, *key in keys}
         self.envelope = recorded.envelope
 
     def get(self, model: type[R], *key: Any) -> R | None:
@@ -239,8 +264,7 @@ class Rows:
             row.stream_id = self.envelope.stream_id
         row.generation = self._batch._generation
         key = bulk_sql.key_of(row)
-        self._batch._rows[type(row)][key] = row
-        self._batch._changed[type(row)].add(key)
+        self._batch._put(type(row), key, row)
         return row
 
     def delete(self, row: ReadModel) -> None:
@@ -249,8 +273,7 @@ class Rows:
         elif row.stream_id != self.envelope.stream_id:
             raise ForeignRow(f"{type(row).__name__}: a row of stream {row.stream_id}.")
         key = bulk_sql.key_of(row)
-        self._batch._rows[type(row)][key] = None
-        self._batch._changed[type(row)].add(key)
+        self._batch._put(type(row), key, None)
 
     def delete_all(self, model: type[ReadModel]) -> None:
         """Delete all rows of this model that this stream has."""
@@ -262,6 +285,7 @@ class Rows:
             rows[key] = None
             changed.discard(key)
         self._batch._emptied[model].add(stream_id)
+        self._batch._roots.clear()
 
     def _require_declared(self, model: type[ReadModel], key: Iterable[Any]) -> None:
         if (model, *key) not in self._declared:

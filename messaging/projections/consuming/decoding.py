@@ -5,10 +5,10 @@ with its version is still applied, and nothing waits behind it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connections
 
@@ -30,13 +30,12 @@ from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedRecord:
+class DecodedRecord(NamedTuple):
     """A record with what it says, as far as that can be read."""
 
     record: LogRecord
     envelope: Envelope | None  # None: it cannot be read that far, or is not believed
-    event: Any  # None if the projection does not handle it
+    event: Any  # None if it cannot be read, or the projection does not handle it
     failure: str = ""  # why it cannot be read
     code: str = "unreadable"  # of the dead letter that it then becomes
     claims: Envelope | None = None  # of a record that is not believed
@@ -65,6 +64,7 @@ class Decoder:
         self._latest = utc_now() + plausible.FUTURE
         self._database_was_asked = False
         self._ring = key_ring()
+        self._places: dict[bytes, tuple[UUID, int]] = {}  # key -> what was found to be right
 
     def from_log(self, records: Iterable[LogRecord]) -> list[DecodedRecord]:
         """Read the records that concern the projection; others are left out."""
@@ -75,50 +75,35 @@ class Decoder:
         """Believe a record only if its signature is right, where records are signed, and if a relay
         can have written it. `signed`: it was refused for its signature before, and is not believed
         because signatures were switched off."""
-        found, data = self._read(record)
+        found = read(record)
         if unsigned := self._fault_of_signature(record, signed):
             return self._refused(found, unsigned.code, unsigned.reason)
-        if found.envelope is None:
+        if (envelope := found.envelope) is None:
             return found
-        if fault := self._misplaced(record, found.envelope):
+        if fault := self._misplaced(record, envelope):
             return self._refused(found, "unreadable", fault)
-        if fault := self._impossible(found, data):
+        # All projections refuse the same records, whether they handle them or not: where one
+        # applied a forgery, the genuine event would be a fork.
+        if fault := plausible.fault_of(envelope, found.event):
             return self._refused(found, IMPOSSIBLE, f"This cannot be: {fault}.")
-        if self._is_future(at := found.envelope.recorded_at):
+        if self._is_future(at := envelope.recorded_at):
             reason = f"It says that it was recorded at {at:%Y-%m-%d %H:%M:%S} UTC."
             return self._refused(found, FROM_THE_FUTURE, reason, at - plausible.FUTURE)
-        return found
+        return self._handled(found)
 
     def from_dead_letter(self, dead_letter: DeadLetter) -> DecodedRecord:
         """Read a dead letter. One that names a stream was believed when it was parked."""
         record = record_of(dead_letter)
         if dead_letter.stream_id is not None:
-            return self._read(record)[0]
+            return self._handled(read(record))
         return self.record_of_the_log(record, signed=dead_letter.code in OF_THE_RING)
 
-    def _read(self, record: LogRecord) -> tuple[DecodedRecord, codec.Payload]:
-        """The decoded record, and its payload as it is in the log."""
-        envelope: Envelope | None = None
-        data: codec.Payload = b""
-        try:
-            if record.value is None:
-                raise DecodeError("the record has no value")
-            envelope, data = codec.decode_envelope(record.value)
-            if envelope.type in EVENTS and envelope.type not in self._wanted:
-                return DecodedRecord(record, envelope, None), data
-            return DecodedRecord(record, envelope, codec.decode_event(envelope.type, data)), data
-        except DecodeError as error:
-            return DecodedRecord(record, envelope, None, str(error)), data
-        except UnknownMessage as error:
-            return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE), data
-
-    def _impossible(self, found: DecodedRecord, data: codec.Payload) -> str:
-        """Say why no relay can have written this. All projections refuse the same records: where
-        one applied a forgery, the genuine event would be a fork."""
-        assert found.envelope is not None
-        if found.event is None and not found.failure:
-            return plausible.fault_of_document(found.envelope, data)
-        return plausible.fault_of(found.envelope, found.event)
+    def _handled(self, found: DecodedRecord) -> DecodedRecord:
+        """Leave out what the projection has no function for: it need not be readable."""
+        said = found.envelope
+        if said is None or said.type in self._wanted or said.type not in EVENTS:
+            return found
+        return DecodedRecord(found.record, said, None)
 
     def _fault_of_signature(self, record: LogRecord, signed: bool) -> Fault | None:
         if self._ring is not None:
@@ -130,11 +115,14 @@ class Decoder:
     def _misplaced(self, record: LogRecord, envelope: Envelope) -> str:
         """Say why the record is in the wrong place: in another partition a forgery could overtake
         the genuine event of its version."""
+        if self._places.get(record.key or b"") == (envelope.stream_id, record.partition):
+            return ""
         key = str(envelope.stream_id)
         if record.key is None or record.key.decode(errors="replace") != key:
             return f"the record's key is {record.key!r}, not its stream id"
         if record.partition != partition_of(key, self._partitions):
             return f"stream {key} belongs to another partition"
+        self._places[record.key] = (envelope.stream_id, record.partition)
         return ""
 
     def _is_future(self, moment: datetime) -> bool:
@@ -154,6 +142,20 @@ class Decoder:
             why = f"{why} It names version {said.version} of stream {said.stream_id}, event "
             why = f"{why}{said.event_id}, by {ascii(said.actor)[:160]}."
         return DecodedRecord(found.record, None, None, why, code, claims=said, due_at=due_at)
+
+
+def read(record: LogRecord) -> DecodedRecord:
+    """Read a record, as every projection does, and believe it."""
+    envelope: Envelope | None = None
+    try:
+        if record.value is None:
+            raise DecodeError("the record has no value")
+        envelope, data = codec.decode_envelope(record.value)
+        return DecodedRecord(record, envelope, codec.decode_event(envelope.type, data))
+    except DecodeError as error:
+        return DecodedRecord(record, envelope, None, str(error))
+    except UnknownMessage as error:
+        return DecodedRecord(record, envelope, None, str(error), WAITS_FOR_CODE)
 
 
 def decode_stored(

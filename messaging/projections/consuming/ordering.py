@@ -88,7 +88,7 @@ class _Run:
             self._discarded = discarded(self._name)
         self.row_batch.load(
             # Load nothing for a refused event: its keys may be why it was refused.
-            RecordedEvent(one.envelope, None if one.record_key in self._poison else one.event)
+            RecordedEvent(one.envelope, None if self._is_poison(one) else one.event)
             for one in batch
             if one.envelope is not None
         )
@@ -103,7 +103,7 @@ class _Run:
     def _apply_one(self, decoded: DecodedRecord, envelope: Envelope) -> None:
         root = self.row_batch.root(envelope.stream_id)
         progress, latest = (0, None) if root is None else (root.version, root.event_id)
-        waiting = self._waiting.get(envelope.stream_id, {})
+        waiting = self._waiting.get(envelope.stream_id, {}) if self._waiting else {}
         if envelope.version <= progress:
             if envelope.version == progress and envelope.event_id != latest:
                 self._halt(decoded, envelope, latest)
@@ -117,14 +117,14 @@ class _Run:
 
     def _applied(self, decoded: DecodedRecord, envelope: Envelope) -> bool:
         """Apply the next event of a stream, or park it; return whether it was applied."""
-        key = decoded.record_key
-        if key in self._discarded:
+        if self._discarded and envelope.event_id in self._discarded:
             self.row_batch.skip(envelope)
             return True
         if decoded.failure:
             self._park(decoded, decoded.code, decoded.failure)
             return False
-        if key in self._poison:
+        key = envelope.event_id
+        if self._is_poison(decoded):
             self._park(decoded, "poison", self._poison[key])
             return False
         try:
@@ -137,6 +137,9 @@ class _Run:
             return False
         self.outcome.applied += 1
         return True
+
+    def _is_poison(self, decoded: DecodedRecord) -> bool:
+        return bool(self._poison) and decoded.record_key in self._poison
 
     def _park(self, decoded: DecodedRecord, code: str, reason: str) -> None:
         envelope = decoded.envelope
