@@ -1,4 +1,5 @@
-"""The tables of the event store: written by `statements.py`, read by the admin."""
+"""The tables of the event store. `statements.py` appends to them, the relay empties the outbox and
+notes what the log has acknowledged."""
 
 from django.db import models
 from django.utils import timezone

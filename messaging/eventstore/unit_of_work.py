@@ -119,7 +119,8 @@ class UnitOfWork:
         reservations.release(self, kind, key, stream_id)
 
     def succeed(self, result: Result) -> receipts.StoredOutcome:
-        """Store the result with the events, for when the same command is sent again."""
+        """Store the result with the events, for when the same command is sent again, if its sender
+        chose its id."""
         return receipts.store(self.context, result)
 
 
@@ -128,9 +129,9 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
     """Open the durable transaction of one command: all that is done in it is stored, or nothing.
 
     `uow.earlier` is what became of the command if it was sent before: then do nothing more. A
-    `DomainError` that leaves the block is stored in a transaction of its own, so that the same
-    command, sent again, is refused in the same way. Raises `ConcurrencyError` if another
-    transaction was first: begin again with a new unit of work.
+    `DomainError` that leaves the block is stored in a transaction of its own if the sender chose
+    the command's id, so that the same command, sent again, is refused in the same way. Raises
+    `ConcurrencyError` if another transaction was first: begin again with a new unit of work.
     """
     if not plausible.is_username(context.actor):  # else no refusal or receipt could be stored
         raise Invalid("invalid_actor", f"{ascii(context.actor)[:60]} cannot be a username.")

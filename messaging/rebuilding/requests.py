@@ -97,8 +97,8 @@ def cancel(projection: str) -> Rebuild | None:
 
 
 def change(rebuild: Rebuild, builder: UUID, **values: object) -> None:
-    """Note progress, in the transaction that makes it. Raises `BuilderReplaced` if this builder was
-    replaced, so that the transaction is rolled back."""
+    """Note progress, in the transaction that makes it. This is the fence of a rebuild: it raises
+    `BuilderReplaced` if this builder was replaced, so that the transaction is rolled back."""
     mine = Rebuild.objects.filter(id=rebuild.id, builder=builder, state=rebuild.state)
     if not mine.update(**values):
         raise BuilderReplaced(f"{rebuild.projection}: the rebuild was cancelled or taken over.")

@@ -113,7 +113,7 @@ class Relay:
         log.info("relay: stopped")
 
     def run_once(self, stop: Flag | None = None) -> bool:
-        """Publish the oldest batch, or wait for the one on its way; False: there was none, or
+        """Publish the oldest batch, and wait for the one before it; False: there was neither, or
         another relay leads. The first call takes the lock and compares the log with the store.
         Whatever it raises, call `close` before the next."""
         if not self._leadership.held():

@@ -1,8 +1,8 @@
 """What happens to a batch: one transaction on the read database moves the checkpoints, writes the
 rows and parks what cannot be applied, or does nothing.
 
-So each event counts once, whatever is delivered again: `checkpoints.advance` comes first, and
-fails for a consumer whose partition or generation somebody else has taken over.
+So each event counts once, whatever is delivered again: `checkpoints.advance` comes before any row
+is written, and fails for a consumer whose partition or generation somebody else has taken over.
 """
 
 import logging
@@ -96,7 +96,7 @@ def apply_records(
 ) -> Outcome:
     """The inside of `consume`'s transaction, to which a rebuild adds its progress."""
     checkpoints.hold_all(projection, generation)
-    # First: a consumer that lost its partition waits here for the new owner, and then fails.
+    # Before any row: who lost its partition waits here for the new owner, and then fails.
     checkpoints.advance(projection.name, generation, moves_of(records))
     outcome = apply_batch(projection, generation, breaker, batch, refused=refused)
     dead_letters.park(projection.name, generation, outcome.parked.values())
