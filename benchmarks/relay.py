@@ -56,7 +56,7 @@ def relayed(clock: Callable[[], float] = time.perf_counter) -> float:
 
 def produced(messages: list[Any]) -> float:
     from messaging.bus.base import partition_of
-    from messaging.bus.kafka.publisher import HEADERS
+    from messaging.bus.kafka.records import HEADERS
 
     producer = KafkaProducer(
         bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"],

@@ -4,8 +4,10 @@ import re
 
 from config import env
 
+CLIENTS = ("kafka-python", "confluent")
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-SASL = ("SASL_MECHANISM", "SASL_PLAIN_USERNAME", "SASL_PLAIN_PASSWORD")
+PROVIDER = "SASL_OAUTH_TOKEN_PROVIDER"
+SASL = ("SASL_MECHANISM", "SASL_PLAIN_USERNAME", "SASL_PLAIN_PASSWORD", PROVIDER)
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 MIN_SECRET_LENGTH = 32  # characters: at least 128 bits, also of hexadecimal digits
 SSL = ("SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_PASSWORD")
@@ -29,9 +31,20 @@ def security() -> dict[str, str]:
             _without_effect(ssl[0], protocol, "SSL or SASL_SSL")
         if protocol.startswith("SASL") and "SASL_MECHANISM" not in sasl:
             message = f"It is empty, and KAFKA_SECURITY_PROTOCOL is {protocol}."
-            _problem("SASL_MECHANISM", message, "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN.")
+            hint = "SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER."
+            _problem("SASL_MECHANISM", message, hint)
+        _compare_mechanism(found["SASL_MECHANISM"], found[PROVIDER])
     arguments = {"security_protocol": protocol} | {n.lower(): v for n, v in found.items()}
     return {name: value for name, value in arguments.items() if value}
+
+
+def _compare_mechanism(mechanism: str, provider: str) -> None:
+    if mechanism == "OAUTHBEARER" and not provider:
+        message = "It is empty, and KAFKA_SASL_MECHANISM is OAUTHBEARER."
+        _problem(PROVIDER, message, "The dotted path of a function that returns a token.")
+    if provider and mechanism not in ("", "OAUTHBEARER"):
+        message = f"It has no effect with KAFKA_SASL_MECHANISM={mechanism}."
+        _problem(PROVIDER, message, "Set KAFKA_SASL_MECHANISM to OAUTHBEARER.")
 
 
 def record_keys() -> list[tuple[str, str]]:

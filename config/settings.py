@@ -104,6 +104,7 @@ POSTLOG = {
         "partitions": env.whole_number("KAFKA_PARTITIONS", 12, least=1, most=1_000),
         "replication": env.whole_number("KAFKA_REPLICATION", 0, least=0, most=100),
         "security": kafka.security(),
+        "client": env.one_of("KAFKA_CLIENT", kafka.CLIENTS) or kafka.CLIENTS[0],
     },
     "RECORD_KEYS": RECORD_KEYS,
     "SIGN_RECORDS": kafka.signs_records(RECORD_KEYS),

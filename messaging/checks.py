@@ -6,9 +6,11 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, router
 
 from messaging import conf, inline
+from messaging.bus import current_bus
 from messaging.conf import read_alias, write_alias
 from messaging.dialect import dialect_of, sessions
 from messaging.eventstore.triggers import missing_triggers
@@ -83,6 +85,10 @@ def settings_are_right(**kwargs: Any) -> list[CheckMessage]:
         except ImportError as error:
             hint = "Name a subclass of messaging.actors.Actors."
             faults = [conf.Fault('POSTLOG["ACTORS"]', f"cannot be imported: {error}.", hint)]
+        try:
+            current_bus()  # connects on use
+        except ImproperlyConfigured as error:
+            faults += [conf.Fault('POSTLOG["KAFKA"]', f"cannot be used: {error}", "")]
     return [
         Error(f"{one.setting} {one.message}", hint=one.hint, id="postlog.E004") for one in faults
     ]

@@ -8,7 +8,7 @@ Read on access, so that `override_settings` works. `manage.py check` names what 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -35,7 +35,8 @@ class KafkaSettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     partitions: Annotated[int, Meta(ge=1, le=1_000)] = 12  # never changed once there are events
     # Replicas of a new topic; 0: as many as there are brokers, at most 3.
     replication: Annotated[int, Meta(ge=0, le=100)] = 0
-    security: dict[str, Any] = {}  # arguments of a kafka-python client
+    security: dict[str, Any] = {}  # arguments of a kafka-python client, whichever is used
+    client: Literal["kafka-python", "confluent"] = "kafka-python"
 
 
 class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="upper"):

@@ -3,14 +3,15 @@
 from messaging import conf
 from messaging.bus.base import Bus
 
-_buses: dict[tuple[str, str, int, int], Bus] = {}
+_buses: dict[tuple[str, str, str, int, int], Bus] = {}
 
 
 def current_bus() -> Bus:
     """One bus for the same settings, so that its connection is used again."""
     settings = conf.postlog().kafka
     key = (
-        settings.bootstrap_servers, settings.topic, settings.partitions, settings.replication,
+        settings.client, settings.bootstrap_servers, settings.topic, settings.partitions,
+        settings.replication,
     )  # fmt: skip
     if key not in _buses:
         _buses[key] = _make(settings)
@@ -19,9 +20,9 @@ def current_bus() -> Bus:
 
 def _make(settings: conf.KafkaSettings) -> Bus:
     if settings.bootstrap_servers:
-        from messaging.bus.kafka import KafkaBus
+        from messaging.bus.kafka import kafka_bus
 
-        return KafkaBus(settings)
+        return kafka_bus(settings)
     from messaging.bus.embedded import EmbeddedBus
 
     return EmbeddedBus(settings.topic, settings.partitions)

@@ -11,14 +11,23 @@ from kafka.errors import KafkaError
 
 from commands_app.commands import LikePost, NewPost
 from dev.server import temporary_folder
-from messaging import mediator
+from messaging import conf, mediator
 from messaging.bus import current_bus
+from messaging.bus.kafka import CLIENTS, kafka_bus
 from messaging.exceptions import BusError
 from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.relay import outbox
+from messaging.testing.bus_members import everything, numbered
 from messaging.testing.waiting import wait_until
-from tests.support.guarded import TOPIC, GuardedKafka, client, documented, write
+from tests.support.guarded import (
+    TOPIC,
+    GuardedKafka,
+    client,
+    documented,
+    token_of_the_reader,
+    write,
+)
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, here
 from tests.support.settings import postlog
@@ -154,3 +163,26 @@ def test_a_topic_that_may_not_be_seen_is_not_taken_for_one_that_was_deleted(
     wait_until(
         lambda: "start a relay that may Create it" in fault(), "it may see that it is missing"
     )
+
+
+@pytest.mark.parametrize("by", CLIENTS)
+def test_a_token_of_oauth_lets_in_whom_it_names(
+    guarded: Mode, broker: GuardedKafka, by: str
+) -> None:
+    broker.grant(guarded.env["KAFKA_TOPIC"], documented("kafka-acls --add"))
+    mediator.send(NewPost(message="first"), ALICE)
+    with Worker(env_of(RELAY, guarded), "runrelay") as relay:
+        wait_until(lambda: outbox.waiting() == 0, "it is published")
+        assert relay.stop() == 0
+    security = {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "OAUTHBEARER",
+        "sasl_oauth_token_provider": f"{token_of_the_reader.__module__}.token_of_the_reader",
+    }
+    with postlog(kafka={"client": by, "security": security}):
+        bus = kafka_bus(conf.postlog().kafka)
+        assert bus.identity() == current_bus().identity()
+        assert len(everything(bus)) == 1
+        with pytest.raises(BusError, match="grant it Write on the topic"):
+            bus.publisher().publish(numbered(1))
+        bus.close()

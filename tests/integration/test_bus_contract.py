@@ -31,11 +31,14 @@ from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker
 from tests.support.settings import postlog
 
+LOGS = ["sqlite-embedded", "postgresql-embedded", "sqlite-kafka-python", "sqlite-confluent"]
 
-@pytest.fixture(params=["sqlite-embedded", "postgresql-embedded", "sqlite-kafka"])
+
+@pytest.fixture(params=LOGS)
 def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
-    vendor, bus = request.param.split("-")
-    with django_db_blocker.unblock(), fresh_mode(vendor, bus, tmp_path) as found:
+    vendor, _, client = request.param.partition("-")
+    bus = "embedded" if client == "embedded" else "kafka"
+    with django_db_blocker.unblock(), fresh_mode(vendor, bus, tmp_path, client) as found:
         current_bus().ensure_topic()
         yield found
 

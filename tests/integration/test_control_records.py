@@ -10,8 +10,7 @@ from commands_app.commands import EditMessage, LikePost, NewPost
 from contracts.posts import MessageUpdated
 from messaging import codec, mediator
 from messaging.bus import current_bus
-from messaging.bus.base import Message, Polled, partition_of
-from messaging.bus.kafka.subscription import KafkaSubscription
+from messaging.bus.base import Message, Polled, Subscription, partition_of
 from messaging.eventstore.models import Stream
 from messaging.eventstore.scan import events_of
 from messaging.exceptions import OffsetOutOfRange
@@ -31,7 +30,7 @@ from queries_app.projections import posts
 from tests.support.consuming import Running, consume_all, take
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.losing import wipe_store
-from tests.support.modes import Mode
+from tests.support.modes import KAFKA_CLIENT, Mode
 from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import rebuild, some_posts
 from tests.support.records import publish, record_of
@@ -192,16 +191,19 @@ def test_a_partition_that_is_halted_before_a_marker_stays_halted(
     transaction(postgresql, repeats, commit=False)
     partition = partition_of(str(post_id), 12)
     polls: list[Polled] = []
-    poll = KafkaSubscription.poll
+    kind = type(subscription := current_bus().subscribe("of this test"))
+    subscription.close()
+    poll = kind.poll
 
-    def watched(self: KafkaSubscription, *, timeout_s: float, max_records: int) -> Polled:
+    def watched(self: Subscription, *, timeout_s: float, max_records: int) -> Polled:
         polls.append(poll(self, timeout_s=timeout_s, max_records=max_records))
         return polls[-1]
 
-    monkeypatch.setattr(KafkaSubscription, "poll", watched)
+    monkeypatch.setattr(kind, "poll", watched)
     monkeypatch.setattr(consumer, "IDENTITY_EVERY_S", 0.2)
     with Running() as running:
-        wait_until(lambda: any(partition in one.passed for one in polls), "it meets the marker")
+        if KAFKA_CLIENT == "kafka-python":  # the other drops what it has of a paused partition
+            wait_until(lambda: any(partition in one.passed for one in polls), "it meets the marker")
         after = len(polls) + 3  # in which it would have sought, and halted again
         wait_until(lambda: len(polls) >= after, "it goes on polling")
         other = mediator.send(NewPost(post_id=elsewhere(partition), message="b"), ALICE).stream_id

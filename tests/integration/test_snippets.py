@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,7 +29,9 @@ from messaging import Context, conf, mediator
 from messaging.access import NamedAsker, permits
 from messaging.bus import current_bus
 from messaging.bus.hazards import CONFIGURATION, Topic, hazards_of
-from messaging.bus.kafka import KafkaBus
+from messaging.bus.kafka import CLIENTS
+from messaging.bus.kafka.client import KafkaPythonBus
+from messaging.bus.kafka.oauth import Tokens
 from messaging.checks import settings_are_right
 from messaging.eventstore.models import Event
 from messaging.message import (
@@ -44,6 +47,7 @@ from messaging.testing.bus_contract import BusContract
 from messaging.testing.in_memory import MemoryBus
 from tests.support.modes import Mode
 from tests.support.processes import ROOT
+from tests.support.settings import postlog
 from tests.support.stock import Reserved, items, stock
 from tests.support.walk import Block, blocks_of
 
@@ -261,9 +265,23 @@ def test_the_settings_for_a_managed_kafka_are_taken(monkeypatch: pytest.MonkeyPa
     shown = executed(block("docs/guides/managed-kafka.md", "python", "POSTLOG"))["POSTLOG"]
     with override_settings(POSTLOG=shown):
         assert settings_are_right() == []
-        bus = KafkaBus(conf.postlog().kafka)
+        bus = KafkaPythonBus(conf.postlog().kafka)
     assert set(bus.client) - {"bootstrap_timeout_ms"} <= set(KafkaConsumer.DEFAULT_CONFIG)
     assert (bus.client["bootstrap_servers"], bus.user) == (["kafka.example:9096"], "shop")
+
+
+def test_a_token_provider_as_the_page_shows_it_is_taken_by_both_clients() -> None:
+    page = "docs/guides/managed-kafka.md"
+    found = SimpleNamespace(access_token="t", expires_at=9e9)
+    identities = SimpleNamespace(token_for=lambda _service: found)
+    shown = executed(block(page, "python", "def token"), the_identity_provider=identities)
+    assert Tokens(shown["token"]).current() == ("t", 9e9, {"logicalCluster": "lkc-1"})
+    security = executed(block(page, "python", "OAUTHBEARER"))["security"]
+    security["sasl_oauth_token_provider"] = "tests.support.guarded.token_of_the_reader"
+    for client in CLIENTS:
+        kafka = {"bootstrap_servers": "127.0.0.1:1", "client": client, "security": security}
+        with postlog(kafka=kafka):
+            assert settings_are_right() == []
 
 
 def test_a_topic_made_as_the_page_says_is_safe() -> None:

@@ -1,8 +1,11 @@
 """A broker that knows who asks and has an authorizer, set up by the lines of docs/operations.md."""
 
 import argparse
+import json
 import re
 import shlex
+import time
+from base64 import urlsafe_b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,18 @@ def client(user: str) -> dict[str, str]:
     }
 
 
+def token_of(user: str) -> tuple[str, float]:
+    """As an identity provider makes it, but unsigned: a broker without a provider takes those."""
+    now = time.time()
+    parts = ({"alg": "none"}, {"sub": user, "iat": now, "exp": now + 3600})
+    head, claims = (urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts)
+    return f"{head.decode()}.{claims.decode()}.", now + 3600
+
+
+def token_of_the_reader() -> tuple[str, float]:
+    return token_of("postlog-reader")
+
+
 class GuardedKafka(KafkaServer):
     # The last of two lines counts. Nobody but the broker itself asks the controller here.
     PROPERTIES = (
@@ -56,11 +71,13 @@ listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=SASL_PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller}
 inter.broker.listener.name=SASL_PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
-sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.enabled.mechanisms=SCRAM-SHA-512,OAUTHBEARER
 sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\\
   org.apache.kafka.common.security.scram.ScramLoginModule required \\
   username="admin" password="password-of-admin";
+listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=\\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 super.users=User:admin;User:ANONYMOUS
 """
         + "".join(re.findall(r"`(authorizer\.class\.name=\S+)`", OPERATIONS))

@@ -16,6 +16,8 @@ from dev.postgres_server import ALIASES
 from messaging.bus import current_bus
 from tests.support.settings import postlog
 
+KAFKA_CLIENT = os.environ.get("TEST_KAFKA_CLIENT", "kafka-python")  # of the whole run
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -27,13 +29,15 @@ class Mode:
 
 
 @contextmanager
-def fresh_mode(vendor: str, bus: str, folder: Path) -> Iterator[Mode]:
+def fresh_mode(vendor: str, bus: str, folder: Path, client: str = KAFKA_CLIENT) -> Iterator[Mode]:
     """Two new databases and a new topic; this process uses them until the end."""
     name = f"t{uuid4().hex[:12]}"
     urls = new_sqlite(folder) if vendor == "sqlite" else new_postgresql(name)
     kafka = os.environ["TEST_KAFKA"] if bus == "kafka" else ""
-    env = {**urls, "KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_TOPIC": name, "DEBUG": "on"}
-    with switched(urls), postlog(kafka={"bootstrap_servers": kafka, "topic": name}):
+    settings = {"bootstrap_servers": kafka, "topic": name, "client": client}
+    env = {**urls, **{f"KAFKA_{key.upper()}": value for key, value in settings.items()}}
+    env["DEBUG"] = "on"
+    with switched(urls), postlog(kafka=settings):
         yield Mode(vendor, bus, env)
         stop_looking()
         current_bus().close()

@@ -26,7 +26,21 @@ from tests.support.settings import problems
         (
             {"SECURITY_PROTOCOL": "SASL_SSL"},
             "SASL_MECHANISM",
-            "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN",
+            "SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER",
+        ),
+        (
+            {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "OAUTHBEARER"},
+            "SASL_OAUTH_TOKEN_PROVIDER",
+            "a function that returns a token",
+        ),
+        (
+            {
+                "SECURITY_PROTOCOL": "SASL_SSL",
+                "SASL_MECHANISM": "PLAIN",
+                "SASL_OAUTH_TOKEN_PROVIDER": "shop.kafka.token",
+            },
+            "SASL_OAUTH_TOKEN_PROVIDER",
+            "Set KAFKA_SASL_MECHANISM to OAUTHBEARER",
         ),
     ],
 )

@@ -1,6 +1,5 @@
-"""The bus on Apache Kafka: its topic, offsets, and who publishes and reads."""
+"""The bus on Apache Kafka by kafka-python."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -9,60 +8,53 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
 from kafka.admin import ConfigResource, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from messaging.bus.base import Bus, Identity, Publisher, Reader, Subscription
-from messaging.bus.hazards import CONFIGURATION, MAX_BATCH_BYTES, SAFE_REPLICAS, Topic, hazards_of
+from messaging.bus.base import Publisher, Reader, Subscription
+from messaging.bus.hazards import CONFIGURATION
+from messaging.bus.kafka.bus import PUBLISH_TIMEOUT_S, Cluster, Described, KafkaBus, log
 from messaging.bus.kafka.errors import bus_errors
+from messaging.bus.kafka.oauth import PROVIDER, Tokens, tokens
 from messaging.bus.kafka.publisher import KafkaPublisher
-from messaging.bus.kafka.refusals import NOT_AUTHORIZED, refusal
 from messaging.bus.kafka.subscription import KafkaReader, KafkaSubscription
-from messaging.conf import PARTITIONS, KafkaSettings
-from messaging.exceptions import BusError, HistoryMismatch
+from messaging.conf import KafkaSettings
+from messaging.exceptions import BusError
 
 T = TypeVar("T")
 
-log = logging.getLogger("postlog.kafka")
-
-PUBLISH_TIMEOUT_S = 30
 CONNECT_TIMEOUT_MS = 5_000
-TOPIC = {
-    "retention.ms": "-1",
-    "retention.bytes": "-1",
-    "cleanup.policy": "delete",
-    "max.message.bytes": str(MAX_BATCH_BYTES),
-}
 
 
-class KafkaBus(Bus):
-    """`publish_timeout_s`: how long a publisher waits for an acknowledgement."""
-
+class KafkaPythonBus(KafkaBus):
     def __init__(
         self, settings: KafkaSettings, *, publish_timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> None:
-        self.topic = settings.topic
-        self.publish_timeout_s = publish_timeout_s
-        self.partitions = settings.partitions
-        self.user = settings.security.get("sasl_plain_username", "")
-        self._replication = settings.replication
+        super().__init__(settings, publish_timeout_s=publish_timeout_s)
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
             **settings.security,
         }
+        if found := tokens(settings.security):
+            self.client[PROVIDER] = _TokenProvider(found)
         self._admin: Any = None
         self._lock = threading.Lock()
 
-    def ensure_topic(self) -> None:
+    def _describe(self) -> Described:
+        found = self._ask(lambda admin: admin.describe_topics([self.topic])[0])
+        replicas = [len(one["replica_nodes"]) for one in found["partitions"]]
+        return Described(found["error_code"], str(found["topic_id"]), replicas)
+
+    def _cluster(self) -> Cluster:
+        found = self._ask(lambda admin: admin.describe_cluster())
+        return Cluster(found["cluster_id"], len(found["brokers"]))
+
+    def _create(self, replicas: int, configuration: dict[str, str]) -> None:
+        topic = NewTopic(self.topic, self.partitions, replicas, topic_configs=configuration)
+
         def create(admin: Any) -> None:
-            if self._described(admin)["error_code"] == 0:
-                return
-            brokers = len(admin.describe_cluster()["brokers"])
-            replicas = self._replication or min(brokers, SAFE_REPLICAS)
-            configs = TOPIC | ({"min.insync.replicas": "2"} if replicas >= SAFE_REPLICAS else {})
             try:
-                admin.create_topics(
-                    [NewTopic(self.topic, self.partitions, replicas, topic_configs=configs)]
-                )
+                admin.create_topics([topic])
             except TopicAlreadyExistsError:
                 log.debug("another process has made the topic %s", self.topic)
             except RuntimeError as error:  # the client's, while the cluster has no controller
@@ -71,84 +63,23 @@ class KafkaBus(Bus):
 
         self._ask(create)
 
-    def identity(self) -> Identity:
-        def describe(admin: Any) -> tuple[Any, str]:
-            return self._described(admin), admin.describe_cluster()["cluster_id"]
+    def _configuration(self) -> dict[str, str]:
+        resource = ConfigResource("topic", self.topic, list(CONFIGURATION))
+        found = self._ask(lambda admin: admin.describe_configs([resource], config_filter="all"))
+        configuration = found.get("topic", {}).get(self.topic, {})
+        return {key: str(one["value"]) for key, one in configuration.items()}
 
-        topic, cluster = self._ask(describe)
-        if topic["error_code"] != 0:
-            raise HistoryMismatch(
-                f"The broker has no topic {self.topic!r} (error {topic['error_code']}): it was "
-                'deleted, or POSTLOG["KAFKA"]["topic"] names another. To make it and fill it '
-                "again, run `manage.py republish --all --accept-new-log` and then `manage.py "
-                "rebuild --from store`."
-            )
-        count = len(topic["partitions"])
-        if count < self.partitions:
-            raise HistoryMismatch(
-                f"The topic {self.topic!r} has {count} partitions, {PARTITIONS} says "
-                f"{self.partitions}. Set that to what it was when the topic was made. If the topic "
-                "was made again with fewer partitions, delete it, or name a new one with "
-                'POSTLOG["KAFKA"]["topic"]; then run `manage.py republish --all --accept-new-log` '
-                "and `manage.py rebuild --from store`."
-            )
-        if count > self.partitions:
-            self._require_empty(range(self.partitions, count))
-        # The configured count, by which keys go: added partitions make no other log of it.
-        return Identity(cluster=cluster, topic=str(topic["topic_id"]), partitions=self.partitions)
-
-    def _described(self, admin: Any) -> Any:
-        """The topic, or why there is none. Raises `BusError` if it may not be seen: it may well be
-        there."""
-        topic = admin.describe_topics([self.topic])[0]
-        if topic["error_code"] == NOT_AUTHORIZED:
-            raise BusError(f"Kafka: {refusal('', self.topic, self.user)}")
-        return topic
-
-    def _require_empty(self, added: range) -> None:
-        """Raise `HistoryMismatch` if partitions beyond the configured count hold records: then
-        it is more likely that the setting is wrong than that somebody added partitions."""
-        begins, ends = (self._offsets(at, added) for at in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
-        if written := sorted(p for p in added if begins[p] != ends[p]):
-            raise HistoryMismatch(
-                f"The topic {self.topic!r} has records in partitions {written}, {PARTITIONS} says "
-                f"{self.partitions}: they would not be read. Set that to what it "
-                "was when the topic was made; or, if they are not Postlog's, delete them with "
-                "kafka-delete-records."
-            )
-
-    def hazards(self) -> list[str]:
-        def ask(admin: Any) -> list[str]:
-            topic = admin.describe_topics([self.topic])[0]
-            if topic["error_code"] != 0:
-                return []  # `identity` says so
-            resource = ConfigResource("topic", self.topic, list(CONFIGURATION))
-            found = admin.describe_configs([resource], config_filter="all")
-            config = found.get("topic", {}).get(self.topic, {})
-            return hazards_of(
-                Topic(
-                    name=self.topic,
-                    partitions=len(topic["partitions"]),
-                    configured_partitions=self.partitions,
-                    brokers=len(admin.describe_cluster()["brokers"]),
-                    replicas=min(len(one["replica_nodes"]) for one in topic["partitions"]),
-                    configuration={key: str(one["value"]) for key, one in config.items()},
-                )
-            )
-
-        return self._ask(ask)
+    def _offsets(self, partitions: range, *, end: bool) -> dict[int, int]:
+        spec = OffsetSpec.LATEST if end else OffsetSpec.EARLIEST
+        asked = {TopicPartition(self.topic, p): spec for p in partitions}
+        found = self._ask(lambda admin: admin.list_partition_offsets(asked))
+        return {at.partition: answer.offset for at, answer in found.items()}
 
     def publisher(self) -> Publisher:
         return KafkaPublisher(self)
 
     def subscribe(self, group: str) -> Subscription:
         return KafkaSubscription(self, f"{group}.{self.topic}")
-
-    def begin_offsets(self) -> dict[int, int]:
-        return self._offsets(OffsetSpec.EARLIEST, range(self.partitions))
-
-    def end_offsets(self) -> dict[int, int]:
-        return self._offsets(OffsetSpec.LATEST, range(self.partitions))
 
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return KafkaReader(self, positions)
@@ -190,11 +121,6 @@ class KafkaBus(Bus):
                     connections.close()
                 raise
 
-    def _offsets(self, spec: Any, partitions: range) -> dict[int, int]:
-        asked = {TopicPartition(self.topic, p): spec for p in partitions}
-        found = self._ask(lambda admin: admin.list_partition_offsets(asked))
-        return {at.partition: answer.offset for at, answer in found.items()}
-
     def _ask(self, question: Callable[[Any], T]) -> T:
         """Ask through the one admin client, which is recreated after an error."""
         with self._lock, bus_errors(self):
@@ -207,3 +133,14 @@ class KafkaBus(Bus):
                     self._admin.close()
                     self._admin = None
                 raise
+
+
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # comes without types
+    def __init__(self, source: Tokens) -> None:
+        self._source = source
+
+    def token(self) -> str:
+        return self._source.current().value
+
+    def extensions(self) -> dict[str, str]:
+        return dict(self._source.current().extensions)

@@ -10,11 +10,11 @@ from messaging.bus.kafka.refusals import explained
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 
 if TYPE_CHECKING:
-    from messaging.bus.kafka.client import KafkaBus
+    from messaging.bus.kafka.client import KafkaPythonBus
 
 
 @contextmanager
-def bus_errors(bus: "KafkaBus") -> Iterator[None]:
+def bus_errors(bus: "KafkaPythonBus") -> Iterator[None]:
     """The client's errors as ours. That a topic is gone is for `identity` to say: a broker
     that has not heard of a new topic yet answers the same."""
     try:

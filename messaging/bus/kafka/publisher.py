@@ -1,4 +1,4 @@
-"""Publishing to Kafka: durable when it is acknowledged, or nothing goes out any more."""
+"""Publishing by kafka-python: durable when it is acknowledged, or nothing goes out any more."""
 
 import logging
 import time
@@ -11,24 +11,20 @@ from kafka.errors import KafkaError
 
 from messaging.bus.base import Message, Place, Publisher, partition_of
 from messaging.bus.kafka.errors import bus_errors
+from messaging.bus.kafka.records import headers, require_sizes
 from messaging.bus.kafka.refusals import explained
-from messaging.bus.signing import HEADER
-from messaging.exceptions import BusError, HistoryMismatch
+from messaging.exceptions import BusError
 
 if TYPE_CHECKING:
-    from messaging.bus.kafka.client import KafkaBus
+    from messaging.bus.kafka.client import KafkaPythonBus
 
 log = logging.getLogger("postlog.kafka")
 
-HEADERS = [("content-type", b"application/cloudevents+json")]
-# What the broker takes with key, headers and overhead. New events are smaller (bus/base.py);
-# those that an earlier release stored may be up to this.
-MAX_VALUE_BYTES = 1024 * 1024 - 1024
 CLOSE_TIMEOUT_S = 5
 
 
 class KafkaPublisher(Publisher):
-    def __init__(self, bus: "KafkaBus") -> None:
+    def __init__(self, bus: "KafkaPythonBus") -> None:
         self._topic, self._partitions = bus.topic, bus.partitions
         self._bus = bus
         self._newest: list[Any] = []
@@ -48,12 +44,7 @@ class KafkaPublisher(Publisher):
         )
 
     def send(self, messages: Sequence[Message]) -> Callable[[], list[Place]]:
-        for key, value, _ in messages:
-            if len(value) > MAX_VALUE_BYTES:
-                raise HistoryMismatch(
-                    f"An event of stream {key} has {len(value):,} bytes; a record holds at most "
-                    f"{MAX_VALUE_BYTES:,}. It can never be published, nor what follows it."
-                )
+        require_sizes(messages)
         with self._closing_on_error():
             futures = self._newest = self._send(messages)
 
@@ -71,7 +62,7 @@ class KafkaPublisher(Publisher):
                     topic,
                     value=value,
                     key=key.encode(),
-                    headers=HEADERS if signature is None else [*HEADERS, (HEADER, signature)],
+                    headers=headers(signature),
                     partition=partition_of(key, partitions),
                 )
                 for key, value, signature in messages

@@ -14,7 +14,10 @@ CANNOT_ENTER = (
 
 def explained(error: object, topic: str, user: str, *, writing: bool = False) -> str:
     """The error, and what to do about it where that is known."""
-    text = f"{type(error).__name__}: {error}"
+    return worded(f"{type(error).__name__}: {error}", topic, user, writing=writing)
+
+
+def worded(text: str, topic: str, user: str, *, writing: bool = False) -> str:
     if "AuthorizationFailed" in text:
         return refusal(text, topic, user, writing=writing)
     return text + CANNOT_ENTER if "Unable to bootstrap" in text else text

@@ -1,8 +1,8 @@
-"""Reading from Kafka: by offset alone, or as a member of a group."""
+"""Reading by kafka-python: by offset alone, or as a member of a group."""
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
@@ -11,11 +11,10 @@ from kafka.errors import KafkaError
 
 from messaging.bus.base import CountByBytes, Fetched, LogRecord, Polled, Reader, Subscription
 from messaging.bus.kafka.errors import bus_errors
-from messaging.bus.signing import HEADER
-from messaging.exceptions import HistoryMismatch
+from messaging.bus.kafka.records import asked_for_another, signature
 
 if TYPE_CHECKING:
-    from messaging.bus.kafka.client import KafkaBus
+    from messaging.bus.kafka.client import KafkaPythonBus
 
 log = logging.getLogger("postlog.kafka")
 
@@ -30,7 +29,7 @@ GROUP = {
 
 
 class KafkaReader(Reader):
-    def __init__(self, bus: "KafkaBus", positions: Mapping[int, int]) -> None:
+    def __init__(self, bus: "KafkaPythonBus", positions: Mapping[int, int]) -> None:
         self._bus = bus
         self._consumer = bus.consumer(group_id=None)
         at = {TopicPartition(bus.topic, p): offset for p, offset in positions.items()}
@@ -55,7 +54,7 @@ class KafkaReader(Reader):
 
 
 class KafkaSubscription(Subscription):
-    def __init__(self, bus: "KafkaBus", group: str) -> None:
+    def __init__(self, bus: "KafkaPythonBus", group: str) -> None:
         self._bus = bus
         self._paused: set[int] = set()
         self._reported: dict[int, int] = {}  # the next offset of each partition that was sought
@@ -187,24 +186,13 @@ def _fetched(consumer: Any, found: Any, reported: dict[int, int]) -> Fetched:
 def _records(part: Any, expected: int) -> list[LogRecord]:
     if part[0].offset == expected and part[-1].offset == expected + len(part) - 1:
         return [
-            LogRecord(r.partition, r.offset, r.key, r.value, 0, _signature(r.headers)) for r in part
+            LogRecord(r.partition, r.offset, r.key, r.value, 0, signature(r.headers)) for r in part
         ]
     records = []
     for r in part:
         if r.offset < expected:
-            raise HistoryMismatch(
-                f"Partition {r.partition}: asked for offset {expected}, got {r.offset}."
-            )
-        gap, signature = r.offset - expected, _signature(r.headers)
-        records.append(LogRecord(r.partition, r.offset, r.key, r.value, gap, signature))
+            raise asked_for_another(r.partition, expected, r.offset)
+        gap, signed = r.offset - expected, signature(r.headers)
+        records.append(LogRecord(r.partition, r.offset, r.key, r.value, gap, signed))
         expected = r.offset + 1
     return records
-
-
-def _signature(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
-    if headers and headers[-1][0] == HEADER:  # as the relay writes it
-        return headers[-1][1]
-    for name, value in headers:
-        if name == HEADER:
-            return value
-    return None

@@ -29,6 +29,7 @@ from tests.faults.history.pooler import Pooler, find_pgbouncer
 from tests.faults.history.recorder import Recorder
 from tests.faults.history.sources import PROJECTIONS, Database
 from tests.faults.history.writers import Board
+from tests.support.modes import KAFKA_CLIENT
 from tests.support.processes import ROOT, Worker
 from tests.support.proxy import Proxy
 
@@ -357,6 +358,7 @@ class PostgresStack(Stack):
             **base_env(),
             **{name: f"postgresql://app@127.0.0.1:{port}/{db}" for name, db in NAMES.items()},
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.proxies['kafka'].port}",
+            "KAFKA_CLIENT": KAFKA_CLIENT,
         }
 
     def urls(self) -> tuple[str, str]:
