@@ -8,8 +8,10 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connections, router
 from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.sessions import SessionStore
 from commands_app.commands import NewPost
@@ -71,6 +73,17 @@ def test_of_edits_that_two_tabs_send_at_once_none_is_forgotten(database: Mode) -
         shown = tabs[number % 2].get("/").content.decode()
         assert NOT_YET not in shown
         assert shown.count(f"edit {number}") == len(ids)
+
+
+def test_several_changes_are_stored_by_one_statement_each_stream_at_its_newest(
+    database: Mode,
+) -> None:
+    one, other = uuid4(), uuid4()
+    changes = [Position("post", one, 2), Position("post", other, 1), Position("post", one, 1)]
+    with CaptureQueriesContext(connections[router.db_for_write(OwnChange)]) as captured:
+        own_changes.store("o", *changes)
+    assert sum("INSERT" in query["sql"] for query in captured) == 1
+    assert set(lately("o")) == {Position("post", one, 2), Position("post", other, 1)}
 
 
 def test_a_version_is_never_lowered_whatever_order_answers_come_in(database: Mode) -> None:

@@ -36,18 +36,25 @@ class Change(NamedTuple):
     fresh: bool  # worth waiting for
 
 
-def store(owner: str, changed: Position) -> None:
+def store(owner: str, *changed: Position) -> None:
     """Never lowers a version: answers to simultaneous requests come in any order."""
     connection = connections[router.db_for_write(OwnChange)]
-    now = sql_now(connection)
+    # The newest of each stream, since one INSERT takes a row once; in one order, so that no two
+    # tabs wait for each other.
+    newest = {one.stream_id: one for one in sorted(changed, key=lambda one: one.version)}
+    rows = [
+        [owner, one.stream_type, db_uuid(connection, one.stream_id), one.version]
+        for _, one in sorted(newest.items())
+    ]
+    marks = ", ".join([f"(%s, %s, %s, %s, {sql_now(connection)})"] * len(rows))
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO messaging_ownchange AS known (owner, stream_type, stream_id, version, at)"
-            f" VALUES (%s, %s, %s, %s, {now})"
+            f" VALUES {marks}"
             " ON CONFLICT (owner, stream_id) DO UPDATE"
             " SET version = excluded.version, at = excluded.at"
             " WHERE excluded.version >= known.version",
-            [owner, changed.stream_type, db_uuid(connection, changed.stream_id), changed.version],
+            [value for row in rows for value in row],
         )
     if random.randrange(SWEEP_EVERY) == 0:
         sweep()
@@ -78,8 +85,8 @@ def remember(request: HttpRequest, *changed: Position) -> None:
     projections take in streams of its type: `remember(request, *result.positions)`."""
     if not request.user.is_authenticated and not request.session.session_key:
         request.session.create()
-    for position in changed:
-        store(_owner(request), position)
+    if changed:
+        store(_owner(request), *changed)
 
 
 def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
