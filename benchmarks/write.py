@@ -151,12 +151,10 @@ def _locked_appends(ready: Any, go: Any) -> None:
     from django.db import connection
 
     posts = new_posts(COUNT)
-    lock = "LOCK TABLE messaging_event IN EXCLUSIVE MODE; "
+    load, lock = "EXECUTE postlog_load", "LOCK TABLE messaging_event IN EXCLUSIVE MODE"
 
     def with_lock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        return execute(
-            lock + sql if sql.startswith("EXECUTE postlog_load") else sql, params, many, context
-        )
+        return execute(sql.replace(load, f"{lock};{load}"), params, many, context)
 
     ready.release()
     go.wait()

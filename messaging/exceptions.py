@@ -146,6 +146,10 @@ class ConcurrencyError(PostlogError):
     """Another transaction appended to the stream first. The mediator retries."""
 
 
+class NotTogether(PostlogError):
+    """Several commands cannot be carried out in one transaction. Send them one by one."""
+
+
 class StreamBusy(PostlogError):
     """Too many commands wait for one stream: answer 503, to try again later."""
 

@@ -7,18 +7,22 @@ Nothing that sends a command knows who handles it; the API, the forms and
 import random
 import time
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from inspect import signature
 from typing import Any, ForwardRef, Generic, TypeVar, overload
 
 from messaging import inline
 from messaging.access import ANONYMOUS, NOBODY, Asker, NamedAsker, anyone, require
-from messaging.eventstore.results import Returned, result_of
-from messaging.eventstore.unit_of_work import UnitOfWork, unit_of_work
+from messaging.eventstore import receipts, statements
+from messaging.eventstore.results import Returned, ids_of, result_of
+from messaging.eventstore.round_trips import Transaction, durable_transaction
+from messaging.eventstore.unit_of_work import UnitOfWork, require_username, unit_of_work
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
+    DomainError,
     Forbidden,
+    NotTogether,
     RegistrationError,
     UnknownMessage,
 )
@@ -123,18 +127,12 @@ def send(command: object, context: Context) -> Result:
     as the domain decides, `ConcurrentChange` if retries did not settle a race, `UnknownMessage` if
     nothing handles the command. Must not be called inside a transaction.
     """
-    handler, creates = handler_of(type(command)), type(command) in _creating_commands
-    sender = NamedAsker(context.actor) if context.asker is None else context.asker
-    require(who_may(type(command)), sender)
-    if context.actor == ANONYMOUS and sender.is_authenticated:
-        raise Forbidden("reserved_name", f"The name {ANONYMOUS} stands for nobody. Change yours.")
+    handler = handler_of(type(command))
+    _require_permission(command, context)
     for attempt in range(ATTEMPTS):
         try:
             with unit_of_work(context) as uow:
-                outcome = uow.earlier or uow.succeed(
-                    result_of(command, handler(command, uow), uow, creates=creates)
-                )
-                inline.apply(uow.grown())
+                outcome = uow.earlier or _carried_out(command, handler, uow)
             return outcome.replay()
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.
@@ -145,6 +143,59 @@ def send(command: object, context: Context) -> Result:
             error.add_note(f"While handling {type(command).__name__} (command {sent}).")
             raise
     raise ConcurrentChange
+
+
+def send_together(sent: Sequence[tuple[object, Context]]) -> list[Result | DomainError]:
+    """Carry out several commands in one durable transaction, which costs less than one for each.
+
+    Each has the outcome that it would have had behind those before it: its result, or its refusal,
+    which is remembered. Their contexts have command ids. Whatever else is raised, nothing is
+    stored, and nothing is tried again: send them one by one.
+    """
+    outcomes: list[Result | DomainError] = []
+    with durable_transaction() as opened:
+        keys = [(context.actor, context.command_id) for _, context in sent if context.command_id]
+        known = receipts.find_all(keys)
+        statements.load_ahead({one for command, _ in sent for one in ids_of(command)})
+        for (command, context), text in zip(sent, known, strict=True):
+            try:
+                outcomes.append(_one_of_several(command, context, text, opened))
+            except DomainError as refusal:
+                outcomes.append(refusal)
+    return outcomes
+
+
+def _one_of_several(
+    command: object, context: Context, text: str | None, opened: Transaction
+) -> Result:
+    _require_permission(command, context)
+    require_username(context)
+    if text is not None:
+        return receipts.outcome_in(text, context).replay()
+    opened.begin_part()
+    try:
+        return _carried_out(command, handler_of(type(command)), UnitOfWork(context)).replay()
+    except DomainError as refusal:
+        if isinstance(refusal, receipts.NOT_STORED) or not opened.take_back():
+            raise NotTogether from refusal
+        receipts.add_refusal(context, refusal)
+        raise
+
+
+def _require_permission(command: object, context: Context) -> None:
+    sender = NamedAsker(context.actor) if context.asker is None else context.asker
+    require(who_may(type(command)), sender)
+    if context.actor == ANONYMOUS and sender.is_authenticated:
+        raise Forbidden("reserved_name", f"The name {ANONYMOUS} stands for nobody. Change yours.")
+
+
+def _carried_out(
+    command: object, handler: CommandHandler, uow: UnitOfWork
+) -> receipts.StoredOutcome:
+    creates = type(command) in _creating_commands
+    outcome = uow.succeed(result_of(command, handler(command, uow), uow, creates=creates))
+    inline.apply(uow.grown())
+    return outcome
 
 
 def ask(query: Query[A], reached: Collection[Position] = (), asker: Asker = NOBODY) -> A:

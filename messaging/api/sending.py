@@ -10,8 +10,9 @@ import sys
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple, NoReturn
 
@@ -25,6 +26,7 @@ from messaging.workers.processes import processes
 
 AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
 AGAIN_AFTER_S = 1.0
+MAX_TOGETHER = 32  # lines in a transaction, which holds the locks of their streams
 MAX_WAITING = 64  # lines that a process has; a pipe takes so many refusals without anybody reading
 ACTOR = "actor"
 
@@ -39,6 +41,10 @@ class Outcome(NamedTuple):
     refusal: Refusal | None
 
 
+def refusal_of(error: DomainError) -> Refusal:
+    return Refusal(error.code, error.detail)
+
+
 class Sender:
     """Sends lines in this process, and knows the actors that it has met."""
 
@@ -47,39 +53,62 @@ class Sender:
         self._machines = frozenset(conf.postlog().machine_actors)
         self._warn = warn
 
+    def send_all(self, lines: Sequence[Line]) -> Iterator[Refusal | None]:
+        """Send them in one transaction, if that can be; else one by one, of which each says by
+        itself what is wrong with it."""
+        found: Iterable[Refusal | None]
+        try:
+            found = self._together(lines) if len(lines) > 1 else map(self.send, lines)
+        except Exception:
+            found = map(self.send, lines)
+        yield from found
+
     def send(self, line: Line) -> Refusal | None:
         """Send it again while the database is away: a line that was carried out is not repeated."""
         patience = time.monotonic() + AWAY_FOR_S
         while True:
             try:
-                self._send_once(line)
+                mediator.send(*self._read(line))
                 return None
             except Exception as error:
                 again = is_away(error) or isinstance(error, ConcurrentChange)
                 if not again or time.monotonic() > patience:
                     if isinstance(error, DomainError):
-                        return Refusal(error.code, error.detail)
+                        return refusal_of(error)
                     raise
                 self._warn(f"Line {line.number}: {reason(error)}. Trying again.")
                 drop_connections()
                 time.sleep(AGAIN_AFTER_S)
 
-    def _send_once(self, line: Line) -> None:
+    def _together(self, lines: Sequence[Line]) -> list[Refusal | None]:
+        outcomes: list[DomainError | None] = []
+        ready = []
+        for line in lines:
+            try:
+                ready.append(self._read(line))
+                outcomes.append(None)
+            except DomainError as refusal:
+                outcomes.append(refusal)
+        found = iter(mediator.send_together(ready))
+        all_outcomes = [one or next(found) for one in outcomes]
+        return [refusal_of(one) if isinstance(one, DomainError) else None for one in all_outcomes]
+
+    def _read(self, line: Line) -> tuple[object, Context]:
         request = command_file.parse(line)
         actor = request.actor
         if actor not in self._machines:
             actor = self._actors.username(actor)
         asker = self._actors.asker(actor)
-        context = Context(actor=actor, asker=asker, command_id=line.command_id)
-        mediator.send(request.command, context)
+        return request.command, Context(actor=actor, asker=asker, command_id=line.command_id)
 
 
-def one_by_one(
-    lines: Iterable[Line], warn: Callable[[str], object]
+def here(
+    lines: Iterable[Line], warn: Callable[[str], object], *, together: int = 1
 ) -> Generator[Outcome, None, None]:
-    sender = Sender(warn)
-    for line in lines:
-        yield Outcome(line, sender.send(line))
+    """Send them in this process, up to so many in one transaction."""
+    sender, left = Sender(warn), iter(lines)
+    while some := list(islice(left, together)):
+        yield from map(Outcome, some, sender.send_all(some))
 
 
 def by_processes(
@@ -182,16 +211,27 @@ def serve(connection: Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(lambda text: print(text, file=sys.stderr))  # noqa: T201
+    outcome: Refusal | str | None = None
     with suppress(EOFError, OSError):  # nobody waits for an outcome
-        while not isinstance(outcome := _outcome_of(sender, connection.recv()), str):
-            connection.send(outcome)
-        connection.send(outcome)
+        while not isinstance(outcome, str):
+            for outcome in _outcomes(sender, list(_lines_at(connection))):
+                connection.send(outcome)
 
 
-def _outcome_of(sender: Sender, line: Line) -> Refusal | str | None:
+def _lines_at(connection: Connection) -> Iterator[Line]:
+    """Wait for a line, and take those that have come behind it."""
+    yield connection.recv()
+    with suppress(EOFError):  # met again by whoever asks for the next
+        for _ in range(MAX_TOGETHER - 1):
+            if not connection.poll():
+                return
+            yield connection.recv()
+
+
+def _outcomes(sender: Sender, lines: list[Line]) -> Iterator[Refusal | str | None]:
     try:
-        return sender.send(line)
+        yield from sender.send_all(lines)
     except Exception as error:
         if not (is_away(error) or isinstance(error, NeedsNewerCode)):
             traceback.print_exc()
-        return reason(error)
+        yield reason(error)

@@ -51,8 +51,26 @@ class Dialect(ABC):
         return found
 
     @abstractmethod
-    def run(self, connection: Connection, cursor: Any, calls: Sequence[Call]) -> None:
-        """Execute the statements in their order: in one round trip where that is one."""
+    def run(
+        self,
+        connection: Connection,
+        cursor: Any,
+        calls: Sequence[Call],
+        *,
+        begin: bool = False,
+        commit: bool = False,
+    ) -> None:
+        """Execute the statements in their order, and let the cursor return the rows of the last:
+        in one round trip where that is one, with BEGIN and COMMIT around them if asked for."""
+
+    def begins(self, connection: Connection) -> bool:
+        """Whether the BEGIN of the transaction, which Django has opened, is still to be sent, and
+        goes with `run`. If so, `run` or `roll_back` has to end it, too."""
+        return False
+
+    def roll_back(self, connection: Connection) -> None:
+        """End a transaction that `run` has begun."""
+        raise NotImplementedError
 
     @abstractmethod
     def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError, Error, models
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
-from messaging.dialect.psycopg import copy_text, sqlstate
+from messaging.dialect.psycopg import copy_text, go_to_last_result, sqlstate
 from messaging.dialect.sessions import WHAT_TO_SET, answer
 from messaging.exceptions import ConcurrencyError, Pooled
 
 ROWS_AT_ONCE = 1_000  # in an INSERT
 # Between two fetches, in which the reader writes rows elsewhere. It holds no lock.
 MAX_PAUSE_S = 600
+IDLE = 0  # libpq's PQTRANS_IDLE: in no transaction
 PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
 PLAN_IS_ANOTHERS = {"26000", "42P05"}  # the plan is not in this session, or was there before
 
@@ -46,11 +47,26 @@ class PostgreSQL(Dialect):
         "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"
     )
 
-    def run(self, connection: Connection, cursor: Any, calls: Sequence[Call]) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self._executes: dict[str, str] = {}  # the name of a statement -> what runs its plan
+
+    def run(
+        self,
+        connection: Connection,
+        cursor: Any,
+        calls: Sequence[Call],
+        *,
+        begin: bool = False,
+        commit: bool = False,
+    ) -> None:
         """psycopg 2 and 3 put the values into the text themselves, as Django has it."""
         try:
-            sql = ";".join([self._planned(connection, statement) for statement, _ in calls])
-            cursor.execute(sql, [value for _, values in calls for value in values])
+            texts = [self._planned(connection, statement) for statement, _ in calls]
+            texts = [*["BEGIN"] * begin, *texts, *["COMMIT"] * commit]
+            cursor.execute(";".join(texts), [value for _, values in calls for value in values])
+            if len(texts) > 1:
+                go_to_last_result(cursor)
         except DatabaseError as error:
             if sqlstate(error) in PLAN_IS_OLD:
                 # The plans end with their connection; the command runs again.
@@ -61,6 +77,27 @@ class PostgreSQL(Dialect):
                     f"A pooler hands sessions on, with the plans kept in them: {error}{WHAT_TO_SET}"
                 ) from error
             raise
+
+    def begins(self, connection: Connection) -> bool:
+        """The driver would send its own before the next statement, in a round trip of its own. In
+        autocommit it leaves that to us; it has sent one if another statement came first. An
+        isolation level of the settings goes with its own."""
+        driver = connection.connection
+        if driver.info.transaction_status != IDLE or driver.isolation_level is not None:
+            return False
+        driver.autocommit = True  # until Django ends its `atomic`
+        return True
+
+    def roll_back(self, connection: Connection) -> None:
+        if connection.closed_in_transaction:
+            return
+        driver = connection.connection
+        try:
+            if driver.info.transaction_status != IDLE:
+                with connection.wrap_database_errors, driver.cursor() as cursor:
+                    cursor.execute("ROLLBACK")
+        except Error:
+            connection.close()
 
     def _planned(self, connection: Connection, statement: Statement) -> str:
         """Return the text that runs a statement by its kept plan; prepare the plan at first use.
@@ -78,8 +115,10 @@ class PostgreSQL(Dialect):
             with connection.cursor() as cursor:
                 cursor.execute(f"PREPARE {statement.name} AS {numbered}")
             planned.add(statement.name)
-        values = sql.count("%s")
-        return f"EXECUTE {statement.name}{marks(values)}"
+        if (found := self._executes.get(statement.name)) is None:
+            text = f"EXECUTE {statement.name}{marks(sql.count('%s'))}"
+            found = self._executes[statement.name] = text
+        return found
 
     def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         mark = marks(len(rows[0]))

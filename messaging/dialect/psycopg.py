@@ -5,6 +5,7 @@ text. Locks use the same one (sessions.py).
 """
 
 from io import StringIO
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -18,6 +19,14 @@ def copy_text(connection: BaseDatabaseWrapper, sql: str, text: str) -> None:
         else:
             with native.copy(sql) as copy:
                 copy.write(text)
+
+
+def go_to_last_result(cursor: Any) -> None:
+    """Let it return the rows of the last of several statements, as psycopg 2 does by itself."""
+    native = cursor.cursor
+    if not hasattr(native, "copy_expert"):
+        while native.nextset():
+            pass
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -26,7 +26,15 @@ class SQLite(Dialect):
     uuid_mark = "%s"
     triggers_of = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s"
 
-    def run(self, connection: Connection, cursor: Any, calls: Sequence[Call]) -> None:
+    def run(
+        self,
+        connection: Connection,
+        cursor: Any,
+        calls: Sequence[Call],
+        *,
+        begin: bool = False,
+        commit: bool = False,
+    ) -> None:
         for statement, values in calls:
             cursor.execute(self.text(statement), values)
 

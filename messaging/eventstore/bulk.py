@@ -7,7 +7,8 @@ from uuid import UUID
 
 from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid, db_uuid
-from messaging.eventstore.statements import event_values, transaction_connection
+from messaging.eventstore.round_trips import transaction_connection
+from messaging.eventstore.statements import event_values
 from messaging.message import Envelope, Position
 
 COLUMNS = (

@@ -5,21 +5,22 @@ id again (docs/decisions/0001-receipts-only-for-ids-that-senders-chose.md). They
 database's clock: the hosts' clocks differ, so by those a command could take effect twice.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
-from messaging.conf import write_alias
-from messaging.dialect.values import db_uuid
-from messaging.eventstore.statements import (
-    FIND_RECEIPT,
-    FORGET_RECEIPTS,
-    INSERT_RECEIPT,
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Statement
+from messaging.dialect.values import as_uuid, db_uuid
+from messaging.eventstore.round_trips import (
+    durable_transaction,
     execute,
     fetch,
     transaction_connection,
 )
+from messaging.eventstore.statements import FIND_RECEIPT, FORGET_RECEIPTS, INSERT_RECEIPT
 from messaging.exceptions import (
     ConcurrencyError,
     ConcurrentChange,
@@ -76,9 +77,30 @@ def find(context: Context) -> StoredOutcome | None:
     connection = transaction_connection()
     key = db_uuid(connection, context.command_id)
     rows = fetch(connection, FIND_RECEIPT, [context.actor, key])
-    if not rows:
-        return None
-    outcome = msgspec.json.decode(rows[0][0], type=StoredOutcome)
+    return outcome_in(rows[0][0], context) if rows else None
+
+
+def find_all(keys: Sequence[tuple[str, UUID]]) -> list[str | None]:
+    """Look up what became of several commands, by (actor, command id), by one statement: as it is
+    stored, for `outcome_in`."""
+    connection = transaction_connection()
+    mark = f"(%s, {dialect_of(connection).uuid_mark})"
+    statement = Statement(
+        f"{FIND_RECEIPT.name}_{len(keys)}",
+        # A look-up for each. A join is planned by statistics, which may be of an empty table.
+        f"WITH k AS (VALUES {', '.join([mark] * len(keys))}) SELECT column1, column2, "
+        "(SELECT outcome FROM messaging_receipt WHERE actor = column1 AND command_id = column2 "
+        "AND (expires_at IS NULL OR expires_at > {now})) FROM k",
+    )
+    values = [value for actor, one in keys for value in (actor, db_uuid(connection, one))]
+    rows = fetch(connection, statement, values)
+    found = {(actor, as_uuid(one)): text for actor, one, text in rows}
+    return [found[key] for key in keys]
+
+
+def outcome_in(text: str, context: Context) -> StoredOutcome:
+    """Raises `IdempotencyKeyReused` if it is of another command than the context's."""
+    outcome = msgspec.json.decode(text, type=StoredOutcome)
     if outcome.fingerprint and context.fingerprint not in ("", outcome.fingerprint):
         raise IdempotencyKeyReused
     return outcome
@@ -111,6 +133,15 @@ def store_refusal(context: Context, refusal: DomainError) -> None:
     """
     if context.command_id is None or isinstance(refusal, NOT_STORED):
         return
+    try:
+        with durable_transaction():
+            add_refusal(context, refusal)
+    except IntegrityError as error:
+        raise ConcurrencyError from error
+
+
+def add_refusal(context: Context, refusal: DomainError) -> None:
+    """Store a refusal in the open transaction."""
     outcome = StoredOutcome(
         refusal=_code_of(refusal),
         code=refusal.code,
@@ -118,11 +149,7 @@ def store_refusal(context: Context, refusal: DomainError) -> None:
         attr=refusal.attr,
         fingerprint=context.fingerprint,
     )
-    try:
-        with transaction.atomic(using=write_alias(), durable=True):
-            _insert(context, outcome)
-    except IntegrityError as error:
-        raise ConcurrencyError from error
+    _insert(context, outcome)
 
 
 def _code_of(refusal: DomainError) -> str:

@@ -51,8 +51,13 @@ def _checked(command: Any, returned: Returned, uow: UnitOfWork) -> list[Appended
 
 
 def _named_stream(command: Any, otherwise: UUID, uow: UnitOfWork) -> UUID:
+    return next((one for one in ids_of(command) if one in uow.loaded), otherwise)
+
+
+def ids_of(command: Any) -> list[UUID]:
+    """What stands in the command's id fields. Those that its sender left out are left out."""
     ids = [getattr(command, name) for name in _id_fields(command)]
-    return next((one for one in ids if one in uow.loaded), otherwise)
+    return [one for one in ids if one is not None]
 
 
 def _id_fields(command: Any) -> tuple[str, ...]:

@@ -1,24 +1,27 @@
 """The SQL of the event store: few statements, the same on PostgreSQL and SQLite.
 
-Statements that follow each other are sent in one round trip, by kept plans, where the database has
-both (messaging/dialect/).
+They are sent in few round trips (round_trips.py), by kept plans, where the database has both
+(messaging/dialect/).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging import conf
-from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Call, Statement
 from messaging.dialect.values import db_time, db_uuid
+from messaging.eventstore.round_trips import (
+    execute,
+    fetch,
+    transaction_connection,
+    transaction_of,
+)
 from messaging.eventstore.wait_slots import WaitSlots
-from messaging.exceptions import NoTransaction
 from messaging.message import Envelope
 
 # First the stream with its type and snapshot, then the events after that. The lock comes before
@@ -39,6 +42,22 @@ SELECT * FROM (
   ORDER BY e.version) AS events
 """,
 )
+# The same of several streams, which are locked in one order, and with any snapshot. LATERAL, as a
+# look-up for each: a join is planned by statistics, which may be of an empty table.
+LOAD_SEVERAL = """
+WITH s AS (SELECT stream_id, version, stream_type FROM messaging_stream
+           WHERE stream_id IN ({marks}) ORDER BY stream_id {lock}),
+     n AS (SELECT s.*, found.version AS snapshot, found.state, found.schema FROM s LEFT JOIN LATERAL
+           (SELECT version, state, schema FROM messaging_snapshot
+            WHERE stream_id = s.stream_id OFFSET 0) AS found ON TRUE)
+SELECT stream_id, schema, version, snapshot, stream_type, state FROM n
+UNION ALL
+SELECT n.stream_id, NULL, CAST(NULL AS integer), e.version, e.type, e.data
+FROM n JOIN LATERAL (
+  SELECT version, type, data FROM messaging_event
+  WHERE stream_id = n.stream_id AND version > COALESCE(n.snapshot, 0)
+  ORDER BY version) AS e ON TRUE
+"""
 BEGIN_STREAM = Statement(
     "postlog_begin",
     "INSERT INTO messaging_stream (stream_id, stream_type, version) VALUES (%s, %s, %s)",
@@ -112,17 +131,34 @@ class Row(NamedTuple):
     text: str | None  # a snapshot's state or an event's data
 
 
-def transaction_connection() -> BaseDatabaseWrapper:
-    """Return the write database's connection. Raises `NoTransaction` outside a transaction."""
-    connection = connections[write_alias()]
-    if not connection.in_atomic_block:
-        raise NoTransaction("Use the event store from a command handler: mediator.send(...).")
-    return connection
+def load_ahead(stream_ids: Collection[UUID]) -> None:
+    """Load these streams by one statement, for the next `load` of each."""
+    connection = transaction_connection()
+    opened, dialect = transaction_of(connection), dialect_of(connection)
+    if opened is None or not stream_ids or not dialect.is_server:
+        return
+    marks = ", ".join(["%s"] * len(stream_ids))
+    sql = LOAD_SEVERAL.format(marks=marks, **dialect.words)
+    statement = Statement(f"{LOAD.name}_{len(stream_ids)}", sql)
+    opened.ahead = {one: [] for one in stream_ids}
+    for stream_id, schema, *row in fetch(connection, statement, list(stream_ids)):
+        opened.ahead[stream_id].append((schema, Row(*row)))
+
+
+def _ahead(connection: BaseDatabaseWrapper, stream_id: UUID, schema: str) -> list[Row] | None:
+    """What was loaded ahead, unless it is of a snapshot with another schema."""
+    opened = transaction_of(connection)
+    found = opened.ahead.pop(stream_id, None) if opened is not None else None
+    if found is None or (found and found[0][0] not in (None, schema)):
+        return None
+    return [row for _, row in found]
 
 
 def load(stream_id: UUID, schema: str) -> list[Row]:
     """Lock the stream; read its version, its snapshot and the events after the snapshot."""
     connection = transaction_connection()
+    if (rows := _ahead(connection, stream_id, schema)) is not None:
+        return rows
     key = db_uuid(connection, stream_id)
     with _wait_slots(conf.wait_slots()).take(stream_id):
         return [Row(*row) for row in fetch(connection, LOAD, [key, key, schema, key])]
@@ -150,6 +186,8 @@ def append(
         stream: Call = (BEGIN_STREAM, [key, first.stream_type, last.version])
     else:
         stream = (ADVANCE_STREAM, [first.stream_type, last.version, key, before])
+    if (opened := transaction_of(connection)) is not None:
+        opened.ahead.pop(first.stream_id, None)
     calls = [stream]
     for envelope, payload in zip(envelopes, payloads, strict=True):
         values = event_values(connection, envelope, payload)
@@ -180,17 +218,3 @@ def event_values(connection: BaseDatabaseWrapper, e: Envelope, payload: str) -> 
         e.traceparent,
         db_time(connection, e.recorded_at),
     ]
-
-
-def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[Any]) -> list[Any]:
-    """Execute a statement and return its rows."""
-    with connection.cursor() as cursor:
-        dialect_of(connection).run(connection, cursor, [(statement, values)])
-        rows: list[Any] = cursor.fetchall()
-    return rows
-
-
-def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
-    """Execute the statements in order; on PostgreSQL in one round trip."""
-    with connection.cursor() as cursor:
-        dialect_of(connection).run(connection, cursor, calls)

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError
 from uuid_utils.compat import uuid7
 
 from messaging import codec, plausible
 from messaging.bus.base import MAX_RECORD_BYTES
-from messaging.conf import write_alias
 from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, reservations, statements
 from messaging.eventstore.keys import as_version_8
+from messaging.eventstore.round_trips import durable_transaction
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Position, Result, utc_now
 
@@ -133,11 +133,10 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
     the command's id, so that the same command, sent again, is refused in the same way. Raises
     `ConcurrencyError` if another transaction was first: begin again with a new unit of work.
     """
-    if not plausible.is_username(context.actor):  # else no refusal or receipt could be stored
-        raise Invalid("invalid_actor", f"{ascii(context.actor)[:60]} cannot be a username.")
+    require_username(context)
     uow = UnitOfWork(context)
     try:
-        with transaction.atomic(using=write_alias(), durable=True):
+        with durable_transaction():
             uow.earlier = receipts.find(context)
             yield uow
     except IntegrityError as error:
@@ -149,6 +148,12 @@ def unit_of_work(context: Context) -> Iterator[UnitOfWork]:
     except DomainError as refusal:
         receipts.store_refusal(context, refusal)
         raise
+
+
+def require_username(context: Context) -> None:
+    """Raise `Invalid` for an actor for whom no refusal or receipt could be stored."""
+    if not plausible.is_username(context.actor):
+        raise Invalid("invalid_actor", f"{ascii(context.actor)[:60]} cannot be a username.")
 
 
 def _require_plausible(envelope: Envelope, event: object) -> None:

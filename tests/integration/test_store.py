@@ -110,8 +110,7 @@ def test_a_race_that_is_always_lost_ends_as_concurrent_change(
 
     def lose(command: Any, uow: UnitOfWork) -> Appended:
         attempts.append(1)
-        uow.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
-        raise AssertionError("not reached")
+        return uow.append("post", post_id, 0, [MessageUpdated(post_id=post_id, message="b")])
 
     monkeypatch.setitem(mediator._command_handlers, LikePost, lose)
     with pytest.raises(ConcurrentChange):
@@ -249,8 +248,9 @@ def test_load_and_append_are_few_statements(post_id: Any) -> None:
     mediator.send(LikePost(post_id=post_id), BOB)  # the plans are kept from now on
     with CaptureQueriesContext(connections["default"]) as captured:
         mediator.send(EditMessage(post_id=post_id, message="second"), ALICE)
-    # On SQLite what is one round trip on PostgreSQL is three statements.
-    most = 5 if connection.vendor == "postgresql" else 6
+    # On SQLite what is one round trip on PostgreSQL is three statements. On PostgreSQL, BEGIN and
+    # COMMIT are listed once more, by Django, whose driver has nothing to send then.
+    most = 4 if connection.vendor == "postgresql" else 6
     assert len(captured) <= most, [query["sql"][:60] for query in captured]
 
 

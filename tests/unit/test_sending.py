@@ -138,13 +138,32 @@ def test_lines_behind_one_that_failed_are_not_sent(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("the disk is full")
 
     monkeypatch.setattr(sending.Sender, "send", send)
+    monkeypatch.setattr(sending.Sender, "_together", Mock(side_effect=RuntimeError))
     monkeypatch.setattr(sending.signal, "signal", lambda *_: None)
     end = Mock(spec=Connection)
-    end.recv.side_effect = [line(1), line(2), EOFError]
+    end.recv.side_effect = [line(1), line(2), EOFError, EOFError]
     sending.serve(end)
     assert tried == [1]
     [[[said], _]] = end.send.call_args_list
     assert "the disk is full" in said
+
+
+def test_lines_that_have_come_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[int]] = []
+
+    def send(sender: sending.Sender, lines: list[Line]) -> list[None]:
+        sent.append([one.number for one in lines])
+        return [None] * len(lines)
+
+    monkeypatch.setattr(sending.Sender, "send_all", send)
+    monkeypatch.setattr(sending.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sending, "MAX_TOGETHER", 3)
+    end = Mock(spec=Connection)
+    end.recv.side_effect = [line(n) for n in range(1, 7)] + [EOFError, EOFError]
+    end.poll.side_effect = [True, False, True, True, True, EOFError]
+    sending.serve(end)
+    assert sent == [[1, 2], [3, 4, 5], [6]]
+    assert end.send.call_count == 6
 
 
 def test_outcomes_come_in_the_order_of_the_lines(pool: Pool) -> None:

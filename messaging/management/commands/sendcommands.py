@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from messaging.api import command_file
 from messaging.api.command_file import Line
-from messaging.api.sending import Outcome, Refusal, by_processes, one_by_one
+from messaging.api.sending import MAX_TOGETHER, Outcome, Refusal, by_processes, here
 from messaging.exceptions import NeedsNewerCode, WorkerFailed
 from messaging.management.base import DatabaseCommand
 from messaging.management.files import opened
@@ -83,7 +83,9 @@ class Command(DatabaseCommand):
         self, lines: Iterator[Line], options: dict[str, Any]
     ) -> Generator[Outcome, None, None]:
         if options["jobs"] == 1:
-            return one_by_one(lines, self.stderr.write)
+            # Nobody knows when the next line of standard input comes.
+            together = 1 if options["file"] == "-" else MAX_TOGETHER
+            return here(lines, self.stderr.write, together=together)
         return by_processes(lines, options["jobs"], options["in_order_of"])
 
     def _open_rejects(self, name: str | None, raw: IO[bytes], stack: ExitStack) -> IO[str] | None:

@@ -1,0 +1,138 @@
+"""The transaction of a command, in as few round trips as the database can do with.
+
+BEGIN goes with the first statement. What is written waits, and goes with the next statement that
+reads, or with COMMIT.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from messaging.conf import write_alias
+from messaging.dialect import dialect_of
+from messaging.dialect.base import Call, Statement
+from messaging.exceptions import NoTransaction
+
+
+class Transaction:
+    """An open transaction: what of it the database has not heard of yet."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._dialect = dialect_of(connection)
+        self._has_begun = False  # by a BEGIN of ours, which our COMMIT or ROLLBACK has to end
+        self._waiting: list[Call] = []
+        self._is_running = False  # a statement of the event store
+        self._part = 0  # how much of what waits was written before it
+        self._part_stays = False
+        self.ahead: dict[UUID, list[Any]] = {}  # streams that were loaded before they are asked for
+
+    def begin_part(self) -> None:
+        """Begin what `take_back` takes back."""
+        self._part, self._part_stays = len(self._waiting), False
+
+    def take_back(self) -> bool:
+        """Forget what the part has written. False if it cannot: some of it is sent, or it has
+        executed statements of its own."""
+        del self._waiting[self._part :]
+        return not self._part_stays
+
+    def wait(self, calls: list[Call]) -> None:
+        self._waiting += calls
+
+    def run(self, cursor: Any, calls: list[Call], *, commit: bool = False) -> None:
+        begin = not self._has_begun and self._dialect.begins(self._connection)
+        self._has_begun |= begin
+        self._part_stays |= len(self._waiting) > self._part
+        calls, self._waiting, self._part = [*self._waiting, *calls], [], 0
+        self._is_running = True
+        try:
+            self._dialect.run(
+                self._connection, cursor, calls, begin=begin, commit=commit and self._has_begun
+            )
+        finally:
+            self._is_running = False
+
+    def flush_first(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Let any other statement, such as one of the ORM, find what was written before it."""
+        if not self._is_running:
+            self._part_stays = True
+            if self._waiting:
+                self.flush()
+        return execute(sql, params, many, context)
+
+    def flush(self) -> None:
+        with self._connection.cursor() as cursor:
+            self.run(cursor, [])
+
+    def commit(self) -> None:
+        if self._waiting or (self._has_begun and not self._connection.needs_rollback):
+            with self._connection.cursor() as cursor:
+                self.run(cursor, [], commit=True)
+        else:
+            self.roll_back()  # nothing was done, or Django would do so
+
+    def roll_back(self) -> None:
+        self._waiting = []
+        if self._has_begun:
+            self._dialect.roll_back(self._connection)
+
+
+# One a connection: while it is there, what is written waits.
+_open: WeakKeyDictionary[BaseDatabaseWrapper, Transaction] = WeakKeyDictionary()
+
+
+@contextmanager
+def durable_transaction() -> Iterator[Transaction]:
+    """Open a transaction in the write database, as Django's `atomic(durable=True)` does."""
+    alias = write_alias()
+    with transaction.atomic(using=alias, durable=True):
+        connection = connections[alias]
+        found = _open[connection] = Transaction(connection)
+        try:
+            with connection.execute_wrapper(found.flush_first):
+                yield found
+                found.commit()
+        except BaseException:
+            found.roll_back()
+            raise
+        finally:
+            del _open[connection]
+
+
+def transaction_of(connection: BaseDatabaseWrapper) -> Transaction | None:
+    return _open.get(connection)
+
+
+def transaction_connection() -> BaseDatabaseWrapper:
+    """Return the write database's connection. Raises `NoTransaction` outside a transaction."""
+    connection = connections[write_alias()]
+    if not connection.in_atomic_block:
+        raise NoTransaction("Use the event store from a command handler: mediator.send(...).")
+    return connection
+
+
+def fetch(connection: BaseDatabaseWrapper, statement: Statement, values: list[Any]) -> list[Any]:
+    """Execute a statement and return its rows."""
+    calls = [(statement, values)]
+    with connection.cursor() as cursor:
+        if (found := _open.get(connection)) is not None:
+            found.run(cursor, calls)
+        else:
+            dialect_of(connection).run(connection, cursor, calls)
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+def execute(connection: BaseDatabaseWrapper, calls: list[Call]) -> None:
+    """Execute the statements in order, by the end of the transaction at the latest."""
+    if (found := _open.get(connection)) is not None:
+        found.wait(calls)
+    else:
+        with connection.cursor() as cursor:
+            dialect_of(connection).run(connection, cursor, calls)

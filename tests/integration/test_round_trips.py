@@ -1,0 +1,214 @@
+"""A command's transaction: in few round trips, and a transaction as any other."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connection, connections, transaction
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from django.db.transaction import TransactionManagementError
+
+from commands_app.commands import LikePost, NewPost
+from commands_app.handlers import like_post, posts
+from contracts.posts import MessageUpdated
+from messaging import mediator
+from messaging.eventstore.models import Event, Stream
+from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
+from messaging.exceptions import Forbidden
+from messaging.message import Context
+from tests.support.modes import Mode, use
+
+ALICE, BOB = Context(actor="alice"), Context(actor="bob")
+
+
+@pytest.fixture
+def post_id(database: Mode) -> UUID:
+    post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
+    mediator.send(LikePost(post_id=post_id), ALICE)  # the plans are kept from now on
+    return post_id
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch, post_id: UUID) -> Callable[..., None]:
+    """Send a like whose handler does something before, or after it has saved."""
+
+    def sent(before: Any = None, after: Any = None) -> None:
+        def handler(command: LikePost, uow: UnitOfWork) -> Appended:
+            if before is not None:
+                before()
+            appended = like_post(command, uow)
+            if after is not None:
+                after()
+            return appended
+
+        monkeypatch.setitem(mediator._command_handlers, LikePost, handler)
+        mediator.send(LikePost(post_id=post_id), BOB)
+
+    return sent
+
+
+def versions(post_id: UUID) -> list[int]:
+    found = Event.objects.filter(stream_id=post_id).order_by("position")
+    return list(found.values_list("version", flat=True))
+
+
+def is_user(name: str) -> bool:
+    return get_user_model().objects.filter(username=name).exists()
+
+
+def create_user() -> None:
+    get_user_model().objects.create(username="made-by-the-handler")
+
+
+def statements_of(command: Callable[[], object]) -> list[str]:
+    found = []
+
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(record):
+        command()
+    return found
+
+
+@pytest.mark.parametrize(("key", "most"), [(None, 2), (uuid4(), 3)])
+def test_begin_goes_with_the_first_statement_and_what_is_written_with_commit(
+    postgresql: Mode, key: UUID | None, most: int
+) -> None:
+    def command() -> object:
+        return mediator.send(
+            NewPost(message="Hi", post_id=uuid4()), Context(actor="bob", command_id=key)
+        )
+
+    mediator.send(NewPost(message="Hi", post_id=uuid4()), Context(actor="bob", command_id=uuid4()))
+    sent = statements_of(command)
+    assert len(sent) == most, sent
+    assert sent[0].startswith("BEGIN;EXECUTE postlog_")
+    assert sent[-1].endswith(";COMMIT")
+
+
+def test_the_driver_sends_no_begin_of_its_own(postgresql: Mode) -> None:
+    with unit_of_work(ALICE) as uow:
+        posts.load(uow, uuid4())
+        assert connection.connection.autocommit
+    assert mediator.send(NewPost(message="Hi"), ALICE).created
+    if (notices := getattr(connection.connection, "notices", None)) is not None:  # of psycopg 2
+        assert notices == [], "a BEGIN within a transaction is a warning"
+
+
+def test_a_command_that_changes_nothing_ends_its_transaction(post_id: UUID) -> None:
+    mediator.send(LikePost(post_id=post_id), ALICE)
+    assert not is_in_transaction()
+    mediator.send(LikePost(post_id=post_id), BOB)
+    assert versions(post_id) == [1, 2, 3]
+
+
+def is_in_transaction() -> bool:
+    driver = connection.connection
+    if connection.vendor == "postgresql":
+        return bool(driver.info.transaction_status)
+    return bool(driver.in_transaction)
+
+
+def test_a_handler_reads_what_it_has_saved(post_id: UUID, during: Any) -> None:
+    found: list[int] = []
+    during(after=lambda: found.append(posts.version_of(post_id)))
+    assert found == [3]
+    during(after=lambda: found.append(len(versions(post_id))))
+
+
+def test_what_a_handler_wrote_first_is_stored_with_its_events_or_not_at_all(
+    post_id: UUID, during: Any
+) -> None:
+    def refuse() -> None:
+        raise Forbidden("not_now", "Not now.")
+
+    with pytest.raises(Forbidden):
+        during(before=create_user, after=refuse)
+    assert (is_user("made-by-the-handler"), versions(post_id)) == (False, [1, 2])
+    during(before=create_user)
+    assert (is_user("made-by-the-handler"), versions(post_id)) == (True, [1, 2, 3])
+
+
+def test_an_error_after_the_load_leaves_no_transaction_open(post_id: UUID) -> None:
+    def save_and_fail() -> None:
+        edited = MessageUpdated(post_id=post_id, message="b")
+        with unit_of_work(ALICE) as uow:
+            posts.save(uow, posts.load(uow, post_id), [edited])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        save_and_fail()
+    assert not is_in_transaction()
+    assert versions(post_id) == [1, 2]
+
+
+def test_what_is_saved_inside_a_savepoint_is_dropped_with_it(post_id: UUID) -> None:
+    with unit_of_work(ALICE) as uow:
+        posts.load(uow, post_id)
+        with suppress(RuntimeError), transaction.atomic():
+            uow.append("post", post_id, 2, [MessageUpdated(post_id=post_id, message="b")])
+            raise RuntimeError
+    assert versions(post_id) == [1, 2]
+    with unit_of_work(ALICE) as uow, transaction.atomic():
+        uow.append("post", post_id, 2, [MessageUpdated(post_id=post_id, message="b")])
+    assert versions(post_id) == [1, 2, 3]
+
+
+def test_a_transaction_that_a_block_within_has_broken_stores_nothing(post_id: UUID) -> None:
+    def save_all_the_same() -> None:
+        with unit_of_work(ALICE) as uow:
+            posts.load(uow, post_id)
+            with suppress(RuntimeError), transaction.atomic(savepoint=False):
+                raise RuntimeError
+            uow.append("post", post_id, 2, [MessageUpdated(post_id=post_id, message="b")])
+
+    with pytest.raises(TransactionManagementError):
+        save_all_the_same()
+    assert not is_in_transaction()
+    assert versions(post_id) == [1, 2]
+
+
+def test_what_waits_for_the_commit_is_done_behind_it(post_id: UUID, during: Any) -> None:
+    found: list[bool] = []
+    during(before=lambda: transaction.on_commit(lambda: found.append(is_in_transaction())))
+    assert found == [False]
+
+
+def test_rows_are_read_in_portions_by_a_handler(post_id: UUID, during: Any) -> None:
+    """By a cursor on the server, which needs a transaction."""
+    found: list[int] = []
+    during(before=lambda: found.extend(one.version for one in Stream.objects.iterator(1)))
+    during(after=lambda: found.extend(one.version for one in Stream.objects.iterator(1)))
+    assert found == [2, 3]
+
+
+def test_the_isolation_level_of_the_settings_holds(postgresql: Mode) -> None:
+    level = IsolationLevel.SERIALIZABLE
+    config = connections.settings["default"]
+    use({"default": {**config, "OPTIONS": {**config["OPTIONS"], "isolation_level": level}}})
+    try:
+        post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
+        with unit_of_work(ALICE) as uow, connection.cursor() as cursor:
+            posts.load(uow, post_id)
+            cursor.execute("SHOW transaction_isolation")
+            assert cursor.fetchone()[0] == "serializable"
+    finally:
+        use({"default": config})
+
+
+def test_a_session_that_ended_in_a_transaction_is_replaced(postgresql: Mode) -> None:
+    post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
+
+    def end_it() -> None:
+        with unit_of_work(ALICE) as uow, connection.cursor() as cursor:
+            posts.load(uow, post_id)
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(DatabaseError):
+        end_it()
+    assert mediator.send(LikePost(post_id=post_id), BOB).version == 2
