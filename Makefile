@@ -5,6 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
+unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile everything anew, each
 
 .PHONY: help run test check docs wheel stack stack-clean bench soak chromium pgbouncer nginx
 .DEFAULT_GOAL := help
@@ -19,18 +20,17 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) exec $(BIN)/python -m dev.run # so that a signal to make reaches it
 
-# What uses PostgreSQL (tests/conftest.py chooses), and is not about pages or the log, once more with
-# psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all other
-# tests run with psycopg 2.
+# The tests of what a client of PostgreSQL does in its own way (tests/conftest.py chooses) once more
+# with psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all
+# other tests run with psycopg 2.
 PSYCOPG3 := .venv/psycopg3
 TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
-	-n 4 --dist worksteal tests/integration \
-	$(foreach one,api_[!s] bus_ pages console admin rubbish control_records retention forged_records proofs hazards \
-	health stalls batch_bytes corpus_ signed_ impossible_ names_on_ security_lines limits people own_changes,\
-	--ignore-glob "*/test_$(one)*")
+	-n $(WORKERS) --dist worksteal tests/integration
+# More than there are cores: many tests wait for processes, brokers and deadlines most of the time.
+WORKERS := 6
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n 4 --dist worksteal $(ARGS) || failed=1; \
+	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
 check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
