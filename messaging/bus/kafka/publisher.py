@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from messaging.bus.base import Message, Place, Publisher, partition_of
@@ -26,6 +26,7 @@ CLOSE_TIMEOUT_S = 5
 class KafkaPublisher(Publisher):
     def __init__(self, bus: "KafkaPythonBus") -> None:
         self._topic, self._partitions = bus.topic, bus.partitions
+        self._at = [TopicPartition(bus.topic, partition) for partition in range(bus.partitions)]
         self._bus = bus
         self._newest: list[Any] = []
         self._producer = bus.client_of(
@@ -55,20 +56,25 @@ class KafkaPublisher(Publisher):
         return wait
 
     def _send(self, messages: Sequence[Message]) -> list[Any]:
-        send, topic, partitions = self._producer.send, self._topic, self._partitions
-        try:
-            return [
-                send(
-                    topic,
-                    value=value,
-                    key=key.encode(),
-                    headers=headers(signature),
-                    partition=partition_of(key, partitions),
+        """As the client's own `send` hands records to its thread. That asks again for each record
+        what holds for all of them, which took a third of its time (3.0.12, tried)."""
+        if self._producer._closed:
+            raise BusError("Kafka: this publisher was closed")
+        known = self._producer.partitions_for(self._topic)
+        append, wake = self._producer._accumulator.append, self._producer._sender.wakeup
+        futures = []
+        for key, value, signature in messages:
+            if (partition := partition_of(key, self._partitions)) not in known:
+                raise BusError(
+                    f"Kafka: the topic is not as it was: it has no partition {partition}"
                 )
-                for key, value, signature in messages
-            ]
-        except ValueError as error:  # the client's, for a partition or a topic that is gone
-            raise BusError(f"Kafka: the topic is not as it was: {error}") from error
+            future, is_full, is_new, _ = append(
+                self._at[partition], None, key.encode(), value, headers(signature)
+            )
+            if is_full or is_new:
+                wake()
+            futures.append(future)
+        return futures
 
     def _wait(self, futures: list[Any]) -> list[Place]:
         if futures is self._newest:
