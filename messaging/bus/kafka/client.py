@@ -16,7 +16,7 @@ from messaging.bus.kafka.bus import PUBLISH_TIMEOUT_S, Cluster, Described, Kafka
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.oauth import PROVIDER, Tokens, tokens
 from messaging.bus.kafka.publisher import KafkaPublisher
-from messaging.bus.kafka.subscription import KafkaReader, KafkaSubscription
+from messaging.bus.kafka.subscription import RETRY_MS, KafkaReader, KafkaSubscription
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError
 
@@ -111,6 +111,12 @@ class KafkaPythonBus(KafkaBus):
 
         def connect(**connection: Any) -> KafkaNetClient:
             made.append(KafkaNetClient(**connection))
+            # The client tells neither to what asks for metadata (3.0.12): it would have the
+            # broker create a topic that was deleted, and a reader begin after 100 ms.
+            made[-1].cluster.config |= {
+                "allow_auto_create_topics": False,
+                "retry_backoff_ms": RETRY_MS,
+            }
             return made[-1]
 
         with bus_errors(self):

@@ -20,6 +20,9 @@ log = logging.getLogger("postlog.kafka")
 
 CLOSE_TIMEOUT_S = 5
 WAIT_S = 0.1  # the longest wait inside the client; a new assignment is reported after it
+# A reader's first polls find nothing to fetch before it has heard who leads a partition. The client
+# then sleeps for as long as before a retry, by default 100 ms, while nobody publishes or consumes.
+RETRY_MS = 10
 GROUP = {
     "session_timeout_ms": 10_000,
     # A member hears that another came or left with the answer to its heartbeat.
@@ -31,7 +34,7 @@ GROUP = {
 class KafkaReader(Reader):
     def __init__(self, bus: "KafkaPythonBus", positions: Mapping[int, int]) -> None:
         self._bus = bus
-        self._consumer = bus.consumer(group_id=None)
+        self._consumer = bus.consumer(group_id=None, retry_backoff_ms=RETRY_MS)
         at = {TopicPartition(bus.topic, p): offset for p, offset in positions.items()}
         self._consumer.assign(list(at))
         for partition, offset in at.items():

@@ -1,6 +1,7 @@
 """The consumer: polls the bus and consumes records in batches (transaction.py)."""
 
 import logging
+import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -32,7 +33,7 @@ from messaging.workers.repeats import Repeats
 log = logging.getLogger("postlog.consumer")
 
 BATCH = 1_000  # records in one transaction
-IDENTITY_EVERY_S = 10.0
+IDENTITY_EVERY_S = 10.0  # at most; not all projections of a process at once
 GAPS_EVERY_S = 2.0
 CONFIRM_EVERY_S = 5.0
 STANDBY_POLL_S = 0.5
@@ -65,7 +66,7 @@ class Consumer:
         self._gaps_checked = 0.0
         self._retries = AutomaticRetry(projection)
         self._confirmed = time.monotonic()
-        self._identity_checked = 0.0
+        self._log_check_due = 0.0
         self._stepped = 0.0
         self.last_error = ""  # empty: what it wrote last was committed
 
@@ -139,7 +140,7 @@ class Consumer:
         if not self._generation:  # one that was fenced since may be of older code than what wrote
             writers.take_over(self.name)
         self._use(checkpoints.begin(self.name, self._bus.identity()))
-        self._identity_checked = time.monotonic()
+        self._log_check_due = time.monotonic() + random.uniform(0.5, 1) * IDENTITY_EVERY_S
 
     def _use(self, live_generation: int) -> None:
         if live_generation != self._generation:
@@ -227,8 +228,7 @@ class Consumer:
         tail and grown again, and once the batch is applied nothing would tell."""
         now = time.monotonic()
         asleep, self._stepped = now - self._stepped > ASLEEP_AFTER_S, now
-        is_due = asleep or now - self._identity_checked >= IDENTITY_EVERY_S
-        return is_due and self._check_log()
+        return (asleep or now >= self._log_check_due) and self._check_log()
 
     def _check_log(self) -> bool:
         """Compare the log with what was read of it; return whether readers were switched to
@@ -238,7 +238,7 @@ class Consumer:
         it: reading alone does not show that.
         """
         live = checkpoints.require_live_identity(self.name, self._bus.identity())
-        self._identity_checked = time.monotonic()
+        self._log_check_due = time.monotonic() + random.uniform(0.5, 1) * IDENTITY_EVERY_S
         if live != self._generation:
             return True
         self._require_same_log(self._positions)
