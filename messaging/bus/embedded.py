@@ -28,6 +28,8 @@ from messaging.bus.base import (
     partition_of,
 )
 from messaging.bus.models import (
+    ALIVE,
+    BEAT,
     Log,
     LogMember,
     LogPartition,
@@ -38,8 +40,9 @@ from messaging.bus.models import (
     records_up_to,
 )
 from messaging.conf import PARTITIONS, write_alias
+from messaging.dialect import dialect_of
 from messaging.dialect.changes import Changes
-from messaging.dialect.values import SecondsNow
+from messaging.dialect.values import SecondsNow, as_uuid, db_uuid
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
 from messaging.transient import is_away
 
@@ -261,16 +264,22 @@ class EmbeddedSubscription(Subscription):
 
     def _beat(self) -> list[UUID]:
         """The members that are alive, this one among them. One short write, no transaction."""
+        connection = connections[write_alias()]
+        text, member = dialect_of(connection).text, db_uuid(connection, self._member)
+        with connection.cursor() as cursor:
+            cursor.execute(text(BEAT), [member])
+            if not cursor.rowcount:
+                self._join()
+            cursor.execute(text(ALIVE), [self._group, DEAD_AFTER_S, DEAD_AFTER_S])
+            return sorted({self._member, *(as_uuid(member) for (member,) in cursor.fetchall())})
+
+    def _join(self) -> None:
+        """Just come, or taken for dead. Sweep out those that were killed, also before a clock
+        leapt back: they would hold their partitions until it is where it was."""
         now = SecondsNow()
-        if not LogMember.objects.filter(member=self._member).update(seen_at=now):
-            # Just come, or taken for dead. Sweep out those that were killed, also before a clock
-            # leapt back: they would hold their partitions until it is where it was.
-            killed = Q(seen_at__lt=now - FORGOTTEN_AFTER_S) | Q(seen_at__gt=now + DEAD_AFTER_S)
-            LogMember.objects.filter(killed, group=self._group).delete()
-            LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
-        alive = (now - DEAD_AFTER_S, now + DEAD_AFTER_S)
-        group = LogMember.objects.filter(group=self._group, seen_at__range=alive)
-        return sorted({*group.values_list("member", flat=True), self._member})
+        killed = Q(seen_at__lt=now - FORGOTTEN_AFTER_S) | Q(seen_at__gt=now + DEAD_AFTER_S)
+        LogMember.objects.filter(killed, group=self._group).delete()
+        LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from messaging.dialect import dialect_of
+from messaging.dialect.base import Statement
 
-# Plain SQL for what every batch asks: the ORM takes several times as long.
+# Plain SQL for what is asked for each batch or each second: the ORM takes several times as long.
 ENDS = 'SELECT "partition", next_offset FROM messaging_logpartition WHERE topic = %s'
 # Looked up in the index; grouped by partition, the whole log would be read.
 BEGINNINGS = """
@@ -26,6 +27,14 @@ ADD = """
 INSERT INTO messaging_embeddedrecord (topic, "partition", "offset", key, value, signature)
 VALUES {}
 """
+BEAT = Statement(
+    "log_member_beat", "UPDATE messaging_logmember SET seen_at = {seconds} WHERE member = %s"
+)
+ALIVE = Statement(
+    "log_members_alive",
+    'SELECT member FROM messaging_logmember WHERE "group" = %s '
+    "AND seen_at BETWEEN {seconds} - %s AND {seconds} + %s",
+)
 # Offsets are dense, so a range of them bounds what is measured.
 UP_TO = """
 SELECT "offset", key, value, signature

@@ -28,7 +28,7 @@ class Guards(NamedTuple):
 class Dialect(ABC):
     # For the templates of statements. `lock` locks a row and `skip` passes over locked ones. The
     # clock is the database's, because those of the hosts differ; `in_seconds` takes a number, or
-    # NULL for never.
+    # NULL for never; `seconds` are those since the epoch.
     words: Mapping[str, str]
     # Fields whose values the client takes as they are; asking each field for each value would
     # cost more than the write itself.

@@ -35,6 +35,7 @@ class PostgreSQL(Dialect):
         "least": "LEAST",
         "in_an_hour": "STATEMENT_TIMESTAMP() + INTERVAL '1 hour'",
         "now": "STATEMENT_TIMESTAMP()",
+        "seconds": "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP())",
         "in_seconds": (
             "STATEMENT_TIMESTAMP() + CAST(%s AS double precision) * INTERVAL '1 second'"
         ),

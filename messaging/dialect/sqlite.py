@@ -19,6 +19,7 @@ class SQLite(Dialect):
         "least": "MIN",
         "in_an_hour": NOW.format(", '+1 hour'"),
         "now": NOW.format(""),
+        "seconds": "((JULIANDAY('now') - 2440587.5) * 86400.0)",
         "in_seconds": NOW.format(", %s || ' seconds'"),
     }
     is_server = False

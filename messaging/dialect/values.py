@@ -40,9 +40,9 @@ def database_now(connection: BaseDatabaseWrapper) -> datetime:
 class SecondsNow(Func):
     """The database's clock, in seconds since the epoch: hosts' own clocks differ."""
 
-    template = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP())"
     output_field = FloatField()
 
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        template = "((JULIANDAY('now') - 2440587.5) * 86400.0)"
-        return super().as_sql(compiler, connection, template=template, **context)
+    def as_sql(
+        self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **context: Any
+    ) -> Any:
+        return dialect_of(connection).words["seconds"], []

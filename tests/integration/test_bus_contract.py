@@ -37,8 +37,8 @@ LOGS = ["sqlite-embedded", "postgresql-embedded", "sqlite-kafka-python", "sqlite
 @pytest.fixture(params=LOGS)
 def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
     vendor, _, client = request.param.partition("-")
-    bus = "embedded" if client == "embedded" else "kafka"
-    with django_db_blocker.unblock(), fresh_mode(vendor, bus, tmp_path, client) as found:
+    bus = ("embedded",) if client == "embedded" else ("kafka", client)
+    with django_db_blocker.unblock(), fresh_mode(vendor, bus[0], tmp_path, *bus[1:]) as found:
         current_bus().ensure_topic()
         yield found
 

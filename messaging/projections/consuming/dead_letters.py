@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from messaging.bus.base import LogRecord
 from messaging.bus.signing import FORGED, UNKNOWN_KEY, key_ring
 from messaging.conf import read_alias
+from messaging.dialect.kept import KeptStatement
 from messaging.message import Envelope, describe
 from messaging.projections.consuming.code_digest import digest_of
 from messaging.projections.models import DeadLetter, Discarded
@@ -39,11 +40,14 @@ OF_THE_CODE = (WAITS_FOR_CODE, "unreadable", "poison", IMPOSSIBLE)
 WAITS_FOR_ANOTHER = ("gap", "behind")
 
 RecordKey = UUID | tuple[int, int]  # the event's id; without one, (partition, offset)
-ANY_SET_ASIDE = """
-SELECT EXISTS (SELECT 1 FROM messaging_deadletter
-    WHERE projection = %s AND generation = %s AND stream_id IS NOT NULL)
-  OR EXISTS (SELECT 1 FROM messaging_discarded WHERE projection = %s)
-"""
+ANY_SET_ASIDE = KeptStatement(
+    "postlog_any_set_aside",
+    """
+    SELECT EXISTS (SELECT 1 FROM messaging_deadletter
+        WHERE projection = %s AND generation = %s AND stream_id IS NOT NULL)
+      OR EXISTS (SELECT 1 FROM messaging_discarded WHERE projection = %s)
+    """,
+)
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
 
 
@@ -66,9 +70,8 @@ class ParkedEvent:
 def any_set_aside(projection: str, generation: int) -> bool:
     """Whether any event of a stream is parked or discarded. Mostly none is, and the two questions
     that follow need not be asked for each batch."""
-    with connections[read_alias()].cursor() as cursor:
-        cursor.execute(ANY_SET_ASIDE, [projection, generation, projection])
-        return bool(cursor.fetchone()[0])
+    ((found,),) = ANY_SET_ASIDE.rows(connections[read_alias()], projection, generation, projection)
+    return bool(found)
 
 
 def waiting_behind(

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
+from messaging.projections.consuming.dead_letters import any_set_aside
 from messaging.projections.models import DeadLetter
 
 log = logging.getLogger("postlog.gaps")
@@ -15,6 +16,8 @@ HEALS_WITHIN = timedelta(seconds=10)
 
 def report_gaps(projection: str, generation: int, reported: Set[int]) -> set[int]:
     """Log the gaps that stay open and were not reported before; return the ids of all open ones."""
+    if not any_set_aside(projection, generation):
+        return set()
     gaps = DeadLetter.objects.filter(
         projection=projection,
         generation=generation,

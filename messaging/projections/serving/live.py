@@ -1,5 +1,6 @@
 """What readers see of a projection: the rows of its live generation."""
 
+from collections.abc import Iterable
 from functools import cache
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -29,18 +30,42 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
     return _instance(root, connection, rows[0]) if rows else None
 
 
+def live_version(projection: Projection, stream_id: UUID) -> int:
+    """The version of a stream that readers see; 0 if they see none. Asked every few milliseconds by
+    whoever waits for it."""
+    connection = connections[read_alias()]
+    rest = projection.root_filter.values()
+    rows = _version(projection.root, tuple(projection.root_filter)).rows(
+        connection, projection.name, db_uuid(connection, stream_id), *rest
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+@cache
+def _version(root: type[ReadModel], rest: tuple[str, ...]) -> KeptStatement:
+    return _kept("postlog_version", root, ["version"], rest)
+
+
 @cache
 def _root_row(root: type[ReadModel]) -> KeptStatement:
     options: Any = root._meta
+    return _kept("postlog_root", root, [field.column for field in options.concrete_fields])
+
+
+def _kept(
+    name: str, root: type[ReadModel], columns: Iterable[str], rest: Iterable[str] = ()
+) -> KeptStatement:
+    """These columns of a stream's live row. `rest`: columns that have a given value."""
     quoted = connections[read_alias()].ops.quote_name
-    columns = ", ".join(quoted(field.column) for field in options.concrete_fields)
+    wanted = "".join(f" AND {quoted(column)} = %s" for column in rest)
     sql = (
-        f"SELECT {columns} FROM {quoted(options.db_table)} WHERE generation = "
+        f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(root._meta.db_table)} "
+        "WHERE generation = "
         "(SELECT live_generation FROM messaging_projectionstate WHERE name = %s) "
-        "AND stream_id = %s"
+        f"AND stream_id = %s{wanted}"
     )
     # PostgreSQL's names have 63 characters at most, and that of a table may.
-    return KeptStatement(f"postlog_root_{blake2b(sql.encode(), digest_size=8).hexdigest()}", sql)
+    return KeptStatement(f"{name}_{blake2b(sql.encode(), digest_size=8).hexdigest()}", sql)
 
 
 def _instance(root: type[ReadModel], connection: Any, row: tuple[Any, ...]) -> ReadModel:

@@ -6,15 +6,14 @@ from functools import cache
 from threading import BoundedSemaphore
 
 from messaging import conf
+from messaging.conf import read_alias
+from messaging.dialect.changes import Changes
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Position
 from messaging.projections.registry import Projection
-from messaging.projections.serving.live import live
+from messaging.projections.serving.live import live_version
 
 MAX_WAIT_S = 2.0
-POLL_S = 0.003  # the read side mostly takes some 20 ms
-POLL_LATER_S = 0.02  # when something is amiss
-SOON_S = 0.25
 
 _wait_slots = cache(BoundedSemaphore)  # one for each number of slots
 
@@ -33,9 +32,9 @@ def wait_for(projection: Projection, positions: Iterable[Position]) -> None:
     if not slots.acquire(blocking=False):
         raise ReadSideBehind("Too many requests wait for the read side. Try again.")
     try:
-        begun = time.monotonic()
-        while (waited := time.monotonic() - begun) < MAX_WAIT_S:
-            time.sleep(POLL_S if waited < SOON_S else POLL_LATER_S)
+        changes, deadline = Changes(read_alias()), time.monotonic() + MAX_WAIT_S
+        while (rest := deadline - time.monotonic()) > 0:
+            changes.wait(rest)
             if not (left := not_reached(projection, left)):
                 return
     finally:
@@ -46,11 +45,10 @@ def wait_for(projection: Projection, positions: Iterable[Position]) -> None:
 
 
 def not_reached(projection: Projection, positions: Iterable[Position]) -> list[Position]:
-    """Those of these versions that the projection is to apply and has not. In one statement."""
-    taken = [one for one in positions if one.stream_type in projection.stream_types]
-    if not taken:
-        return []
-    rows = live(projection, projection.root)
-    streams = [position.stream_id for position in taken]
-    found = dict(rows.filter(stream_id__in=streams).values_list("stream_id", "version"))
-    return [one for one in taken if found.get(one.stream_id, 0) < one.version]
+    """Those of these versions that the projection is to apply and has not."""
+    return [
+        one
+        for one in positions
+        if one.stream_type in projection.stream_types
+        and live_version(projection, one.stream_id) < one.version
+    ]
