@@ -27,10 +27,6 @@ ADVANCE = """
 INSERT INTO messaging_stream (stream_type, stream_id, version) VALUES {}
 ON CONFLICT (stream_id) DO UPDATE SET version = excluded.version
 """
-PUBLISH = """
-INSERT INTO messaging_outbox (position)
-SELECT position FROM messaging_event WHERE position BETWEEN %s AND %s
-"""
 
 
 class Stored(NamedTuple):
@@ -73,9 +69,9 @@ def append(
     begun: Iterable[Position],
     advanced: Iterable[Position],
     events: Sequence[tuple[Envelope, str]],
-) -> list[int]:
+) -> None:
     """Begin streams, advance locked ones, and insert their events with these payloads, in this
-    order. Returns the positions, which nobody publishes yet.
+    order, and their outbox rows.
 
     The streams come first, so that their locks are held before a position is allocated, as in
     `statements.append`. Raises `IntegrityError` if one was begun by somebody else meanwhile.
@@ -96,12 +92,4 @@ def append(
     values = [event_values(connection, envelope, payload) for envelope, payload in events]
     placed = ([position, *row] for position, row in zip(positions, values, strict=True))
     dialect.copy(connection, "messaging_event", COLUMNS, placed)
-    return positions
-
-
-def publish(first: int, last: int) -> None:
-    """Put the events between these positions into the outbox: all of them are this
-    transaction's."""
-    connection = transaction_connection()
-    with connection.cursor() as cursor:
-        cursor.execute(PUBLISH, [first, last])
+    dialect.copy(connection, "messaging_outbox", ["position"], [[one] for one in positions])

@@ -42,4 +42,9 @@ def is_of_key(stream_id: UUID) -> bool:
 
 def as_version_8(found: UUID) -> UUID:
     """Return the same id with version 8, which RFC 9562 leaves to whoever makes it."""
-    return UUID(int=found.int & ~(0xF << 76) | 8 << 76)
+    return version_8(found.int)
+
+
+def version_8(bits: int) -> UUID:
+    """Return the UUID of these 128 bits, of which version and variant take six."""
+    return UUID(int=bits & ~(0xF << 76 | 0x3 << 62) | 8 << 76 | 0x2 << 62)

@@ -8,6 +8,7 @@ the stream's own id may be left out.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -18,7 +19,7 @@ from messaging import codec, plausible
 from messaging.api import strict_json
 from messaging.api.file_ids import id_of
 from messaging.bus.base import MAX_RECORD_BYTES
-from messaging.eventstore.keys import as_version_8, is_of_key
+from messaging.eventstore.keys import is_of_key, version_8
 from messaging.eventstore.repository import REPOSITORIES
 from messaging.exceptions import DecodeError, Invalid, PostlogError, UnknownMessage, WrongPayload
 from messaging.message import EVENTS, Envelope, naming_of
@@ -110,10 +111,15 @@ def _stream_id_of(line: _Line) -> UUID:
     """The id of the stream that the line names: by its natural key, where such streams have keys,
     else by a UUID or any other text."""
     newest = EVENTS.get(codec.newest_of(line.type))
-    repository = REPOSITORIES.get(naming_of(newest).stream) if newest is not None else None
+    return _id_in(naming_of(newest).stream if newest is not None else "", line.stream)
+
+
+@lru_cache(10_000)  # lines that follow each other are often about the same thing
+def _id_in(stream_type: str, text: str) -> UUID:
+    repository = REPOSITORIES.get(stream_type)
     if repository is not None and repository.has_keys:
-        return repository.stream_id_of(line.stream)
-    stream_id = id_of(line.stream)
+        return repository.stream_id_of(text)
+    stream_id = id_of(text)
     if is_of_key(stream_id):
         raise Wrong(f"{stream_id} has version 8, as ids that natural keys lead to: use another")
     return stream_id
@@ -127,13 +133,13 @@ def _payload_of(line: _Line, given: Any, stream_id: UUID) -> tuple[Any, str]:
     if newest is None:
         return codec.decode_event(line.type, data), msgspec.json.format(data, indent=-1).decode()
     own_id = naming_of(newest).id_field
-    if own_id and isinstance(given, dict) and own_id not in given:
-        given = {**given, own_id: str(stream_id)}
+    if own_id and isinstance(given, dict):
+        given = {own_id: str(stream_id), **given}  # in front, where most events have it
         data = msgspec.json.encode(given)
     event = codec.decode_event(line.type, data)
     payload = msgspec.json.encode(event)
-    stored = msgspec.json.decode(payload)
-    if stored == given:  # so reading it gives this event
+    # So reading it gives this event. Mostly that shows without reading it.
+    if payload == data or (stored := msgspec.json.decode(payload)) == given:
         return event, payload.decode()
     if unknown := _first_unknown(given, stored):
         raise Wrong(f"{line.type} has no field {ascii(unknown)[:60]}")
@@ -160,4 +166,4 @@ def _event_id(line: _Line, stream_id: UUID, at: datetime, given: Any) -> UUID:
     and another event of that version another one, which consumers see."""
     said = [stream_id, line.version, line.type, at, line.actor, given]
     digest = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).digest()
-    return as_version_8(UUID(bytes=digest, version=5))
+    return version_8(int.from_bytes(digest))

@@ -275,7 +275,7 @@ def test_an_import_that_was_killed_has_stored_nothing_and_can_be_repeated(
     os.mkfifo(pipe)
     names = [str(uuid4()) for _ in range(2 * reading.LINES_AT_ONCE + 500)]
     text = b"".join(map(created, names))
-    written = "state = 'idle in transaction' AND query LIKE 'COPY messaging_event%'"
+    written = "state = 'idle in transaction' AND query LIKE 'COPY messaging_outbox%'"
     with Worker(postgresql.env, "importevents", str(pipe)) as worker, pipe.open("wb") as end:
         end.write(text)
         end.flush()

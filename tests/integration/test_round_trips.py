@@ -173,6 +173,14 @@ def test_a_transaction_that_a_block_within_has_broken_stores_nothing(post_id: UU
     assert versions(post_id) == [1, 2]
 
 
+def test_a_transaction_that_is_broken_with_nothing_to_write_is_ended(post_id: UUID) -> None:
+    with unit_of_work(ALICE) as uow:
+        posts.load(uow, post_id)
+        with suppress(RuntimeError), transaction.atomic(savepoint=False):
+            raise RuntimeError
+    assert not is_in_transaction()
+
+
 def test_what_waits_for_the_commit_is_done_behind_it(post_id: UUID, during: Any) -> None:
     found: list[bool] = []
     during(before=lambda: transaction.on_commit(lambda: found.append(is_in_transaction())))

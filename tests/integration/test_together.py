@@ -221,6 +221,14 @@ def test_who_may_not_send_is_refused_and_that_is_not_remembered(
     assert Receipt.objects.count() == Event.objects.count() == 1
 
 
+def test_an_actor_who_cannot_have_an_account_is_refused(database: Mode) -> None:
+    outcomes = mediator.send_together(
+        [(NewPost(message="Hi"), key("a b")), (NewPost(message="Hi"), key())]
+    )
+    assert [getattr(one, "code", "") for one in outcomes] == ["invalid_actor", ""]
+    assert Receipt.objects.count() == Event.objects.count() == 1
+
+
 def test_what_is_loaded_ahead_is_what_is_loaded(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
