@@ -1,7 +1,9 @@
 """What docs/ shows is what happens: each page is followed as its reader would."""
 
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.another_project import build
+from tests.support.clone import fresh_clone
 from tests.support.modes import postgresql
 from tests.support.processes import ROOT
 from tests.support.walk import Walk
@@ -83,3 +86,16 @@ def test_its_own_tests_pass_on_postgresql_too(
     }
     with Walk(site, wheel, {"[api]": "[api,postgres]"}, **env) as walk:
         walk.follow(DOCS / "guides" / "existing-project.md")
+
+
+def test_the_readme_leads_from_its_start_to_a_command_of_ones_own() -> None:
+    page = "README.md"
+    with fresh_clone() as clone:
+        (clone / ".venv").symlink_to(sys.prefix)
+        with Walk(clone, clone) as walk:
+            walk.follow(clone / page, "Start", "Five minutes with curl")
+            walk.follow(clone / page, "A command, an event and a query of one's own")
+            walk.restart()
+            walk.follow(clone / page, "Try it")
+        answers = re.findall(r'HTTP/1.1" (\d+) ', (clone / "another-shell.log").read_text())
+        assert [status for status in answers if status >= "400"] == ["403"]  # Bob's

@@ -7,8 +7,10 @@ compare what these print. A page needs no marks for it that its reader does not 
 ```sh                                   is run, in one shell for all pages, and must succeed
 ```sh title="in another shell"          is started, and ended with the pages
 ```text                                 behind a command is what it prints; … stands for anything
+```json                                 so too, however it is spaced
 """
 
+import json
 import os
 import re
 import selectors
@@ -38,6 +40,7 @@ class Block:
     title: str
     text: str
     follows: bool  # directly behind the block before
+    section: str  # the heading above it
     where: str
 
 
@@ -45,9 +48,17 @@ def blocks_of(page: Path) -> Iterator[Block]:
     text, last = page.read_text(encoding="utf-8"), 0
     for found in FENCE.finditer(text):
         language, title, content = found.groups(default="")
+        section = re.findall(r"^##+ (.+)$", text[: found.start()], re.M)[-1:]
         where = f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}"
         follows = last > 0 and not text[last : found.start()].strip()
-        yield Block(language=language, title=title, text=content, follows=follows, where=where)
+        yield Block(
+            language=language,
+            title=title,
+            text=content,
+            follows=follows,
+            section="".join(section),
+            where=where,
+        )
         last = found.end()
 
 
@@ -64,6 +75,7 @@ class Walk:
         self._instead = {**(instead or {}), ":8000": f":{port}"}
         self._address = ("127.0.0.1", int(port))
         self._others: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[Block] = []
         known = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
         self._env = {**known, "PYTHONUNBUFFERED": "1", "COLUMNS": "80", **env}
         self._shell = subprocess.Popen(
@@ -85,20 +97,30 @@ class Walk:
         with self._shell:  # closes its pipes
             os.killpg(self._shell.pid, signal.SIGKILL)
 
-    def follow(self, page: Path) -> None:
+    def follow(self, page: Path, *sections: str) -> None:
+        """All of the page, or these sections of it."""
         printed: str | None = None
         for block in blocks_of(page):
+            if sections and block.section not in sections:
+                continue
             if block.language == "sh":
                 printed = self._start(block) if block.title else self._run(block)
             elif block.title:
                 self._write(block)
             elif block.language in ("text", "json") and block.follows and printed is not None:
                 wanted = self._here(block.text)
+                if block.language == "json":
+                    printed, wanted = spaced(printed), spaced(wanted)
                 assert re.fullmatch(pattern_of(wanted), f"{printed.strip()}\n"), (
                     f"{block.where} shows\n{wanted}\nand it was\n{printed}"
                 )
             elif block.language in ("python", "diff"):
                 raise AssertionError(f"{block.where}: which file is this?")
+
+    def restart(self) -> None:
+        """What runs in other shells: its code has changed."""
+        for block in [*self._started]:
+            self._start(block)
 
     @property
     def here(self) -> Path:
@@ -135,6 +157,8 @@ class Walk:
         assert block.title == ELSEWHERE, block.where
         if (running := self._others.pop(block.text, None)) is not None:
             ended(running)  # its reader starts it again
+        else:
+            self._started.append(block)
         command = shlex.split(self._here(block.text))
         is_server = "runserver" in command
         command += ["--noreload", f"{self._address[1]}"] if is_server else []
@@ -158,6 +182,8 @@ class Walk:
         for line in commands.splitlines():
             if line.startswith("pip install"):
                 package, *also = shlex.split(line)[2:]
+                if package == "-r":
+                    continue  # what this environment has
                 extras = re.findall(r"\w+", package.partition("[")[2])
                 install(self._wheel, self.here / ".venv", *also, extras=extras)
         return re.sub(r"^(python3 -m venv|pip install) .*$", "", commands, flags=re.M)
@@ -180,6 +206,14 @@ def changed(text: str, block: Block) -> str:
     new = "\n".join(line[1:] for line in lines if line[:1] != "-")
     assert text.count(old) == 1, f"{block.where}: not once in {block.title}:\n{old}"
     return text.replace(old, new)
+
+
+def spaced(text: str) -> str:
+    """JSON in one form. With … for anything that is no JSON itself, as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except ValueError:
+        return text
 
 
 def pattern_of(wanted: str) -> str:
