@@ -71,9 +71,9 @@ class Walk:
     ) -> None:
         self._folder, self._wheel = folder, wheel
         with socket.create_server(("127.0.0.1", 0)) as free:
-            port = str(free.getsockname()[1])
-        self._instead = {**(instead or {}), ":8000": f":{port}"}
-        self._address = ("127.0.0.1", int(port))
+            self.port = str(free.getsockname()[1])
+        self._instead = {**(instead or {}), ":8000": f":{self.port}"}
+        self._address = ("127.0.0.1", int(self.port))
         self._others: dict[str, subprocess.Popen[bytes]] = {}
         self._started: list[Block] = []
         known = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
