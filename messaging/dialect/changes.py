@@ -33,14 +33,12 @@ class Changes:
         """Return when there may be something new, when the time is over, or when `stop` is set."""
         stop = stop or Flag()
         deadline = time.monotonic() + at_most_s
+        connection = connections[self._alias]  # asked for each time, it would cost the most
+        change_mark = dialect_of(connection).change_mark
         while not stop.wait(min(self._pause_s, max(0.0, deadline - time.monotonic()))):
             # Before the look: what is committed after it counts as new.
-            before, self._mark = self._mark, self._now()
+            before, self._mark = self._mark, change_mark(connection)
             growth = GROWTH if self._mark is None else GROWTH_IF_CHEAP
             self._pause_s = min(growth * self._pause_s, MAX_PAUSE_S)
             if self._mark is None or self._mark != before or time.monotonic() >= deadline:
                 return
-
-    def _now(self) -> int | None:
-        connection = connections[self._alias]
-        return dialect_of(connection).change_mark(connection)

@@ -67,12 +67,9 @@ class Heartbeats:
             changed = {"since": now} if self._last.get(role) is not active else {}
             error = self._errors[role]() if role in self._errors else ""
             beat = {"active": active, "beat_at": now, "error": error}
-            Heartbeat.objects.update_or_create(
-                role=role,
-                process=self._process,
-                defaults={**beat, **changed},
-                create_defaults={**beat, "since": now},
-            )
+            mine = Heartbeat.objects.filter(role=role, process=self._process)
+            if not mine.update(**beat, **changed):  # one statement; update_or_create takes six
+                mine.create(role=role, process=self._process, since=now, **beat)
             self._last[role] = active
         Heartbeat.objects.filter(beat_at__lt=now - FORGOTTEN_AFTER).delete()
 
