@@ -9,6 +9,7 @@ from hashlib import blake2b
 from django.db import connections, models, router
 
 from messaging.bus.base import LogRecord
+from messaging.dialect.kept import KeptStatement
 
 Rejected = Collection[tuple[int, int, str]]  # partition, offset, digest of the record
 
@@ -37,9 +38,9 @@ class Rejection(models.Model):
     def all_of_them(cls) -> Rejected:
         """Few, at any time."""
         # Asked for each batch: the ORM takes longer to word it than the database to answer.
-        with connections[router.db_for_read(cls)].cursor() as cursor:
-            cursor.execute(f'SELECT "partition", "offset", digest FROM {cls._meta.db_table}')
-            return frozenset(cursor.fetchall())
+        sql = f'SELECT "partition", "offset", digest FROM {cls._meta.db_table}'
+        kept = KeptStatement(f"postlog_{cls._meta.model_name}", sql)
+        return frozenset(kept.rows(connections[router.db_for_read(cls)]))
 
 
 def is_rejected(record: LogRecord, rejected: Rejected) -> bool:

@@ -117,7 +117,8 @@ class PostgreSQL(Dialect):
                 cursor.execute(f"PREPARE {statement.name} AS {numbered}")
             planned.add(statement.name)
         if (found := self._executes.get(statement.name)) is None:
-            text = f"EXECUTE {statement.name}{marks(sql.count('%s'))}"
+            values = sql.count("%s")
+            text = f"EXECUTE {statement.name}{marks(values) if values else ''}"
             found = self._executes[statement.name] = text
         return found
 
