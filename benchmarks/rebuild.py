@@ -1,6 +1,10 @@
-"""A rebuild of a million events, by `manage.py rebuild` in a process of its own."""
+"""A rebuild of a million events, by `manage.py rebuild` in a process of its own.
+
+Rates are of its CPU time, because on a shared machine the clock shows who else works.
+"""
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -10,7 +14,9 @@ from pathlib import Path
 from benchmarks.fill import fill_outbox_again
 from benchmarks.measure import Result
 
-EVENTS, STREAMS = 1_000_000, 100_000
+EVENTS = int(os.environ.get("BENCH_EVENTS", "1000000"))
+STREAMS = EVENTS // 10
+ROUNDS = 3
 ROOT = Path(__file__).resolve().parents[1]
 # Of ten events of a stream: the post, four likes, three comments, two edits.
 FILL = """
@@ -39,29 +45,65 @@ ON CONFLICT DO NOTHING
 
 def results() -> Iterator[Result]:
     fill(STREAMS, EVENTS // STREAMS)
+    publish_everything()
+    found: dict[str, list[tuple[float, float, float]]] = {"store": [], "log": []}
+    scans = []
+    for _ in range(ROUNDS):
+        for source, rounds in found.items():
+            rounds.append(rebuilt(source))
+        scans.append(EVENTS / scanned())
+    rates: dict[str, float] = {}
     for source, seconds in (("store", 60), ("log", 150)):
-        if source == "log":
-            publish_everything()
-        took, megabytes = rebuilt(source)
-        common = {"workload": f"posts, {EVENTS:,} events of {STREAMS:,} streams", "target": 1.0}
-        yield Result(
-            name=f"rebuild --from {source}",
-            ours=took,
-            limit=seconds,
-            against="the figure asked for",
-            unit="s",
-            higher_is_better=False,
-            **common,
-        )
-        yield Result(
-            name=f"rebuild --from {source}, memory",
-            ours=megabytes,
-            limit=200,
-            against="the figure asked for",
-            unit="MB",
-            higher_is_better=False,
-            **common,
-        )
+        took, cpu, megabytes = map(statistics.median, zip(*found[source], strict=True))
+        rates[source] = EVENTS / cpu
+        for name, ours, limit, unit in (
+            (f"rebuild --from {source}", took, seconds * EVENTS / 1_000_000, "s"),
+            (f"rebuild --from {source}, memory", megabytes, 200, "MB"),
+        ):
+            yield measured(name, ours, limit, "the figure asked for", unit, 1.0, more=False)
+    unit = "events/s of CPU"
+    yield measured(
+        "rebuild --from log", rates["log"], rates["store"], "rebuild --from store", unit, 0.50
+    )
+    yield measured(
+        "rebuild --from store", rates["store"], statistics.median(scans),
+        "a bare scan by the same cursor", unit, 0.25,
+    )  # fmt: skip
+
+
+def measured(
+    name: str, ours: float, limit: float, against: str, unit: str, target: float, more: bool = True
+) -> Result:
+    return Result(
+        name=name,
+        workload=f"posts, {EVENTS:,} events of {STREAMS:,} streams",
+        ours=ours,
+        limit=limit,
+        against=against,
+        unit=unit,
+        target=target,
+        higher_is_better=more,
+    )
+
+
+def scanned() -> float:
+    """Seconds of CPU to fetch all events as a rebuild from the store does, and nothing else."""
+    from django.db import connections
+
+    from messaging.dialect import dialect_of
+    from messaging.eventstore.scan import BEGINNING, READ, SCAN
+
+    connection = connections["default"].copy()
+    try:
+        begun = time.process_time()
+        sql = SCAN.format("%s")
+        values = ["post", *BEGINNING]
+        with dialect_of(connection).snapshot(connection, sql, values) as cursor:
+            while cursor.fetchmany(READ):
+                pass
+        return time.process_time() - begun
+    finally:
+        connection.close()
 
 
 def fill(streams: int, each: int) -> None:
@@ -92,8 +134,8 @@ def publish_everything() -> None:
     relay.join()
 
 
-def rebuilt(source: str) -> tuple[float, float]:
-    """Seconds, start of Python included, and megabytes at the highest."""
+def rebuilt(source: str) -> tuple[float, float, float]:
+    """Seconds, and those of CPU, start of Python included, and megabytes at the highest."""
     begun = time.perf_counter()
     command = [sys.executable, "manage.py", "rebuild", "posts", "--from", source]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -101,4 +143,5 @@ def rebuilt(source: str) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"manage.py rebuild: exit code {process.returncode}")
-    return time.perf_counter() - begun, usage.ru_maxrss / 1024
+    took = time.perf_counter() - begun
+    return took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024

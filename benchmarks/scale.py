@@ -86,15 +86,22 @@ def relay_all() -> None:
 
 
 def consume_all() -> None:
+    """As a consumer does, but outside its group, which takes seconds to join."""
+    from functools import partial
+
     from messaging.bus import current_bus
     from messaging.projections.consuming import checkpoints
-    from messaging.rebuilding.from_log import Follower
+    from messaging.projections.consuming.breaker import Breaker
+    from messaging.projections.consuming.transaction import consume, consume_all
+    from messaging.rebuilding.from_log import log_tail
     from queries_app.projections import posts
 
     generation = checkpoints.live_generation("posts")
     bus = current_bus()
-    with Follower(posts, generation, bus, lambda _: None) as follower:
-        follower.read_to(bus.end_offsets(), lambda: None)
+    one = partial(consume, posts, generation, Breaker())
+    with log_tail(posts, generation, bus) as tail:
+        for records, _ in tail.read_to(bus.end_offsets(), lambda: None):
+            consume_all(posts, generation, records, one)
 
 
 def rebuild_from_store() -> None:

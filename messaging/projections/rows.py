@@ -55,6 +55,7 @@ class RowBatch:
         self._rows: dict[type[ReadModel], dict[Key, Any]] = defaultdict(dict)
         self._changed: dict[type[ReadModel], set[Key]] = defaultdict(set)
         self._emptied: dict[type[ReadModel], set[UUID]] = defaultdict(set)
+        self.has_stored = False  # whether any row that was asked for is in the database
         # By the number of the stream's id, because a UUID is hashed in Python: the roots that were
         # asked for before, and the streams that have advanced.
         self._roots: dict[int, RootModel] = {}
@@ -85,6 +86,7 @@ class RowBatch:
                     f"{min(strange)}. Name it with values of the fields' types."
                 )
             rows.update(found)
+            self.has_stored = self.has_stored or bool(found)
 
     def _declared(self, recorded: RecordedEvent) -> Iterable[tuple[Any, ...]]:
         applier = self._projection.appliers.get(type(recorded.event))

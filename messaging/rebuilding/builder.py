@@ -26,7 +26,6 @@ from messaging.exceptions import (
 from messaging.message import utc_now
 from messaging.projections.consuming import checkpoints
 from messaging.projections.consuming.breaker import Breaker
-from messaging.projections.consuming.checkpoints import Move
 from messaging.projections.consuming.dead_letters import is_ready
 from messaging.projections.consuming.decoding import DecodedRecord
 from messaging.projections.consuming.ordering import Outcome
@@ -41,7 +40,7 @@ from messaging.projections.models import Checkpoint, DeadLetter, ProjectionState
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.rows import RefusedRows
 from messaging.proof import proofs_before
-from messaging.rebuilding import from_store, generations, requests
+from messaging.rebuilding import from_log, from_store, generations, requests
 from messaging.rebuilding.from_log import LogTail, log_tail
 from messaging.rebuilding.requests import BuilderReplaced, State
 from messaging.workers.leadership import kept
@@ -141,6 +140,10 @@ class Builder:
         generation = self._rebuild.generation
         checkpoints.require_identity(self._projection.name, generation, self._bus.identity())
         self._apply_unblocked()
+        from_log.fill(
+            self._projection, generation, self._bus, self._note_progress, self._check_cancelled,
+            self._consume_all,
+        )  # fmt: skip
         while True:
             with log_tail(self._projection, generation, self._bus) as tail:
                 self._follow(tail)
@@ -154,14 +157,16 @@ class Builder:
 
     def _follow(self, tail: LogTail) -> None:
         """Consume the log up to its end, each batch in a transaction with the progress."""
-        generation = self._rebuild.generation
-        check = self._check_cancelled
-        for records, passed in tail.read_to(self._bus.end_offsets(), check):
-            halted = consume_all(self._projection, generation, records, self._consume, check)
-            for reason in halted.values():
-                raise HistoryMismatch(reason)
+        for records, passed in tail.read_to(self._bus.end_offsets(), self._check_cancelled):
+            self._consume_all(records)
             with transaction.atomic(using=read_alias()):
                 self._pass_over(tail, passed)
+
+    def _consume_all(self, records: Mapping[int, Sequence[LogRecord]]) -> None:
+        generation, check = self._rebuild.generation, self._check_cancelled
+        halted = consume_all(self._projection, generation, records, self._consume, check)
+        for reason in halted.values():
+            raise HistoryMismatch(reason)
 
     def _consume(self, records: Sequence[LogRecord], *, refused: str = "") -> Outcome:
         batch = decode(self._projection, records)
@@ -253,8 +258,8 @@ class Builder:
     def _pass_over(self, tail: LogTail, passed: Mapping[int, int]) -> None:
         if passed:
             self._note_progress(0)
-            moves = {p: Move(tail.positions[p], to) for p, to in passed.items()}
-            checkpoints.advance(self._projection.name, self._rebuild.generation, moves)
+            name, generation = self._projection.name, self._rebuild.generation
+            checkpoints.advance(name, generation, tail.moves_over(passed))
 
     def _clean_up(self) -> None:
         """Delete what nobody reads. A builder that freezes here may wake after a later rebuild:

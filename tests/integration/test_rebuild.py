@@ -18,7 +18,7 @@ from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint, DeadLetter, Discarded, Rebuild
 from messaging.projections.registry import PROJECTIONS, Applier
 from messaging.projections.serving.live import live
-from messaging.rebuilding import from_store, requests, worker
+from messaging.rebuilding import from_log, from_store, requests, worker
 from queries_app.models import HistoryEntry, Post
 from queries_app.projections import posts
 from tests.support.consuming import consume_all, take
@@ -94,6 +94,7 @@ def test_a_rebuild_that_was_broken_off_at_any_step_goes_on(
     if source == "log" and step in ("filling", "all streams are built"):
         return
     monkeypatch.setattr(from_store, "CHUNK", 3)
+    monkeypatch.setattr(from_log, "BATCH", 3)
     all_consumed()
     stop = Flag()
 
