@@ -186,3 +186,7 @@ def test_a_token_of_oauth_lets_in_whom_it_names(
         with pytest.raises(BusError, match="grant it Write on the topic"):
             bus.publisher().publish(numbered(1))
         bus.close()
+    with postlog(kafka={"client": by, "security": client(RELAY)}):
+        bus = kafka_bus(conf.postlog().kafka)
+        assert len(everything(bus)) == 1, "it has no right on any group"
+        bus.close()
