@@ -57,12 +57,13 @@ MIDDLEWARE = [
     "web.middleware.ContentPolicy",
     "web.middleware.no_null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "accounts.sessions.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "messaging.api.short_way.short_way",  # answers for the API; what follows is for pages
+    "accounts.sessions.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "web.errors.UnavailableMiddleware",
     "web.middleware.LimitForms",
 ]

@@ -26,10 +26,12 @@ class Rate(NamedTuple):
 
 
 def count_request(request: HttpRequest, user: Any) -> Rate | None:
-    """Count by person; who is not signed in, by address. None: there is no limit."""
+    """Count a request, once; by person, or by address who is not signed in. None: there is no
+    limit."""
     limit = settings.API_RATE
-    if not limit:
-        return None
+    counted: Rate | None = getattr(request, "rate", None)
+    if not limit or counted is not None:
+        return counted
     who = f"person:{user.pk}" if user.is_authenticated else network_of(request)
     count, reset_s, _ = counters.add(REQUESTS, who)
     rate = Rate(limit, max(0, limit - count), reset_s, count > limit)
@@ -40,9 +42,13 @@ def count_request(request: HttpRequest, user: Any) -> Rate | None:
 class PersonThrottle(BaseThrottle):
     """For the API's views."""
 
-    def allow_request(self, request: Request, view: Any) -> bool:
-        self._rate = count_request(request._request, request.user)
+    def admits(self, request: HttpRequest, user: Any) -> bool:
+        """For the short way too: it asks before the view does."""
+        self._rate = count_request(request, user)
         return self._rate is None or not self._rate.exceeded
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        return self.admits(request._request, request.user)
 
     def wait(self) -> float | None:
         return self._rate and self._rate.reset_s

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
+from django.http import HttpRequest
 from rest_framework.exceptions import ErrorDetail, ValidationError
-from rest_framework.request import Request
 
 from messaging import conf
 
@@ -26,7 +26,7 @@ def etag(version: int) -> str:
     return f'"v{version}"'
 
 
-def idempotency(request: Request, command: object) -> dict[str, Any]:
+def idempotency(request: HttpRequest, command: object) -> dict[str, Any]:
     """What `Idempotency-Key` asks of the command's context: the first answer again to whoever
     sends the same again, for some hours (draft-ietf-httpapi-idempotency-key-header)."""
     key = request.headers.get(IDEMPOTENCY_KEY)
@@ -42,7 +42,7 @@ def idempotency(request: Request, command: object) -> dict[str, Any]:
     }
 
 
-def if_match(request: Request) -> frozenset[int] | None:
+def if_match(request: HttpRequest) -> frozenset[int] | None:
     """The versions that `If-Match` names; None: any. By strong comparison, so that a weak
     ETag, or one that was not made here, matches no version (RFC 9110, 13.1.1)."""
     sent = request.headers.get(IF_MATCH)

@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 from messaging import conf, mediator
 from messaging.api.operations import RebuildView, RestoreReadDbView
 from messaging.api.serializers import fault_of
+from messaging.api.short_way import offer
 from messaging.api.views import RootView, command_view, query_view
 from messaging.message import COMMANDS, QUERIES
 
@@ -59,4 +60,4 @@ def _view(cls: type[APIView]) -> Any:
     view = cls.as_view()
     for alias in conf.aliases():
         view = transaction.non_atomic_requests(using=alias)(view)
-    return view
+    return offer(view, cls)

@@ -1,34 +1,30 @@
 """Views made from the registry: a registered command or query is an endpoint."""
 
-from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
-from urllib.parse import unquote_to_bytes, urlencode
 
 import msgspec
-from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, QueryDict
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
 from django.urls import resolve
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.exceptions import MethodNotAllowed, NotFound, ParseError, ValidationError
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging import access, mediator
+from messaging import access
+from messaging.api.answering import carry_out, context_once, look_up, parameters, sent_token
 from messaging.api.errors import Handler, refusal
-from messaging.api.headers import etag, idempotency, if_match
-from messaging.api.openapi import TOKEN_HEADER, TOKEN_PARAMETER, command_schema, query_schema
+from messaging.api.openapi import command_schema, query_schema
 from messaging.api.parsers import StrictFormParser, StrictJSONParser
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
-from messaging.api.serializers import MessageSerializer, input_serializer, key_errors
+from messaging.api.serializers import MessageSerializer, input_serializer
 from messaging.exceptions import DomainError
-from messaging.http import answer_headers, context_of
-from messaging.message import Context, Result, who_may
-from messaging.projections.serving import consistency_token
-from messaging.projections.serving.paging import Page
+from messaging.http import answer_headers
+from messaging.message import Context, who_may
 
 
 class ApiView(APIView):
@@ -51,6 +47,7 @@ class Permitted(BasePermission):
 
 
 class MessageView(ApiView):
+    message_type: ClassVar[type]
     serializer_class: ClassVar[type[MessageSerializer]]
     who: ClassVar[access.Who]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]
@@ -80,28 +77,23 @@ class CommandPage(MessageView):
 
 class CommandView(CommandPage):
     _context: Context | None = None
-    _result: Result | None = None
 
     def post(self, request: Request) -> Response:
-        context = self._context = context_of(request.headers, request.user)
+        context = self._context = context_once(request._request, request.user)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        command = serializer.validated_data
-        conditions = {"if_version": if_match(request), **idempotency(request, command)}
         try:
-            result = self._result = mediator.send(command, replace(context, **conditions))
+            answer = carry_out(request._request, serializer.validated_data, context)
         except DomainError as refused:
             raise refusal(refused, serializer) from refused
-        body = answer(result)
-        headers = {"ETag": etag(result.version), TOKEN_HEADER: body["consistency_token"]}
-        return Response(body, status=201 if result.created else 200, headers=headers)
+        return Response(answer.body, status=answer.status, headers=answer.headers)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """With the ids by which the command is found, also when it was refused."""
         found = super().finalize_response(request, response, *args, **kwargs)
         if self._context is not None:
-            for name, value in answer_headers(self._context, self._result).items():
-                found[name] = value
+            for name, value in answer_headers(self._context).items():
+                found.setdefault(name, value)
         return found
 
 
@@ -114,25 +106,14 @@ class QueryView(MessageView):
         return self._serializer or self.serializer_class()
 
     def get(self, request: Request) -> Response:
-        params = parameters(request)
-        token = sent_token(request, params)
+        params = parameters(request._request)
+        token = sent_token(request._request, params)
         serializer = self._serializer = self.serializer_class(data=params)
         serializer.is_valid(raise_exception=True)
-        reached = consistency_token.read(token) if token is not None else ()
         query = serializer.validated_data
-        found = mediator.ask(query, reached, request.user)
-        if isinstance(found, Page):
-            found = {
-                "next": page_url(request, params, found.next),
-                "previous": page_url(request, params, found.previous),
-                "results": found.results,
-            }
-        version = getattr(found, "version", None)  # of one thing; a page's ETag is its content's
-        headers = {"ETag": etag(version)} if version is not None else {}
-        if mediator.is_personal(type(query)):
-            headers |= {"Cache-Control": "private", "Vary": "Authorization, Cookie"}
-        body = msgspec.to_builtins(found) if _is_browsed(request) else found
-        return Response(body, headers=headers)
+        answer = look_up(request._request, query, params, token, request.user)
+        body = msgspec.to_builtins(answer.body) if _is_browsed(request) else answer.body
+        return Response(body, headers=answer.headers)
 
 
 class RootView(ApiView):
@@ -175,41 +156,6 @@ class NotFoundView(ApiView):
         return NotFound(f"Nothing is here. Addresses end in a slash; {root} lists them.")
 
 
-def parameters(request: Request) -> QueryDict:
-    """The query string, to be changed freely. Django would replace what is not UTF-8."""
-    try:
-        unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1")).decode()
-    except UnicodeError:
-        raise ParseError("The query string is not valid UTF-8.") from None
-    return request.query_params.copy()
-
-
-def sent_token(request: Request, params: QueryDict) -> str | None:
-    """The token of the header or the parameter, which is taken out of `params`."""
-    sent = params.pop(TOKEN_PARAMETER, [])
-    header = request.headers.get(TOKEN_HEADER)
-    if header is not None and sent != [header]:
-        sent = [*sent, header]
-    if len(sent) > 1:
-        raise ValidationError(key_errors([TOKEN_PARAMETER], "repeated_field", "Send this once."))
-    return sent[0] if sent else None
-
-
-def page_url(request: Request, params: QueryDict, cursor: str | None) -> str | None:
-    """The address of the page at the cursor, with the other parameters as they were."""
-    if cursor is None:
-        return None
-    query = urlencode({**params.dict(), "cursor": cursor})
-    return request.build_absolute_uri(f"{request.path}?{query}")
-
-
-def answer(result: Result) -> dict[str, Any]:
-    """What the sender of a command gets."""
-    ids = {name: str(value) for name, value in result.ids.items()}
-    token = consistency_token.mint(result.positions)
-    return {**ids, "version": result.version, "consistency_token": token}
-
-
 def command_view(command_type: type) -> type[CommandView]:
     schema = extend_schema_view(post=command_schema(command_type))
     return schema(_view(CommandView, command_type))
@@ -225,6 +171,7 @@ def _view(base: type[Any], message_type: type) -> type[Any]:
     who = who_may(message_type)
     members = {
         "__doc__": message_type.__doc__,
+        "message_type": message_type,
         "serializer_class": serializer,
         "who": staticmethod(who) if callable(who) else who,
         "permission_classes": [AllowAny if who is access.anyone else Permitted],
