@@ -1,4 +1,8 @@
-"""Bulk import: a file of commands, sent by one process and by several; and a history."""
+"""Bulk import: a file of commands, sent by one process and by several, and while relay and consumer
+work; and a history.
+
+BENCH_COMMANDS names a file of Postlog's commands (.gz), to be sent in place of made-up ones.
+"""
 
 import gzip
 import itertools
@@ -10,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +26,9 @@ COMMANDS = 6_000
 STREAMS, EACH = 4_000, 15
 JOBS = 4
 ROUNDS = 3
-FILE = os.environ.get("BENCH_COMMANDS")  # of Postlog's commands, .gz; else one is made up
+WARM_UP_S = 3
+AT_WORK = 1_000  # commands a second that were asked for, with all processes on two cores
+FILE = os.environ.get("BENCH_COMMANDS")
 RATE = re.compile(r"\(([\d,]+)/s\)")
 
 _rounds = itertools.count()
@@ -39,6 +46,17 @@ def results() -> Iterator[Result]:
         unit="commands/s",
         target=1.5,
     )
+    with consumer():
+        (working,) = medians(ROUNDS, lambda: sent(JOBS))
+    yield Result(
+        name=f"sendcommands, {JOBS} processes, relay and consumer at work",
+        workload=f"the same, with PostgreSQL and Kafka on this machine ({os.cpu_count()} cores)",
+        ours=working,
+        limit=AT_WORK,
+        against="the figure asked for",
+        unit="commands/s",
+        target=1.0,
+    )
     imported, bare = medians(ROUNDS, import_history, bare_copy)
     yield Result(
         name="importevents",
@@ -49,6 +67,20 @@ def results() -> Iterator[Result]:
         unit="events/s",
         target=0.2,
     )
+
+
+@contextmanager
+def consumer() -> Iterator[None]:
+    """A consumer, which is the relay as well, level with what was sent before."""
+    command = [sys.executable, "manage.py", "runconsumer"]
+    subprocess.run([*command, "--once"], cwd=ROOT, check=True, capture_output=True)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(WARM_UP_S)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def import_history() -> float:

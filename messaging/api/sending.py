@@ -5,6 +5,7 @@ it are done, or goes to the process that has them. So what a file says of one st
 the file's order, whatever else happens between.
 """
 
+import logging
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ from messaging.exceptions import ConcurrentChange, DomainError, NeedsNewerCode, 
 from messaging.message import Context
 from messaging.transient import drop_connections, is_away, reason
 from messaging.workers.processes import processes
+
+log = logging.getLogger("postlog.sending")
 
 AWAY_FOR_S = 60.0  # a database, at most; a failover takes seconds
 AGAIN_AFTER_S = 1.0
@@ -59,7 +62,8 @@ class Sender:
         found: Iterable[Refusal | None]
         try:
             found = self._together(lines) if len(lines) > 1 else map(self.send, lines)
-        except Exception:
+        except Exception as error:
+            log.debug("%s lines are sent one by one: %r", len(lines), error)
             found = map(self.send, lines)
         yield from found
 
