@@ -238,13 +238,14 @@ def consumed(streams: int, clock: Callable[[], float] = time.perf_counter) -> fl
     bus.ensure_topic()
     consumer = Consumer(posts, bus)
     consumer._start()
-    subscription = bus.subscribe(f"bench.{uuid4()}")
     for partition, end in bus.end_offsets().items():
         BEGUN_AT[partition] = end
         checkpoints.halt("posts", 1, partition, end, "")
+    # Before it joins: a client that fetches by itself would have smaller batches, as they came.
+    published(streams)
+    subscription = bus.subscribe(f"bench.{uuid4()}")
     while not consumer._positions:
         consumer._step(subscription)
-    published(streams)
     ends = bus.end_offsets()
     begun = clock()
     while consumer._positions != ends:

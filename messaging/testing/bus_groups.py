@@ -53,6 +53,28 @@ class GroupContract:
         wait_until(lambda: poll().records, "records")
         subscription.close()
 
+    def test_a_partition_that_is_paused_before_it_is_sought_stays_paused(self, bus: Bus) -> None:
+        publish(bus, in_partition(3, 5) + in_partition(4, 5))
+        subscription = bus.subscribe(GROUP)
+        wait_until(lambda: subscription.poll(timeout_s=5, max_records=10).changed, "assigned")
+        subscription.pause(3)
+        found: list[int] = []
+
+        def polled(count: int) -> bool:
+            records = subscription.poll(timeout_s=0.2, max_records=10).records
+            found.extend(p for p, part in records.items() for _ in part)
+            return len(found) >= count
+
+        for partition in range(PARTITIONS):
+            subscription.seek(partition, 0)
+        wait_until(lambda: polled(5), "the other partition")
+        for _ in range(3):
+            polled(0)
+        assert found == [4] * 5
+        subscription.resume(3)
+        wait_until(lambda: polled(10), "the one that was paused")
+        subscription.close()
+
     def test_a_change_is_told_at_once_however_long_the_poll_may_wait(self, bus: Bus) -> None:
         subscription = bus.subscribe(GROUP)
         # The test's deadline is less.
