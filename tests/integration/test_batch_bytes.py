@@ -21,6 +21,7 @@ from messaging.bus.base import (
 from messaging.eventstore import scan
 from messaging.eventstore.scan import StoredEvent
 from messaging.message import Context, Envelope, utc_now
+from messaging.projections.consuming import consumer
 from messaging.projections.models import Checkpoint
 from messaging.rebuilding import from_store
 from messaging.relay import outbox
@@ -133,6 +134,18 @@ def test_a_large_poll_is_applied_in_several_transactions(database: Mode) -> None
     moves = [q for q in captured if q["sql"].startswith("\nUPDATE messaging_checkpoint")]
     assert len(moves) == 2
     assert Post.objects.filter(version=1).count() == 300
+
+
+def test_on_sqlite_where_it_keeps_all_writers_waiting_a_transaction_has_fewer_records(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "SQLITE_BATCH", 100)
+    ids = [one for one in (uuid4() for _ in range(5_000)) if partition_of(str(one), 12) == 5][:250]
+    publish(*(record_of(i, 1, PostCreated(post_id=i, author="alice", message="Hi")) for i in ids))
+    with CaptureQueriesContext(connections["read"]) as captured:
+        consume_all()
+    moves = [q for q in captured if q["sql"].startswith("\nUPDATE messaging_checkpoint")]
+    assert len(moves) == (3 if connections["read"].vendor == "sqlite" else 1)
 
 
 def test_a_partition_that_halts_early_in_a_large_poll_stays_there(database: Mode) -> None:
