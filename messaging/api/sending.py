@@ -13,7 +13,6 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple, NoReturn
 
@@ -110,9 +109,26 @@ def here(
     lines: Iterable[Line], warn: Callable[[str], object], *, together: int = 1
 ) -> Generator[Outcome, None, None]:
     """Send them in this process, up to so many in one transaction."""
-    sender, left = Sender(warn), iter(lines)
-    while some := list(islice(left, together)):
+    sender = Sender(warn)
+    for some in _portions(lines, together):
         yield from map(Outcome, some, sender.send_all(some))
+
+
+def _portions(lines: Iterable[Line], count: int) -> Iterator[list[Line]]:
+    """Up to so many at a time. Those that can be read come before the error of one that cannot."""
+    some: list[Line] = []
+    try:
+        for line in lines:
+            some.append(line)
+            if len(some) == count:
+                yield some
+                some = []
+    except Exception:
+        if some:
+            yield some
+        raise
+    if some:
+        yield some
 
 
 def by_processes(

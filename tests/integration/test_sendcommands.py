@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import os
 import sys
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from django.db import connection
 from accounts.actors import AccountActors
 from messaging.api import sending
 from messaging.eventstore.models import Event, Receipt, Stream
+from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import manage
@@ -284,6 +287,31 @@ def test_a_damaged_archive_says_how_far_it_came(sqlite: Mode, file: Path, tmp_pa
     with pytest.raises(CommandError, match="lines were sent") as error:
         send(str(packed))
     assert error.value.returncode == 1
+
+
+def test_what_can_be_read_of_a_damaged_archive_is_sent(sqlite: Mode, tmp_path: Path) -> None:
+    """As it was sent when each line was sent by itself."""
+    new = {"command": "NewPost", "actor": "bob"}
+    posts = [json.dumps({**new, "message": token_hex(99)}) for _ in range(20)]
+    archive = tmp_path / "commands.gz"
+    archive.write_bytes(gzip.compress("\n".join(posts).encode())[:-600])
+    with pytest.raises(CommandError) as raised:
+        send(str(archive))
+    assert 10 < Event.objects.count() < 20
+    assert f"{Event.objects.count()} lines were sent" in str(raised.value)
+
+
+def test_a_line_of_a_named_pipe_waits_for_no_other(sqlite: Mode, tmp_path: Path) -> None:
+    pipe = tmp_path / "commands"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("w", buffering=1) as lines:
+            lines.write('{"command": "NewPost", "actor": "bob", "message": "Hi"}\n')
+            wait_until(Event.objects.exists, "the post is stored")
+
+    [error] = together(write, lambda: send(str(pipe)))[:1]
+    assert error is None
 
 
 def test_a_file_that_is_no_archive_says_so(sqlite: Mode, file: Path) -> None:

@@ -83,9 +83,9 @@ class Command(DatabaseCommand):
         self, lines: Iterator[Line], options: dict[str, Any]
     ) -> Generator[Outcome, None, None]:
         if options["jobs"] == 1:
-            # Nobody knows when the next line of standard input comes.
-            together = 1 if options["file"] == "-" else MAX_TOGETHER
-            return here(lines, self.stderr.write, together=together)
+            # Nobody knows when the next line of standard input, or of a pipe with a name, comes.
+            is_file = options["file"] != "-" and Path(options["file"]).is_file()
+            return here(lines, self.stderr.write, together=MAX_TOGETHER if is_file else 1)
         return by_processes(lines, options["jobs"], options["in_order_of"])
 
     def _open_rejects(self, name: str | None, raw: IO[bytes], stack: ExitStack) -> IO[str] | None:
