@@ -47,8 +47,8 @@ PSYCOPG_3 = {
     "importevents", "inline", "inline_rebuild", "interrupted_retries", "kept_connections",
     "kept_statements", "leadership", "likes", "newer_columns", "once", "one_database", "outbox",
     "read_timeout", "rebuild", "rebuild_requests", "receipts", "reservations", "restore_events",
-    "rowstore", "sendcommands_jobs", "sessions", "several_streams", "shop", "snapshots",
-    "sorted_pages", "store", "totals", "two_builders", "verify", "walks",
+    "round_trips", "rowstore", "sendcommands_jobs", "sessions", "several_streams", "shop",
+    "snapshots", "sorted_pages", "store", "together", "totals", "two_builders", "verify", "walks",
 }  # fmt: skip
 
 running_servers: list[Server] = []

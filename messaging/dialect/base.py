@@ -68,6 +68,10 @@ class Dialect(ABC):
         goes with `run`. If so, `run` or `roll_back` has to end it, too."""
         return False
 
+    def is_broken(self, connection: Connection) -> bool:
+        """Whether a statement of the open transaction has failed, so that COMMIT rolls it back."""
+        return False
+
     def roll_back(self, connection: Connection) -> None:
         """End a transaction that `run` has begun."""
         raise NotImplementedError

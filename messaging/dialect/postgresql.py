@@ -20,6 +20,7 @@ ROWS_AT_ONCE = 1_000  # in an INSERT
 # Between two fetches, in which the reader writes rows elsewhere. It holds no lock.
 MAX_PAUSE_S = 600
 IDLE = 0  # libpq's PQTRANS_IDLE: in no transaction
+IN_ERROR = 3  # PQTRANS_INERROR: in one that has failed
 PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
 PLAN_IS_ANOTHERS = {"26000", "42P05"}  # the plan is not in this session, or was there before
 
@@ -89,6 +90,9 @@ class PostgreSQL(Dialect):
         driver.autocommit = True  # until Django ends its `atomic`
         return True
 
+    def is_broken(self, connection: Connection) -> bool:
+        return bool(connection.connection.info.transaction_status == IN_ERROR)
+
     def roll_back(self, connection: Connection) -> None:
         if connection.closed_in_transaction:
             return
@@ -97,8 +101,10 @@ class PostgreSQL(Dialect):
             if driver.info.transaction_status != IDLE:
                 with connection.wrap_database_errors, driver.cursor() as cursor:
                     cursor.execute("ROLLBACK")
-        except Error:
-            connection.close()
+        except BaseException as error:
+            connection.close()  # else whoever has it next would be in this transaction
+            if not isinstance(error, Error):
+                raise
 
     def _planned(self, connection: Connection, statement: Statement) -> str:
         """Return the text that runs a statement by its kept plan; prepare the plan at first use.

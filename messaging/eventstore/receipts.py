@@ -83,6 +83,8 @@ def find(context: Context) -> StoredOutcome | None:
 def find_all(keys: Sequence[tuple[str, UUID]]) -> list[str | None]:
     """Look up what became of several commands, by (actor, command id), by one statement: as it is
     stored, for `outcome_in`."""
+    if not keys:
+        return []
     connection = transaction_connection()
     mark = f"(%s, {dialect_of(connection).uuid_mark})"
     statement = Statement(

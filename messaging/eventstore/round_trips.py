@@ -12,11 +12,17 @@ from weakref import WeakKeyDictionary
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
 
 from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Call, Statement
 from messaging.exceptions import NoTransaction
+
+BROKEN = (
+    "A statement of the handler has failed, and it went on all the same: PostgreSQL would store "
+    "nothing. Put what may fail into transaction.atomic()."
+)
 
 
 class Transaction:
@@ -28,24 +34,29 @@ class Transaction:
         self._has_begun = False  # by a BEGIN of ours, which our COMMIT or ROLLBACK has to end
         self._waiting: list[Call] = []
         self._is_running = False  # a statement of the event store
+        self._error: BaseException | None = None  # with which one has failed
         self._part = 0  # how much of what waits was written before it
         self._part_stays = False
+        self._part_hooks = 0  # what waited for the commit before it
         self.ahead: dict[UUID, list[Any]] = {}  # streams that were loaded before they are asked for
 
     def begin_part(self) -> None:
         """Begin what `take_back` takes back."""
         self._part, self._part_stays = len(self._waiting), False
+        self._part_hooks = len(self._connection.run_on_commit)
 
     def take_back(self) -> bool:
         """Forget what the part has written. False if it cannot: some of it is sent, or it has
-        executed statements of its own."""
+        executed statements of its own, or something is to be done after the commit."""
         del self._waiting[self._part :]
-        return not self._part_stays
+        has_hooks = len(self._connection.run_on_commit) > self._part_hooks
+        return not self._part_stays and not has_hooks
 
     def wait(self, calls: list[Call]) -> None:
         self._waiting += calls
 
     def run(self, cursor: Any, calls: list[Call], *, commit: bool = False) -> None:
+        self._require_no_error()
         begin = not self._has_begun and self._dialect.begins(self._connection)
         self._has_begun |= begin
         self._part_stays |= len(self._waiting) > self._part
@@ -55,6 +66,9 @@ class Transaction:
             self._dialect.run(
                 self._connection, cursor, calls, begin=begin, commit=commit and self._has_begun
             )
+        except BaseException as error:
+            self._error = error
+            raise
         finally:
             self._is_running = False
 
@@ -62,7 +76,10 @@ class Transaction:
         """Let any other statement, such as one of the ORM, find what was written before it."""
         if not self._is_running:
             self._part_stays = True
-            if self._waiting:
+            if str(sql).startswith("ROLLBACK TO SAVEPOINT"):
+                # All that waits was written behind the savepoint.
+                self._waiting, self._error = [], None
+            elif self._waiting or self._error is not None:
                 self.flush()
         return execute(sql, params, many, context)
 
@@ -71,14 +88,22 @@ class Transaction:
             self.run(cursor, [])
 
     def commit(self) -> None:
-        if self._waiting or (self._has_begun and not self._connection.needs_rollback):
+        """Raises what has broken the transaction, even if the handler has caught it: COMMIT would
+        roll back and not say so."""
+        self._require_no_error()
+        self._connection.validate_no_broken_transaction()
+        if self._dialect.is_broken(self._connection):
+            raise TransactionManagementError(BROKEN)
+        if self._waiting or self._has_begun:
             with self._connection.cursor() as cursor:
                 self.run(cursor, [], commit=True)
-        else:
-            self.roll_back()  # nothing was done, or Django would do so
+
+    def _require_no_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def roll_back(self) -> None:
-        self._waiting = []
+        self._waiting, self._error = [], None
         if self._has_begun:
             self._dialect.roll_back(self._connection)
 

@@ -1,23 +1,26 @@
 """A command's transaction: in few round trips, and a transaction as any other."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.db.transaction import TransactionManagementError
 
 from commands_app.commands import LikePost, NewPost
 from commands_app.handlers import like_post, posts
-from contracts.posts import MessageUpdated
+from contracts.posts import MessageUpdated, PostCreated
 from messaging import mediator
 from messaging.eventstore.models import Event, Stream
+from messaging.eventstore.round_trips import execute
+from messaging.eventstore.statements import BEGIN_STREAM
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
-from messaging.exceptions import Forbidden
+from messaging.exceptions import ConcurrencyError, Forbidden
 from messaging.message import Context
 from tests.support.modes import Mode, use
 
@@ -147,6 +150,23 @@ def test_an_error_after_the_load_leaves_no_transaction_open(post_id: UUID) -> No
     assert versions(post_id) == [1, 2]
 
 
+def test_an_interrupt_before_the_rollback_leaves_no_transaction_open(
+    postgresql: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = Mock(__enter__=Mock(side_effect=KeyboardInterrupt), __exit__=Mock())
+
+    def load_and_fail() -> None:
+        with monkeypatch.context() as patch, unit_of_work(ALICE) as uow:
+            posts.load(uow, uuid4())
+            patch.setattr(connection, "wrap_database_errors", interrupted)
+            raise RuntimeError
+
+    with pytest.raises(KeyboardInterrupt):
+        load_and_fail()
+    create_user()
+    assert not is_in_transaction()
+
+
 def test_what_is_saved_inside_a_savepoint_is_dropped_with_it(post_id: UUID) -> None:
     with unit_of_work(ALICE) as uow:
         posts.load(uow, post_id)
@@ -174,11 +194,110 @@ def test_a_transaction_that_a_block_within_has_broken_stores_nothing(post_id: UU
 
 
 def test_a_transaction_that_is_broken_with_nothing_to_write_is_ended(post_id: UUID) -> None:
-    with unit_of_work(ALICE) as uow:
-        posts.load(uow, post_id)
+    def break_it() -> None:
+        with unit_of_work(ALICE) as uow:
+            posts.load(uow, post_id)
+            with suppress(RuntimeError), transaction.atomic(savepoint=False):
+                raise RuntimeError
+
+    with pytest.raises(TransactionManagementError):
+        break_it()
+    assert not is_in_transaction()
+
+
+def test_a_lost_race_counts_although_the_handler_has_caught_it(post_id: UUID) -> None:
+    """The savepoint of the block is what sends the events, so its `except` catches their error."""
+    new = uuid4()
+
+    def begin_both() -> None:
+        with unit_of_work(ALICE) as uow:
+            for one in (new, post_id):  # of which one is there
+                uow.append("post", one, 0, [PostCreated(post_id=one, author="a", message="b")])
+            with suppress(IntegrityError), transaction.atomic():
+                create_user()
+
+    with pytest.raises(ConcurrencyError):
+        begin_both()
+    assert (versions(new), versions(post_id)) == ([], [1, 2])
+    assert not is_in_transaction()
+
+
+def test_what_cannot_be_committed_is_an_error_although_the_handler_has_caught_its_cause(
+    post_id: UUID, during: Any
+) -> None:
+    def read_and_break() -> None:
+        assert versions(post_id) == [1, 2, 3]
         with suppress(RuntimeError), transaction.atomic(savepoint=False):
             raise RuntimeError
-    assert not is_in_transaction()
+
+    def read_and_close() -> None:
+        assert versions(post_id) == [1, 2, 3]
+        connection.close()
+
+    for broken_by in (read_and_break, read_and_close):
+        with pytest.raises(TransactionManagementError):
+            during(after=broken_by)
+        assert versions(post_id) == [1, 2]
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+def test_an_error_of_the_handlers_own_statement_is_not_committed(
+    postgresql: Mode, fails_first: bool
+) -> None:
+    """PostgreSQL answers ROLLBACK to the COMMIT that follows, which is no error to the driver."""
+    post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
+
+    def fail() -> None:
+        with suppress(DatabaseError):
+            Event.objects.extra(where=["no_such_column = 1"]).count()
+
+    def save_and_fail() -> None:
+        with unit_of_work(ALICE) as uow:
+            if fails_first:
+                fail()
+            uow.append("post", post_id, 1, [MessageUpdated(post_id=post_id, message="b")])
+            if not fails_first:
+                fail()
+
+    with pytest.raises(DatabaseError):
+        save_and_fail()
+    assert versions(post_id) == [1]
+
+
+def test_what_a_failed_savepoint_has_saved_is_not_sent(post_id: UUID, during: Any) -> None:
+    """Else the lost race of what is dropped would break what is not."""
+
+    def save_and_fail() -> None:
+        with suppress(RuntimeError), transaction.atomic(), unsaved() as uow:
+            created = PostCreated(post_id=post_id, author="a", message="b")
+            uow.append("post", post_id, 0, [created])
+            raise RuntimeError
+
+    during(after=save_and_fail)
+    assert versions(post_id) == [1, 2, 3]
+
+
+@contextmanager
+def unsaved() -> Iterator[UnitOfWork]:
+    yield UnitOfWork(ALICE)
+
+
+def test_nothing_is_written_without_a_transaction_if_its_begin_was_not_sent(
+    postgresql: Mode,
+) -> None:
+    """The driver refuses the text that BEGIN goes with. Whoever catches that writes nothing."""
+
+    def go_on() -> None:
+        with unit_of_work(ALICE):
+            values = [uuid4(), "a\0b", 1]
+            execute(connections["default"], [(BEGIN_STREAM, values)])
+            with suppress(DatabaseError, ValueError):
+                versions(uuid4())
+            create_user()
+
+    with pytest.raises((DatabaseError, ValueError)):
+        go_on()
+    assert not is_user("made-by-the-handler")
 
 
 def test_what_waits_for_the_commit_is_done_behind_it(post_id: UUID, during: Any) -> None:

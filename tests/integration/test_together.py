@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from commands_app.handlers import posts
@@ -163,6 +163,27 @@ def test_what_a_refused_handler_wrote_by_itself_is_not_stored(
     with pytest.raises(NotTogether):
         mediator.send_together([(LikePost(post_id=uuid4()), key())])
     assert not Receipt.objects.exists()
+
+
+def test_what_a_refused_handler_would_do_after_the_commit_is_not_done(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def announce_and_refuse(command: LikePost, uow: UnitOfWork) -> Appended:
+        transaction.on_commit(lambda: done.append("announced"))
+        raise DomainError("changed_my_mind", "No.")
+
+    handled_by(monkeypatch, announce_and_refuse)
+    with pytest.raises(NotTogether):
+        mediator.send_together([(LikePost(post_id=uuid4()), key())])
+    assert (done, Receipt.objects.count()) == ([], 0)
+
+
+def test_lines_that_are_no_commands_need_no_transaction(database: Mode) -> None:
+    assert mediator.send_together([]) == []
+    refused = Sender(print).send_all(lines_of([{"command": "None"}, {"command": "None"}]))
+    assert [one and one.code for one in refused] == ["unknown_command"] * 2
 
 
 def test_where_one_fails_those_before_it_are_stored_and_those_behind_it_are_not_sent(
