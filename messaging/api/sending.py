@@ -18,8 +18,14 @@ from typing import NamedTuple, NoReturn
 
 from messaging import conf, mediator
 from messaging.api import command_file
-from messaging.api.command_file import Line
-from messaging.exceptions import ConcurrentChange, DomainError, NeedsNewerCode, WorkerFailed
+from messaging.api.command_file import Line, Request
+from messaging.exceptions import (
+    ConcurrentChange,
+    DomainError,
+    NeedsNewerCode,
+    NotTogether,
+    WorkerFailed,
+)
 from messaging.message import Context
 from messaging.transient import drop_connections, is_away, reason
 from messaging.workers.processes import processes
@@ -71,7 +77,7 @@ class Sender:
         patience = time.monotonic() + AWAY_FOR_S
         while True:
             try:
-                mediator.send(*self._read(line))
+                mediator.send(*self._sent(line, command_file.parse(line)))
                 return None
             except Exception as error:
                 again = is_away(error) or isinstance(error, ConcurrentChange)
@@ -88,16 +94,23 @@ class Sender:
         ready = []
         for line in lines:
             try:
-                ready.append(self._read(line))
-                outcomes.append(None)
+                request = command_file.parse(line)
             except DomainError as refusal:
                 outcomes.append(refusal)
+                continue
+            try:
+                ready.append(self._sent(line, request))
+            except DomainError as refusal:
+                if ready:  # one of which may make the actor known
+                    raise NotTogether from refusal
+                outcomes.append(refusal)
+            else:
+                outcomes.append(None)
         found = iter(mediator.send_together(ready))
         all_outcomes = [one or next(found) for one in outcomes]
         return [refusal_of(one) if isinstance(one, DomainError) else None for one in all_outcomes]
 
-    def _read(self, line: Line) -> tuple[object, Context]:
-        request = command_file.parse(line)
+    def _sent(self, line: Line, request: Request) -> tuple[object, Context]:
         actor = request.actor
         if actor not in self._machines:
             actor = self._actors.username(actor)

@@ -7,30 +7,32 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from commands_app.commands import EditMessage, LikePost, NewPost
 from commands_app.handlers import posts
 from contracts.posts import MessageUpdated, PostCreated, PostLiked
-from messaging import mediator
+from messaging import Actors, mediator
 from messaging.api import command_file
 from messaging.api.sending import Sender
 from messaging.eventstore import statements
 from messaging.eventstore.models import Event, Outbox, Receipt
 from messaging.eventstore.unit_of_work import Appended, UnitOfWork, unit_of_work
-from messaging.exceptions import DomainError, NotTogether
+from messaging.exceptions import DomainError, Invalid, NotTogether
 from messaging.message import Context, Result
 from tests.support.modes import Mode
+from tests.support.settings import postlog
 
 ALICE = Context(actor="alice")
 LINES: list[dict[str, Any]] = [
+    {"command": "NewPost", "actor": "a b", "post": "p2", "message": "no such name"},
     {"command": "LikePost", "actor": "bob", "post": "p1"},  # before there is one
     {"command": "NewPost", "actor": "alice", "post": "p1", "message": "Hi"},
     {"command": "LikePost", "actor": "bob", "post": "p1"},
     {"command": "LikePost", "actor": "bob", "post": "p1"},
     {"command": "AddComment", "actor": "bob", "post": "p1", "comment": "c1", "text": "Yes"},
     {"command": "EditMessage", "actor": "bob", "post": "p1", "message": "not his"},
-    {"command": "NewPost", "actor": "a b", "post": "p2", "message": "no such name"},
     {"command": "NewPost", "actor": "alice", "post": "p3", "message": "Hi"},
     {"command": "NewPost", "actor": "alice", "post": "p3", "message": "again"},
     {"command": "DeletePost", "actor": "alice", "post": "p1"},
@@ -186,6 +188,31 @@ def test_lines_that_are_no_commands_need_no_transaction(database: Mode) -> None:
     assert [one and one.code for one in refused] == ["unknown_command"] * 2
 
 
+class Known(Actors):
+    """Who is known has an account; a handler makes one."""
+
+    def username(self, actor: str) -> str:
+        if not get_user_model().objects.filter(username=actor).exists():
+            raise Invalid("invalid_actor", "Nobody has this name.")
+        return actor
+
+
+def test_an_actor_may_be_made_by_a_line_before(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = mediator.handler_of(NewPost)
+
+    def make_bob(command: NewPost, uow: UnitOfWork) -> Any:
+        get_user_model().objects.create(username="bob")
+        return real(command, uow)
+
+    monkeypatch.setitem(mediator._command_handlers, NewPost, make_bob)
+    get_user_model().objects.create(username="alice")
+    with postlog(ACTORS=f"{__name__}.Known"):
+        outcomes = list(Sender(print).send_all(lines("a")[2:4]))
+    assert outcomes == [None, None]
+
+
 def test_where_one_fails_those_before_it_are_stored_and_those_behind_it_are_not_sent(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +220,7 @@ def test_where_one_fails_those_before_it_are_stored_and_those_behind_it_are_not_
         raise RuntimeError("out of order")
 
     handled_by(monkeypatch, fail)
-    outcomes = Sender(print).send_all(lines("a")[1:])
+    outcomes = Sender(print).send_all(lines("a")[2:])
     assert next(outcomes) is None
     with pytest.raises(RuntimeError, match="out of order"):
         next(outcomes)
