@@ -4,10 +4,9 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
-from benchmarks.http import CLIENTS, SITE, Client, granian, throughput
+from benchmarks.http import CLIENTS, SITE, Client, cpu_s, granian, throughput
 from benchmarks.measure import Result, medians
 from benchmarks.serve import command, sign_in
 from benchmarks.write import new_posts
@@ -170,28 +169,6 @@ def _token_results(before: float, just_now: float) -> Iterator[Result]:
             target=1.0,
             higher_is_better=False,
         )
-
-
-def cpu_s(port: int) -> float:
-    """Seconds of CPU that the processes whose command line names the port have used."""
-    total = 0.0
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and str(port).encode() in read(entry / "cmdline"):
-            found.add(entry.name)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            fields = read(entry / "stat").rpartition(b")")[2].split()
-            if fields and (entry.name in found or fields[1].decode() in found):
-                total += (int(fields[11]) + int(fields[12])) / 100
-    return total
-
-
-def read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # it has ended
-        return b""
 
 
 def project_everything() -> None:

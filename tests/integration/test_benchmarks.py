@@ -12,9 +12,12 @@ from tests.support.processes import ROOT, environment
 ALL = "; ".join(f"import benchmarks.{name}" for name in NAMES)
 
 
-@pytest.mark.parametrize("program", [ALL, "import benchmarks.bare_site"], ids=["all", "bare site"])
+SITES = ["import benchmarks.bare_site", "import benchmarks.drf_site"]
+
+
+@pytest.mark.parametrize("program", [ALL, *SITES], ids=["all", "bare site", "drf site"])
 def test_what_is_measured_still_starts(program: str, sqlite: Mode) -> None:
-    """The bare site has settings of its own, so it starts in a process of its own."""
+    """The sites have settings of their own, so each starts in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         cwd=ROOT,
