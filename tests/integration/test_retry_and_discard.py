@@ -18,6 +18,7 @@ from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.parked import created, edited, parked, poison, version_of
 from tests.support.processes import here, manage
+from tests.support.rebuilding import rebuild
 from tests.support.records import publish, record_of
 from tests.support.threads import together
 
@@ -117,6 +118,9 @@ def test_a_discarded_event_is_passed_over_and_its_stream_goes_on(database: Mode)
     assert Discarded.objects.get().version == 2
     publish(bad, edited(post_id, 4))  # delivered again, it stays given up
     consume_all()
+    assert parked() == []
+    assert version_of(post_id) == 4
+    assert rebuild(posts, "log").state == "done"  # and where nothing else was ever parked
     assert parked() == []
     assert version_of(post_id) == 4
 
