@@ -153,7 +153,8 @@ def test_an_error_after_the_load_leaves_no_transaction_open(post_id: UUID) -> No
 def test_an_interrupt_before_the_rollback_leaves_no_transaction_open(
     postgresql: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupted = Mock(__enter__=Mock(side_effect=KeyboardInterrupt), __exit__=Mock())
+    once = Mock(side_effect=[KeyboardInterrupt, None])
+    interrupted = Mock(__enter__=once, __exit__=Mock(return_value=False))
 
     def load_and_fail() -> None:
         with monkeypatch.context() as patch, unit_of_work(ALICE) as uow:
