@@ -44,7 +44,7 @@ def relayed(clock: Callable[[], float] = time.perf_counter) -> float:
     fill_outbox_again()
     count = outbox.waiting()
     relay = Relay(current_bus())
-    assert relay._leadership.held()
+    assert relay._leadership.acquire()
     relay._lead(Flag())
     begun = clock()
     while relay.run_once():

@@ -68,11 +68,11 @@ class RebuildWorker:
             rebuild.id, Wait(log, f"rebuild of {rebuild.projection}: waiting")
         )
         try:
-            if not lock.held():
+            if not lock.acquire():
                 wait.goes_on(lock)
             else:
                 wait.ends()
-                _builder_of(rebuild)(rebuild, self._bus, lock.held).run(stop)
+                _builder_of(rebuild)(rebuild, self._bus, lock.acquire).run(stop)
         finally:
             lock.release()
 

@@ -116,7 +116,7 @@ class Relay:
         """Publish the oldest batch, and wait for the one before it; False: there was neither, or
         another relay leads. The first call takes the lock and compares the log with the store.
         Whatever it raises, call `close` before the next."""
-        if not self._leadership.held():
+        if not self._leadership.acquire():
             self._stand_by()
             self._wait.goes_on(self._leadership)
             return False
@@ -144,7 +144,7 @@ class Relay:
         require_writable(write_alias())
         self._bus.ensure_topic()
         self._log = self._require_same_log()
-        self._check_cancelled = lambda: _raise_if_interrupted(stop, self._leadership.held)
+        self._check_cancelled = lambda: _raise_if_interrupted(stop, self._leadership.acquire)
         # After a restore the comparison may take minutes, in which nobody publishes.
         log.info("relay: leading; comparing the log with the store before it publishes")
         check = self._check_cancelled
@@ -168,7 +168,7 @@ class Relay:
         before = self._on_the_way.pending if self._on_the_way else ()
         pending = outbox.oldest(BATCH, without=[one.position for one in before])
         # Between reading and sending this process may have been frozen for a long time.
-        if pending and self._leadership.held():
+        if pending and self._leadership.acquire():
             sent = Sent(pending, self._publisher.send([one.message for one in pending]))
         else:
             sent = None
@@ -184,7 +184,7 @@ class Relay:
             self._require_behind(pending, places)
             assert self._log is not None
             # While it was frozen since that check, an operator may have accepted another log.
-            if self._leadership.held() and not outbox.remove(pending, places, self._log):
+            if self._leadership.acquire() and not outbox.remove(pending, places, self._log):
                 log.warning("relay: another log was accepted meanwhile: beginning again with it")
                 raise Interrupted
             self._on_the_way = None

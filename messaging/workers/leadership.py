@@ -37,7 +37,7 @@ class Leadership(ABC):
     name: str  # which lock, and where: for messages
 
     @abstractmethod
-    def held(self) -> bool:
+    def acquire(self) -> bool:
         """Take the lock, or make sure that it is still held; False: another process has it.
 
         Never waits for it. Raises `Unreachable` when the database cannot be asked, `Pooled`
@@ -76,7 +76,7 @@ def acquired(lock: Leadership) -> bool:
     the holder itself has ended. A command that runs right behind another waits for that.
     """
     end = time.monotonic() + ENDED_WITHIN_S
-    while not lock.held():
+    while not lock.acquire():
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
@@ -84,12 +84,12 @@ def acquired(lock: Leadership) -> bool:
 
 
 @contextmanager
-def kept(held: Callable[[], bool]) -> Iterator[None]:
+def kept(acquire: Callable[[], bool]) -> Iterator[None]:
     """Keep a lock while this thread waits for one statement that may run for longer than the
     lock's session lives unheard. A second thread asks meanwhile; this one must not.
 
     A process that is frozen loses the lock as ever. One whose lock's connection was cut takes
-    it again, as any holder does, unless another process was faster: whoever asks `held` next,
+    it again, as any holder does, unless another process was faster: whoever acquires it next,
     behind the statement, learns it.
     """
     ended = Flag()
@@ -97,7 +97,7 @@ def kept(held: Callable[[], bool]) -> Iterator[None]:
     def ask() -> None:
         while not ended.wait(BEAT_EVERY_S):
             try:
-                held()
+                acquire()
             except PostlogError as error:
                 log.debug("asking for a lock: %s", error)  # whoever asks next reports it
 
@@ -141,11 +141,11 @@ class PostgresLeadership(Leadership):
         self._last_beat = 0.0
         self._asking = RLock()  # a question of `kept` can outlast the statement
 
-    def held(self) -> bool:
+    def acquire(self) -> bool:
         with self._asking:
-            return self._held()
+            return self._acquire()
 
-    def _held(self) -> bool:
+    def _acquire(self) -> bool:
         age = time.monotonic() - self._last_beat
         if self._connection is not None and age < BEAT_EVERY_S:
             return True
@@ -225,7 +225,7 @@ class MemoryLeadership(Leadership):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def held(self) -> bool:
+    def acquire(self) -> bool:
         return self._holders.setdefault(self.name, self) is self
 
     def release(self) -> None:
@@ -239,7 +239,7 @@ class FileLeadership(Leadership):
         self._path = path
         self._file: IO[str] | None = None
 
-    def held(self) -> bool:
+    def acquire(self) -> bool:
         if self._file is not None:
             return True
         import fcntl  # which Windows lacks: there PostgreSQL is needed

@@ -242,14 +242,14 @@ def test_no_lock_is_taken_through_a_pooler(pooled: dict[str, str]) -> None:
     with switched(pooled):
         lock = leadership("relay", "default")
         with pytest.raises(Pooled, match="LOCK_DATABASE"):
-            lock.held()
+            lock.acquire()
 
 
 def test_a_pooler_that_keeps_sessions_whole_is_as_good_as_none(postgresql: Mode) -> None:
     with pooler_before(postgresql, "session") as env, switched(env):
         assert checks.sessions_last(databases=["default", "read"]) == []
         one, other = leadership("relay", "default"), leadership("relay", "default")
-        assert (one.held(), other.held()) == (True, False)
+        assert (one.acquire(), other.acquire()) == (True, False)
         one.release()
-        wait_until(other.held, "the other takes it")
+        wait_until(other.acquire, "the other takes it")
         other.release()

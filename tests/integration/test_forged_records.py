@@ -404,7 +404,7 @@ def test_a_relay_that_loses_its_lock_while_it_compares_does_not_lead(
     """And asking for the lock keeps it: PostgreSQL ends a session that is silent for 10 s."""
     held = [True] * 20 + [False] + [True] * 20
     one = relay.Relay(current_bus())
-    monkeypatch.setattr(one._leadership, "held", lambda: held.pop(0))
+    monkeypatch.setattr(one._leadership, "acquire", lambda: held.pop(0))
     assert not one.run_once(StopsAtLook(1_000))
     assert not one.is_active()
     assert outbox.waiting() == 1

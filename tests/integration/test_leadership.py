@@ -39,7 +39,7 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 @contextmanager
 def taken(lock: Leadership) -> Iterator[None]:
-    assert lock.held()
+    assert lock.acquire()
     try:
         yield
     finally:
@@ -79,7 +79,7 @@ def test_what_is_wrong_in_another_way_is_not_taken_for_a_server_that_is_away(
     with locks_in(OPTIONS={"sslmodus": "require"}):
         lock = leadership("relay", "default")
     with pytest.raises(connections["default"].Database.ProgrammingError, match="sslmodus"):
-        lock.held()
+        lock.acquire()
 
 
 def test_a_lock_whose_session_was_ended_is_lost_and_that_is_said(
@@ -89,30 +89,30 @@ def test_a_lock_whose_session_was_ended_is_lost_and_that_is_said(
     with taken(lock):
         monkeypatch.setattr(module, "BEAT_EVERY_S", 0.0)
         monkeypatch.setattr(module, "TRUSTED_FOR_S", 3600.0)
-        assert lock.held()
+        assert lock.acquire()
         on_the_server(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE datname = '{connections['default'].settings_dict['NAME']}' "
             "AND application_name = 'postlog relay lock'"
         )
-        assert not lock.held()
+        assert not lock.acquire()
         assert 'the lock "relay"' in told.text
         assert "is lost" in told.text
-        assert lock.held(), "taken again"
+        assert lock.acquire(), "taken again"
 
 
 def test_a_lock_whose_holder_has_just_ended_is_waited_for(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = leadership("relay", "default"), leadership("relay", "default")
-    asked = second.held
+    asked = second.acquire
 
     def ask_before_the_end_is_seen() -> bool:
         answer = asked()
         first.release()
         return answer
 
-    monkeypatch.setattr(second, "held", ask_before_the_end_is_seen)
+    monkeypatch.setattr(second, "acquire", ask_before_the_end_is_seen)
     with taken(first):
         assert acquired(second)
     second.release()
@@ -168,20 +168,20 @@ def test_with_a_database_for_locks_and_without_it_is_one_lock(postgresql: Mode) 
     with locks_in():
         named = leadership("relay", "default")
         with taken(named):
-            assert not direct.held()
+            assert not direct.acquire()
         with taken(direct):
-            assert not named.held()
+            assert not named.acquire()
 
 
 def test_two_installations_share_a_database_for_locks_and_do_not_meet(postgresql: Mode) -> None:
     name = f"{connections['default'].settings_dict['NAME']}_other"
     with locks_in(), taken(leadership("relay", "default")):
-        assert not leadership("relay", "default").held()
+        assert not leadership("relay", "default").acquire()
         try:
             with switched(new_postgresql(name)):
                 other = leadership("relay", "default")
                 with taken(other):
-                    assert not leadership("relay", "default").held()
+                    assert not leadership("relay", "default").acquire()
         finally:
             for alias in ("default", "read"):
                 on_the_server(f'DROP DATABASE "{name}_{alias}" WITH (FORCE)')
@@ -189,7 +189,7 @@ def test_two_installations_share_a_database_for_locks_and_do_not_meet(postgresql
 
 def test_one_database_has_the_locks_of_both_sides(postgresql: Mode) -> None:
     with locks_in(), taken(leadership("relay", "default")), taken(builders_lock("posts")):
-        assert not builders_lock("posts").held()
+        assert not builders_lock("posts").acquire()
         with taken(builders_lock("likes")):
             assert outbox.waiting() == 0
 
@@ -244,7 +244,7 @@ def test_who_asks_while_another_thread_asks_waits_for_its_answer(postgresql: Mod
 
     def ask() -> None:
         try:
-            lock.held()
+            lock.acquire()
         except Unreachable as error:
             errors.append(error)
 

@@ -60,7 +60,7 @@ def test_who_is_stopped_before_it_is_level_does_not_say_that_it_is(sqlite: Mode)
     with ExitStack() as stack:
         relay = leadership("relay", "default")
         stack.callback(relay.release)
-        assert relay.held()
+        assert relay.acquire()
         worker = stack.enter_context(Worker(sqlite.env, "runconsumer", "--once"))
         wait_until(lambda: "relay: standing by" in worker.output(), "nobody publishes", 60)
         assert worker.stop() == 1

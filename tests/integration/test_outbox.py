@@ -90,7 +90,7 @@ def test_a_relay_that_lost_its_lock_deletes_nothing(
     with a_relay() as relay:
         mediator.send(NewPost(message="Hi"), ALICE)
         assert relay.run_once()
-        monkeypatch.setattr(relay._leadership, "held", lambda: False)
+        monkeypatch.setattr(relay._leadership, "acquire", lambda: False)
         relay._finish()
     assert sum(current_bus().end_offsets().values()) == 1, "it is acknowledged"
     assert outbox.waiting() == 1, "but the next relay's to delete"
@@ -175,7 +175,7 @@ def test_a_relay_that_wakes_when_a_log_was_accepted_begins_anew(
     with a_relay() as relay:
         mediator.send(NewPost(message="Hi"), ALICE)
         assert relay.run_once()
-        monkeypatch.setattr(relay._leadership, "held", frozen_meanwhile)
+        monkeypatch.setattr(relay._leadership, "acquire", frozen_meanwhile)
         with pytest.raises(Interrupted):
             relay._finish()
     assert outbox.waiting() == 1

@@ -59,10 +59,11 @@ def test_without_a_topic_nothing_is_published() -> None:
 def test_a_lock_of_a_database_in_memory_is_held_by_one_at_a_time() -> None:
     """Without a file, which SQLite's name for it would make in the working directory."""
     first, second, other = (MemoryLeadership(name) for name in ("relay", "relay", "rebuild"))
-    assert [first.held(), first.held(), second.held(), other.held()] == [True, True, False, True]
+    asked = [first, first, second, other]
+    assert [one.acquire() for one in asked] == [True, True, False, True]
     second.release()
-    assert not second.held(), "who does not hold it releases nothing"
+    assert not second.acquire(), "who does not hold it releases nothing"
     first.release()
-    assert [second.held(), first.held()] == [True, False]
+    assert [second.acquire(), first.acquire()] == [True, False]
     second.release()
     other.release()

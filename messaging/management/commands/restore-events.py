@@ -105,7 +105,7 @@ class Command(DatabaseCommand):
             raise CommandError(f"{len(reasons):,} such: {what}.")
 
     def _require_leadership(self, lock: Leadership) -> None:
-        if not lock.held():
+        if not lock.acquire():
             raise CommandError("A relay has become active meanwhile. Stop it, and run this again.")
 
     def _tell(self, done: Restored, *, dry: bool) -> None:

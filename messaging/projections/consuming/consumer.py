@@ -107,7 +107,7 @@ class Consumer:
         """Poll and consume one batch, or stand by; return whether something was written. The first
         call joins the group. After any exception call `close` before the next."""
         if self._lock is not None:
-            if not self._lock.held():
+            if not self._lock.acquire():
                 self._leave()
                 self._wait.goes_on(self._lock)
                 return False
