@@ -29,12 +29,24 @@ ALL_EVENTS, ALL_STREAMS = 100_000, 10_000  # for runconsumer
 
 
 def results() -> Iterator[Result]:
+    # First: the others put records into the log that the store does not have, behind which no
+    # relay publishes.
+    yield Result(
+        name="runconsumer",
+        workload=f"{ALL_EVENTS:,} events of {ALL_STREAMS:,} streams until all is level",
+        ours=run_consumer(),
+        limit=150 * ALL_EVENTS / 1_000_000,
+        against="the figure asked for",
+        unit="s of CPU",
+        target=1.0,
+        higher_is_better=False,
+    )
     # A poll takes from one partition as long as it has records: for so many streams in a
     # batch there have to be as many in each of the 12 partitions.
     for in_batch, at_least in ((200, 10_000), (1_000, 4_500)):
         streams = 12 * in_batch
         ours, bare = medians(3, lambda s=streams: consumed(s), lambda n=in_batch: upserted(n))  # type: ignore[misc]
-        workload = f"{EVENTS:,} likes, {in_batch:,} streams in each batch of {BATCH:,}"
+        workload = f"{EVENTS:,} likes, {in_batch:,} streams in each partition"
         yield Result(
             name="consumer",
             workload=workload,
@@ -61,22 +73,12 @@ def of_cpu() -> Iterator[Result]:
     ours, bare = medians(5, lambda: consumed(2_400, time.process_time), by_hand)
     yield Result(
         name="consumer",
-        workload=f"{EVENTS:,} likes, 200 streams in each batch of {BATCH:,}",
+        workload=f"{EVENTS:,} likes, 200 streams in each batch",
         ours=ours,
         limit=bare,
         against="a loop by hand: poll, decode, fold in a dict, one upsert, one commit",
         unit="events/s of CPU",
         target=0.60,
-    )
-    yield Result(
-        name="runconsumer",
-        workload=f"{ALL_EVENTS:,} events of {ALL_STREAMS:,} streams until all is level",
-        ours=run_consumer(),
-        limit=150 * ALL_EVENTS / 1_000_000,
-        against="the figure asked for",
-        unit="s of CPU",
-        target=1.0,
-        higher_is_better=False,
     )
 
 
@@ -95,6 +97,7 @@ def by_hand() -> float:
     from kafka import TopicPartition
 
     from messaging.bus import current_bus
+    from messaging.projections.consuming import consumer
 
     bus: Any = current_bus()
     ends = bus.end_offsets()
@@ -109,7 +112,7 @@ def by_hand() -> float:
     begun = time.process_time()
     while left:
         changed: set[UUID] = set()
-        for part in client.poll(timeout_ms=500, max_records=BATCH).values():
+        for part in client.poll(timeout_ms=500, max_records=consumer.BATCH).values():
             left -= len(part)
             changed.update(apply(record.value) for record in part)
         if changed:
