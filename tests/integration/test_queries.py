@@ -406,9 +406,11 @@ def test_no_query_scans_or_sorts_a_table_and_none_needs_more_than_three_statemen
         for at in cursors:
             with CaptureQueriesContext(connections["read"]) as captured:
                 mediator.ask(query(ids[0], at))
-            assert 1 <= len(captured) <= 3, name
-            for statement in captured:
-                assert_uses_indexes(name, statement["sql"])
+            # A connection makes a plan once, and keeps it.
+            asked = [one["sql"] for one in captured if not one["sql"].startswith("PREPARE ")]
+            assert 1 <= len(asked) <= 3, name
+            for sql in asked:
+                assert_uses_indexes(name, sql)
     monkeypatch.setattr(paging, "STEP", 100)  # of the 1,000 posts that have likes
     with CaptureQueriesContext(connections["read"]) as captured:
         mediator.ask(FindPostsWithLikes(min_likes=2))
