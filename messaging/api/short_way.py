@@ -196,7 +196,8 @@ def _body(request: Any) -> bytes:
     try:
         found: bytes = request.body
     except UnreadablePostError as error:
-        request._stream, request._read_started = _Broken(error), False  # the view is told the same
+        # So that the view meets the same error when it reads the body.
+        request._stream, request._read_started = _Broken(error), False
         raise
     return found
 

@@ -78,6 +78,11 @@ def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     dialect.copy(connection, columns.table, columns.names, map(columns.row_values, rows))
 
 
+def row_maker(model: type[ReadModel]) -> Callable[[Sequence[Any]], Any]:
+    """A function from the values of all columns, in the order of the fields, to the row."""
+    return _columns(model, dialect_of(connections[read_alias()])).row_maker()
+
+
 def delete(model: type[ReadModel], generation: int, keys: Sequence[Key]) -> None:
     """Delete the rows with these keys; a key may stop at the stream id: all its rows."""
     if not keys:

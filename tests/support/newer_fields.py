@@ -33,4 +33,3 @@ def add_column(model: type[models.Model], field: Any) -> None:
 def _forget_what_was_worked_out() -> None:
     bulk_sql._columns.cache_clear()
     live._root_row.cache_clear()
-    live._columns.cache_clear()

@@ -127,8 +127,8 @@ def manage(
 
 
 def here(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The same in this process: without the second that it takes to start one. Not for what
-    is wrong usage, which is told otherwise here."""
+    """The same in this process: without the second that it takes to start one. Not for wrong
+    usage, which raises here instead of printing."""
     out, err, code = StringIO(), StringIO(), 0
     try:
         call_command(*arguments, stdout=out, stderr=err)

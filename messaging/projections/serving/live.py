@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from messaging.conf import read_alias
 from messaging.dialect.kept import KeptStatement
 from messaging.dialect.values import db_uuid
+from messaging.projections.bulk_sql import row_maker
 from messaging.projections.models import ProjectionState
 from messaging.projections.read_models import ReadModel, RootModel
 from messaging.projections.registry import Projection
@@ -27,7 +28,7 @@ def live_root(projection: Projection, stream_id: UUID) -> Any:
         return live(projection, root).filter(stream_id=stream_id).first()
     connection = connections[read_alias()]
     rows = _root_row(root).rows(connection, projection.name, db_uuid(connection, stream_id))
-    return _instance(root, connection, rows[0]) if rows else None
+    return row_maker(root)(rows[0]) if rows else None
 
 
 def live_version(projection: Projection, stream_id: UUID) -> int:
@@ -66,30 +67,6 @@ def _kept(
     )
     # PostgreSQL's names have 63 characters at most, and that of a table may.
     return KeptStatement(f"{name}_{blake2b(sql.encode(), digest_size=8).hexdigest()}", sql)
-
-
-def _instance(root: type[ReadModel], connection: Any, row: tuple[Any, ...]) -> ReadModel:
-    """As the ORM makes it: of some columns the driver's values are not the field's."""
-    names, converted = _columns(root, connection.vendor)
-    values = list(row)
-    for at, column in converted:
-        for convert in _converters(connection, column):
-            values[at] = convert(values[at], column, connection)
-    return root.from_db(connection.alias, names, values)
-
-
-@cache
-def _columns(root: type[ReadModel], vendor: str) -> tuple[list[str], list[tuple[int, Any]]]:
-    """The names of the fields; and which of the columns are converted, by their place."""
-    fields, connection = root._meta.concrete_fields, connections[read_alias()]
-    columns = enumerate(field.cached_col for field in fields)
-    converted = [(at, column) for at, column in columns if _converters(connection, column)]
-    return [field.attname for field in fields], converted
-
-
-def _converters(connection: Any, column: Any) -> list[Any]:
-    found = connection.ops.get_db_converters(column)
-    return [*found, *column.output_field.get_db_converters(connection)]
 
 
 def live(projection: Projection, model: type[R]) -> QuerySet[R]:
