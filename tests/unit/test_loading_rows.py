@@ -86,7 +86,20 @@ class WithInit(RootModel):
         self.name = self.name.upper()
 
 
-@pytest.mark.parametrize("model", [WithDescriptor, WithInit])
+class WithLoading(RootModel):
+    name = models.CharField(max_length=10, default="")
+
+    class Meta:
+        app_label = "loading_rows"
+
+    @classmethod
+    def from_db(cls, *args: Any) -> Any:
+        found = super().from_db(*args)
+        found.name = found.name.upper()
+        return found
+
+
+@pytest.mark.parametrize("model", [WithDescriptor, WithInit, WithLoading])
 def test_what_a_model_does_to_its_values_is_done(model: Any) -> None:
     names = [field.attname for field in model._meta.concrete_fields]
     values = {**dict.fromkeys(names), "stream_id": uuid4().hex, "name": "abc"}
