@@ -23,6 +23,7 @@ class Card(NamedTuple):
     post: PostView
     address: str  # of its page
     ago: str
+    edited: str  # as ago, or ""
     liked: bool
     mine: bool
     sign_in: str  # where who is not signed in does so; "" for those who are
@@ -38,6 +39,7 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
             post=one,
             address=reverse("post", args=[one.post_id]),
             ago=ago(one.posted_at),
+            edited=ago(one.edited_at) if one.edited_at else "",
             liked=one.post_id in liked,
             mine=one.author == username,
             sign_in=sign_in,

@@ -1,4 +1,6 @@
-"""Links to the pages of people."""
+"""People on pages: links to what they wrote, and their avatars."""
+
+from zlib import crc32
 
 from django import template
 from django.urls import NoReverseMatch, reverse
@@ -7,6 +9,7 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
+HUES = 12  # .hue-0 to .hue-11 of postlog.css
 DOTS = (".", "..")  # a browser takes them for a folder
 
 
@@ -21,3 +24,13 @@ def author_link(name: str, text: str = "") -> SafeString:
     if not url:
         return format_html("<bdi>{}</bdi>", text or name)
     return format_html('<a href="{}">{}</a>', url, text or name)
+
+
+@register.simple_tag
+def avatar(name: str) -> SafeString:
+    """An initial on a hue, the same for a name everywhere. The name stands beside it, so it is
+    not read out."""
+    initial = next(filter(str.isalnum, name), "?").upper()[:1]  # one that is seen; ß becomes SS
+    hue = crc32(name.encode(errors="surrogatepass")) % HUES
+    html = '<span class="avatar hue-{}" aria-hidden="true">{}</span>'
+    return format_html(html, hue, initial)

@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 register = template.Library()
@@ -21,3 +23,14 @@ def ago(moment: datetime) -> str:
         if seconds >= length:
             return f"{seconds // length} {name} ago"
     return "just now"
+
+
+@register.simple_tag
+def when(moment: datetime, text: str = "") -> SafeString:
+    """The time as readers say it, or another text, with the exact one for programs and as a hint.
+
+    HTML that is kept needs the text: what `ago` says would go stale in it.
+    """
+    exact = f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"
+    html = '<time datetime="{}" title="{}">{}</time>'
+    return format_html(html, moment.isoformat(), exact, text or ago(moment))

@@ -1,16 +1,19 @@
 """The feed: what it costs, and that its cards are those of whoever looks."""
 
 import re
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
 
-from commands_app.commands import LikePost, NewPost
+from commands_app.commands import EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.message import Context
+from queries_app.templatetags import times
 from tests.support.api import person
 from tests.support.forms import arrive, hidden
 from tests.support.modes import Mode
@@ -63,6 +66,21 @@ def test_a_card_changes_with_its_post(post_id: UUID) -> None:
     mediator.send(LikePost(post_id=post_id), Context(actor="bob"))
     arrive()
     assert "Like, 2 so far" in bob.get("/").text
+
+
+def test_a_card_that_is_kept_says_how_long_ago_it_is_now(
+    post_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mediator.send(EditMessage(post_id=post_id, message="Better"), Context(actor="alice"))
+    arrive()
+    page = Client().get("/").text
+    assert re.findall("([a-z0-9 ]+)</time>", page) == ["just now", "just now"]
+    written, edited = re.findall('<time datetime="([^"]+)"', page)
+    assert datetime.fromisoformat(edited) > datetime.fromisoformat(written)
+    later = now() + timedelta(minutes=5, seconds=1)
+    monkeypatch.setattr(times, "now", lambda: later)
+    assert re.findall("([a-z0-9 ]+)</time>", Client().get("/").text) == ["5 min ago"] * 2
+    assert "edited <time" in page
 
 
 def test_a_like_without_javascript_leads_back_to_the_list(post_id: UUID) -> None:
