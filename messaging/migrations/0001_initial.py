@@ -48,6 +48,30 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Tally',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('counts', models.TextField(help_text='As JSON.')),
+            ],
+            options={
+                'verbose_name_plural': 'tallies',
+            },
+        ),
+        migrations.CreateModel(
+            name='Sample',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('step_s', models.SmallIntegerField(help_text='What the row stands for: 10 or 300 seconds.')),
+                ('at', models.DateTimeField(help_text="The beginning of it, by the database's clock.")),
+                ('published', models.BigIntegerField(help_text='Records in the log; None: no answer.', null=True)),
+                ('figures', models.TextField(help_text='The other figures, as JSON.')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('step_s', 'at'), name='one_sample_a_step')],
+            },
+        ),
+        migrations.CreateModel(
             name='Heartbeat',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -94,11 +94,12 @@ def current_status() -> Status:
         dead_letters=sum(one.dead_letters for one in projections),
         projections=projections,
         oldest_snapshot_s=oldest_snapshot_s(),
-        workers=[_worker(one) for role in _roles() for one in alive(role)],
+        workers=[_worker(one) for role in roles() for one in alive(role)],
     )
 
 
-def _roles() -> list[str]:
+def roles() -> list[str]:
+    """Of the workers that there are to be."""
     owned = [name for name, one in PROJECTIONS.items() if one.single_owner]
     return ["relay", "consumer", *map(owner_role, owned)]
 

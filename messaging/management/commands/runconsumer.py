@@ -10,6 +10,7 @@ from messaging.bus import current_bus
 from messaging.bus.hazards import watch_hazards
 from messaging.dialect import sessions
 from messaging.management.base import DatabaseCommand
+from messaging.monitoring.sampling import Sampler
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming.consumer import Consumer, last_errors
@@ -60,6 +61,7 @@ class Command(DatabaseCommand):
             parts["stalls"] = StallWatch().run
             parts["rebuilds"] = RebuildWorker(current_bus()).run
             parts["cleaning"] = cleaning.run
+            parts["samples"] = Sampler().run
             parts["hazards"] = partial(watch_hazards, current_bus())
         sessions.require_that_they_last()
         run_until_stopped(parts, code_if_cut_short=1 if options["once"] else 0)

@@ -7,6 +7,7 @@ from messaging.bus import current_bus
 from messaging.bus.hazards import watch_hazards
 from messaging.dialect import sessions
 from messaging.management.base import DatabaseCommand
+from messaging.monitoring.sampling import Sampler
 from messaging.relay.relay import Relay
 from messaging.workers.heartbeats import Heartbeats
 from messaging.workers.threads import run_until_stopped
@@ -25,6 +26,7 @@ class Command(DatabaseCommand):
             {
                 "relay": relay.run,
                 "heartbeat": Heartbeats({"relay": relay.is_active}).run,
+                "samples": Sampler().run,
                 "hazards": partial(watch_hazards, current_bus()),
             }
         )
