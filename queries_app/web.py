@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
@@ -122,10 +123,11 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @require_safe
 @page
 def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    """One post alone, for htmx."""
+    """One post alone, for htmx: on its own page the whole text, and in a list its beginning."""
     late = behind(request, posts, likes)
-    found = ask(FindPostById(post_id=post_id))
-    context = {"card": cards(request, [found])[0], "behind": late, "whole": True, "single": True}
+    shown = cards(request, [ask(FindPostById(post_id=post_id))])[0]
+    page_of_it = urlsplit(request.headers.get("HX-Current-URL", shown.address)).path
+    context = {"card": shown, "behind": late, "whole": page_of_it == shown.address, "single": True}
     return render(request, "card.html", context)
 
 

@@ -106,7 +106,7 @@ def test_ones_own_change_is_seen_at_once_on_another_tab_too(people: People) -> N
         page.get_by_label("Write a post").fill(text)
         page.get_by_role("button", name="Post", exact=True).click()
         other.goto(alice.site.url)
-        expect(other.locator("article .text").first).to_have_text(text, timeout=1)
+        expect(other.locator("article .title").first).to_have_text(text, timeout=1)
 
 
 def test_the_feed_says_that_others_wrote_and_shows_it_on_demand(people: People) -> None:
@@ -183,15 +183,15 @@ def test_long_lists_are_paged_and_a_new_post_moves_nothing(people: People) -> No
     shown = f"{alice.site.url}/api/v1/queries/find-my-posts/?page_size=22"
     wait_until(lambda: alice.page.request.get(shown).text().count('"Filling ') == 22, "they arrive")
     page = alice.open()
-    last = page.locator("article .text").last.inner_text()
+    last = page.locator("article .title").last.inner_text()
     page.get_by_role("link", name="Older").click()
-    first = page.locator("article .text").first.inner_text()
+    first = page.locator("article .title").first.inner_text()
     assert first != last
     a_post(people("bob"))
     page.reload()
-    expect(page.locator("article .text").first).to_have_text(first)
+    expect(page.locator("article .title").first).to_have_text(first)
     page.get_by_role("link", name="Newer").click()
-    expect(page.locator("article .text").last).to_have_text(last)
+    expect(page.locator("article .title").last).to_have_text(last)
 
 
 def csrf(person: Person) -> str:

@@ -89,7 +89,7 @@ def test_the_second_of_two_tabs_sees_both_texts_and_may_save_its_own(edited: Edi
     page = refused.content.decode()
     assert refused.status_code == 412
     assert "yours is not saved" in page
-    assert '<blockquote class="text">theirs</blockquote>' in page
+    assert '<blockquote class="text"><p>theirs</p></blockquote>' in page
     assert ">\nmine</textarea>" in page
     assert "theirs" in stored()
     now = hidden(page)["original"]
@@ -120,7 +120,7 @@ def test_a_conflict_says_so_when_the_other_text_is_not_shown_yet(edited: Edited)
     assert again.status_code == 412
     arrive()
     both = edited.send("mine", hidden(again.content.decode())["original"]).content.decode()
-    assert '<blockquote class="text">theirs</blockquote>' in both
+    assert '<blockquote class="text"><p>theirs</p></blockquote>' in both
     assert edited.send("mine", hidden(both)["original"]).status_code == 302
 
 
