@@ -116,9 +116,7 @@ def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpR
         return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
     except PreconditionFailed:
         return conflict(request, post_id)
-    if is_fragment(request):
-        return redirect("comment", post_id, comment_id)
-    return redirect(f"{post_url(post_id)}#comment-{comment_id}")
+    return redirect("comment", post_id, comment_id)
 
 
 @require_POST

@@ -1,14 +1,13 @@
 """The pages that people read. Each is answered by a query, as the API is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_safe
@@ -24,15 +23,13 @@ from messaging import (
     Query,
     ask,
     behind,
-    encode_cursor,
 )
 from queries_app.cards import cards, html_of
+from queries_app.discussion import address_of, comments_of, query_of, quoted
 from queries_app.projections import history, likes, people, posts
 from queries_app.queries import (
-    CommentView,
     FindAllPosts,
     FindComment,
-    FindComments,
     FindMostLikedPosts,
     FindPerson,
     FindPostById,
@@ -43,7 +40,7 @@ from queries_app.queries import (
     PostView,
 )
 from web import textform
-from web.pages import page
+from web.pages import is_fragment, page
 from web.people import has_account
 from web.returning import kept, signed_in
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of
@@ -53,9 +50,6 @@ LISTS: dict[str, tuple[str, Callable[..., Query[Page[PostView]]]]] = {
     "most-liked": ("Most liked", FindMostLikedPosts),
     "with-comments": ("With comments", FindPostsWithComments),
 }
-
-
-FROM_THE_END = encode_cursor(True, datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 UNSEEN = Invalid(
@@ -113,9 +107,10 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         "card": cards(request, [found])[0],
         "comments": comments_of(request, post_id),
         "behind": late,
+        "here": query_of(request),
         "whole": True,
         "form_id": before.get(FORM) or uuid4().hex,
-        "text": before.get(TEXT, ""),
+        "text": before.get(TEXT) or quoted(request, found),
     }
     return render(request, "post.html", context)
 
@@ -134,9 +129,16 @@ def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @require_safe
 @page
 def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
-    """One comment alone, for htmx."""
+    """To the page on which the comment stands; for htmx the comment alone."""
     late = behind(request, posts)
-    found = ask(FindComment(post_id=post_id, comment_id=comment_id))
+    try:
+        found = ask(FindComment(post_id=post_id, comment_id=comment_id))
+    except NotFound:
+        if is_fragment(request) or late is None or post_id not in late.streams:
+            raise
+        return redirect(f"{reverse('post', args=[post_id])}?at=end")  # which says what is missing
+    if not is_fragment(request):
+        return redirect(address_of(post_id, found))
     context = {"comment": found, "post_id": post_id, "behind": late, "single": True}
     return render(request, "comment.html", context)
 
@@ -185,7 +187,7 @@ def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     behind(request, posts)
     found = ask(FindComment(post_id=post_id, comment_id=comment_id))
-    back = f"{reverse('post', args=[post_id])}#comment-{comment_id}"
+    back = reverse("comment", args=[post_id, comment_id])
     return confirmation(request, "Remove this comment?", found.text, back)
 
 
@@ -194,15 +196,6 @@ def person_of(username: str) -> PersonView | None:
         return ask(FindPerson(username=username))
     except NotFound:  # nothing was written yet, or is not counted yet
         return None
-
-
-def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
-    """The page of comments at the cursor; with `at=end` the last one, where a new one is."""
-    if request.GET.get("at") != "end":
-        cursor = request.GET.get("cursor")
-        return ask(FindComments(post_id=post_id, cursor=cursor))
-    last = ask(FindComments(post_id=post_id, cursor=FROM_THE_END))
-    return replace(last, next=None)
 
 
 def listed(

@@ -52,7 +52,7 @@ def edit_comment(post_id: UUID, comment_id: UUID) -> TextForm:
         heading="Edit the comment",
         button="Save",
         action=reverse("edit-comment", args=[post_id, comment_id]),
-        back=f"{reverse('post', args=[post_id])}#comment-{comment_id}",
+        back=reverse("comment", args=[post_id, comment_id]),
         part=Part("li", f"comment-{comment_id}"),
         history=reverse("history", args=[post_id]),
     )
