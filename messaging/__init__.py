@@ -59,6 +59,7 @@ __all__ = [
     "answer_headers",
     "answers",
     "anyone",
+    "applied",
     "ask",
     "behind",
     "command",
@@ -69,19 +70,25 @@ __all__ = [
     "error_answer",
     "error_responses",
     "event",
+    "halted",
     "handles",
     "idempotency_window",
     "is_away",
     "is_username",
+    "leader_changed",
     "live",
     "live_root",
     "page_of",
+    "parked",
+    "published",
     "query",
     "rebuilds_result",
     "remember",
     "send",
     "signed_in",
     "staff",
+    "stored",
+    "switched",
     "upcaster",
 ]
 
@@ -142,6 +149,15 @@ if TYPE_CHECKING:
     )
     from messaging.rebuilding.migration_operation import AskForRebuild
     from messaging.recovery.restore import rebuilds_result
+    from messaging.signals import (
+        applied,
+        halted,
+        leader_changed,
+        parked,
+        published,
+        stored,
+        switched,
+    )
     from messaging.transient import drop_connections, is_away
     from messaging.workers.cleaning import daily
     from messaging.workers.repeats import Repeats
@@ -171,6 +187,7 @@ else:  # a type checker would take every name for one that is here
         "projections.serving.paging": "MAX_PAGE_SIZE PAGE_SIZE Page SortKey encode_cursor page_of",
         "rebuilding.migration_operation": "AskForRebuild",
         "recovery.restore": "rebuilds_result",
+        "signals": "applied halted leader_changed parked published stored switched",
         "transient": "drop_connections is_away",
         "workers.cleaning": "daily",
         "workers.repeats": "Repeats",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from inspect import signature
 from typing import Any, ForwardRef, Generic, TypeVar, overload
 
-from messaging import inline
+from messaging import inline, signals
 from messaging.access import ANONYMOUS, NOBODY, Asker, NamedAsker, anyone, require
 from messaging.eventstore import receipts, statements
 from messaging.eventstore.results import Returned, ids_of, result_of
@@ -133,6 +133,8 @@ def send(command: object, context: Context) -> Result:
         try:
             with unit_of_work(context) as uow:
                 outcome = uow.earlier or _carried_out(command, handler, uow)
+            if uow.earlier is None:
+                _announce(command, context, outcome.replay())
             return outcome.replay()
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.
@@ -162,6 +164,9 @@ def send_together(sent: Sequence[tuple[object, Context]]) -> list[Result | Domai
                 outcomes.append(_one_of_several(command, context, text, opened))
             except DomainError as refusal:
                 outcomes.append(refusal)
+    for (command, context), text, outcome in zip(sent, known, outcomes, strict=True):
+        if text is None and isinstance(outcome, Result):
+            _announce(command, context, outcome)
     return outcomes
 
 
@@ -180,6 +185,10 @@ def _one_of_several(
             raise NotTogether from refusal
         receipts.add_refusal(context, refusal)
         raise
+
+
+def _announce(command: object, context: Context, result: Result) -> None:
+    signals.stored.send_robust(type(command), command=command, context=context, result=result)
 
 
 def _require_permission(command: object, context: Context) -> None:

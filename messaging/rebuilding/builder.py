@@ -172,7 +172,7 @@ class Builder:
         batch = decode(self._projection, records)
         with transaction.atomic(using=read_alias(), durable=True):
             outcome = self._apply(records, batch, refused=refused)
-        committed(self._projection, self._breaker, outcome)
+        committed(self._projection, self._rebuild.generation, self._breaker, outcome)
         return outcome
 
     def _apply(
@@ -227,8 +227,8 @@ class Builder:
             self._change(state=State.CLEANING_UP, switched_at=utc_now())
             self._say("about to switch")
         for outcome in outcomes:
-            committed(self._projection, self._breaker, outcome)
-        log.info("rebuild of %s: generation %d is live", name, generation)
+            committed(self._projection, generation, self._breaker, outcome)
+        generations.announce_switch(self._projection, generation)
         return True
 
     def _offsets_of(self, live: Sequence[Checkpoint], identity: str) -> dict[int, int]:

@@ -162,7 +162,7 @@ def _consume(
             check_cancelled()
             total.add(_apply(projection, generation, breaker, chunk))
             breaker.committed()
-    committed(projection, breaker, total)
+    committed(projection, generation, breaker, total)
     retry_unblocked(projection, generation, total, check_cancelled)
 
 

@@ -112,7 +112,7 @@ def _apply(
         dead_letters.park(projection.name, generation, outcome.parked.values())
         for _, reason in outcome.halted.values():
             raise HistoryMismatch(reason)
-    committed(projection, breaker, outcome)
+    committed(projection, generation, breaker, outcome)
     return outcome
 
 

@@ -1,14 +1,18 @@
 """Generations: the one that readers see, those that are being built, and what is left of others."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 from django.db import connections, transaction
 from django.db.models import Max, Model
 
+from messaging import signals
 from messaging.conf import read_alias
 from messaging.exceptions import HistoryMismatch
 from messaging.projections.models import Checkpoint, DeadLetter, Rebuild, StreamProgress
 from messaging.projections.registry import Projection
+
+log = logging.getLogger("postlog.rebuild")
 
 CHUNK = 5_000  # rows that are deleted at once, so that nobody waits for long
 
@@ -37,6 +41,12 @@ OF_ALL_PROJECTIONS = (Checkpoint, DeadLetter, StreamProgress)  # tables
 
 class WouldRegress(HistoryMismatch):
     """The new generation lacks what readers have seen."""
+
+
+def announce_switch(projection: Projection, generation: int) -> None:
+    """Tell that readers see this generation now, after the commit."""
+    log.info("rebuild of %s: generation %d is live", projection.name, generation)
+    signals.switched.send_robust(projection, generation=generation)
 
 
 def next_generation(projection: str) -> int:

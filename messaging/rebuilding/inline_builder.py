@@ -66,6 +66,7 @@ class InlineBuilder(Builder):
             state.save()
             self._change(state=State.CLEANING_UP, switched_at=utc_now())
             self._say("about to switch")
+        generations.announce_switch(self._projection, generation)
 
     def _behind(self) -> dict[UUID, int]:
         """Streams that the store has later versions of than this generation, and its version."""

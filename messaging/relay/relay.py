@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 from django.db import connections
 
-from messaging.bus.base import Bus, Place, Publisher
+from messaging import signals
+from messaging.bus.base import Bus, Message, Place, Publisher
 from messaging.conf import write_alias
 from messaging.dialect.changes import Changes
 from messaging.eventstore.models import LogIdentity
@@ -44,7 +45,9 @@ class Sent(NamedTuple):
     """A batch that is on its way to the log."""
 
     pending: list[Pending]
+    messages: list[Message]
     wait: Callable[[], list[Place]]
+    since: float  # monotonic
 
 
 class Relay:
@@ -151,6 +154,7 @@ class Relay:
         self._compared = self._compare(lambda bus: log_identity.require_same_history(bus, check))
         log.info("relay: active")
         self._publisher = self._bus.publisher()
+        signals.leader_changed.send_robust(Relay, role="relay", active=True)
 
     def _stand_by(self) -> None:
         """What is on its way stays in the outbox: the next leader begins with the oldest row."""
@@ -158,6 +162,7 @@ class Relay:
         if publisher is not None:
             publisher.close()
             log.info("relay: standing by")
+            signals.leader_changed.send_robust(Relay, role="relay", active=False)
 
     def _publish_next(self) -> bool:
         """Send the oldest events, then wait for those sent before; whether there were any.
@@ -169,7 +174,8 @@ class Relay:
         pending = outbox.oldest(BATCH, without=[one.position for one in before])
         # Between reading and sending this process may have been frozen for a long time.
         if pending and self._leadership.acquire():
-            sent = Sent(pending, self._publisher.send([one.message for one in pending]))
+            messages, since = [one.message for one in pending], time.monotonic()
+            sent = Sent(pending, messages, self._publisher.send(messages), since)
         else:
             sent = None
         self._finish()
@@ -180,7 +186,8 @@ class Relay:
         """Wait for the acknowledgements, and only then delete the rows, if the lock is still
         held: otherwise they are the next relay's, which publishes them once more."""
         if self._on_the_way is not None:
-            pending, places = self._on_the_way.pending, self._on_the_way.wait()
+            pending, messages, wait, since = self._on_the_way
+            places = wait()
             self._require_behind(pending, places)
             assert self._log is not None
             # While it was frozen since that check, an operator may have accepted another log.
@@ -189,6 +196,8 @@ class Relay:
                 raise Interrupted
             self._on_the_way = None
             self._failures = 0  # that a batch could be sent is no sign that it arrives
+            took_s = time.monotonic() - since
+            signals.published.send_robust(Relay, messages=messages, places=places, took_s=took_s)
             self._report_foreign(places)
 
     def _check_log(self) -> None:

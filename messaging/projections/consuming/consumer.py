@@ -9,6 +9,7 @@ from threading import Event as Flag
 
 from django.db import connections
 
+from messaging import signals
 from messaging.bus.base import Bus, LogRecord, Subscription
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
@@ -28,6 +29,7 @@ from messaging.projections.consuming.transaction import (
 )
 from messaging.projections.registry import Projection
 from messaging.transient import is_away, pause_s, reason
+from messaging.workers.heartbeats import owner_role
 from messaging.workers.leadership import Wait, leadership
 from messaging.workers.repeats import Repeats
 
@@ -116,6 +118,7 @@ class Consumer:
             self._bus.ensure_topic()
             self._start()
             self._subscription = self._bus.subscribe(self._group)
+            self._announce(active=True)
         return self._step(self._subscription)
 
     def is_active(self) -> bool:
@@ -132,6 +135,13 @@ class Consumer:
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             subscription.close()
+            self._announce(active=False)
+
+    def _announce(self, *, active: bool) -> None:
+        """Where there is a single owner: the others share, and nobody leads."""
+        if self._lock is not None:
+            role = owner_role(self.name)
+            signals.leader_changed.send_robust(Consumer, role=role, active=active)
 
     def is_level(self, ends: Mapping[int, int]) -> bool:
         """Whether this consumer has all these partitions, and has consumed them up to these offsets

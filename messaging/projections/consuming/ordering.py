@@ -35,6 +35,7 @@ class Outcome:
     unblocked: set[UUID] = field(default_factory=set)  # streams whose parked events come next
     failed: dict[RecordKey, str] = field(default_factory=dict)  # in a function: the traceback
     applied: int = 0
+    events: list[Envelope] = field(default_factory=list)  # that were applied, of one transaction
     retried: int = 0  # dead letters that were applied
 
     def add(self, later: "Outcome") -> None:
@@ -136,6 +137,7 @@ class _Run:
             self._park(decoded, "poison", self.outcome.failed[key])
             return False
         self.outcome.applied += 1
+        self.outcome.events.append(envelope)
         return True
 
     def _is_poison(self, decoded: DecodedRecord) -> bool:

@@ -6,6 +6,7 @@ is written, and fails for a consumer whose partition or generation somebody else
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from messaging import signals
 from messaging.bus.base import LogRecord, in_batches
 from messaging.bus.rejected import without
 from messaging.conf import read_alias
@@ -78,10 +80,12 @@ def consume(
     Raises `RefusedRows` if the database refuses a row of this batch, `FencedOff` if the checkpoints
     are not where the records begin, `TooManyFailures` if most events fail.
     """
+    begun = time.monotonic()
     batch = decode(projection, records)
     with transaction.atomic(using=read_alias(), durable=True):
         outcome = apply_records(projection, generation, breaker, records, batch, refused=refused)
-    committed(projection, breaker, outcome)
+    committed(projection, generation, breaker, outcome)
+    _announce(projection, generation, outcome, begun)
     return outcome
 
 
@@ -207,6 +211,7 @@ def _apply_parked(
     *,
     refused: str = "",
 ) -> Outcome:
+    begun = time.monotonic()
     with transaction.atomic(using=read_alias(), durable=True):
         # A retry moves no checkpoint; lock them so that the partitions' consumers wait.
         checkpoints.hold_all(projection, generation)
@@ -223,7 +228,8 @@ def _apply_parked(
         keys = {id_: decoded.record_key for id_, decoded in batch.items()}
         dead_letters.settle(projection.name, keys, outcome.parked)
     outcome.retried = len(batch) - len(outcome.parked)
-    committed(projection, breaker, outcome)
+    committed(projection, generation, breaker, outcome)
+    _announce(projection, generation, outcome, begun)
     return outcome
 
 
@@ -243,9 +249,23 @@ def retry_unblocked(
             log.error("%s: stream %s: %s", projection.name, stream_id, error)
 
 
-def committed(projection: Projection, breaker: Breaker, outcome: Outcome) -> None:
+def committed(projection: Projection, generation: int, breaker: Breaker, outcome: Outcome) -> None:
     """Report what was parked and halted, after the commit."""
     breaker.committed()
     dead_letters.report(projection.name, outcome.parked.values())
+    if outcome.parked:
+        events = list(outcome.parked.values())
+        signals.parked.send_robust(projection, generation=generation, events=events)
     for partition, (_, reason) in outcome.halted.items():
         log.error("%s: partition %d is halted. %s", projection.name, partition, reason)
+        signals.halted.send_robust(
+            projection, generation=generation, partition=partition, reason=reason
+        )
+
+
+def _announce(projection: Projection, generation: int, outcome: Outcome, begun: float) -> None:
+    if outcome.events:
+        took_s = time.monotonic() - begun
+        signals.applied.send_robust(
+            projection, generation=generation, events=outcome.events, took_s=took_s
+        )
