@@ -32,6 +32,14 @@ else:
 
 
 class SignUpForm(CreationForm):
+    """With one field for the password, which can be shown, in place of Django's two."""
+
+    password2 = None  # type: ignore[assignment]  # as Django says that a field is left out
+
+    def validate_password_for_user(self, user: Any, password_field_name: str = "password1") -> None:
+        """Say what is wrong with it beside the field that there is."""
+        super().validate_password_for_user(user, password_field_name)  # type: ignore[misc]
+
     class Meta(UserCreationForm.Meta):
         model = User
 

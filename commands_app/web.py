@@ -35,6 +35,7 @@ from messaging import (
 from web import textform
 from web.pages import is_fragment, page, tell
 from web.returning import kept, signed_in, signed_in_at_post
+from web.sent import keep_sent
 from web.textform import FORM, TEXT, TextForm, original_of, refused_form, text_of
 
 
@@ -54,7 +55,8 @@ def write(request: HttpRequest) -> HttpResponse:
         result = send(request, NewPost(message=text_of(request)), once=True)
     except Invalid as refused:
         return refused_form(request, write_post(), refused)
-    return redirect(post_url(result.ids["post_id"]))
+    shown_at = post_url(result.ids["post_id"])
+    return keep_sent(redirect(shown_at), shown_at, text_of(request))
 
 
 @require_POST

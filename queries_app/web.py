@@ -43,12 +43,13 @@ from web import textform
 from web.pages import is_fragment, page
 from web.people import has_account
 from web.returning import kept, signed_in
+from web.sent import forget_sent, sent_text
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of
 
 LISTS: dict[str, tuple[str, Callable[..., Query[Page[PostView]]]]] = {
     "feed": ("Newest", FindAllPosts),
     "most-liked": ("Most liked", FindMostLikedPosts),
-    "with-comments": ("With comments", FindPostsWithComments),
+    "with-comments": ("Discussed", FindPostsWithComments),
 }
 
 
@@ -101,7 +102,8 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     except NotFound:
         if late is None or post_id not in late.streams:
             raise
-        return render(request, "pending.html", {"behind": late}, status=202)
+        pending = {"behind": late, "text": sent_text(request)}
+        return render(request, "pending.html", pending, status=202)
     before = kept(request)
     context = {
         "card": cards(request, [found])[0],
@@ -112,7 +114,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         "form_id": before.get(FORM) or uuid4().hex,
         "text": before.get(TEXT) or quoted(request, found),
     }
-    return render(request, "post.html", context)
+    return forget_sent(request, render(request, "post.html", context))
 
 
 @require_safe
@@ -178,7 +180,8 @@ def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     behind(request, posts)
     found = ask(FindPostById(post_id=post_id))
     what = "Delete this post, with its comments and likes?"
-    return confirmation(request, what, found.message, reverse("post", args=[post_id]))
+    back = reverse("post", args=[post_id])
+    return confirmation(request, what, "Delete post", found.message, back)
 
 
 @require_GET
@@ -188,7 +191,7 @@ def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -
     behind(request, posts)
     found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     back = reverse("comment", args=[post_id, comment_id])
-    return confirmation(request, "Remove this comment?", found.text, back)
+    return confirmation(request, "Delete this comment?", "Delete comment", found.text, back)
 
 
 def person_of(username: str) -> PersonView | None:
@@ -226,6 +229,14 @@ def editing(
     )
 
 
-def confirmation(request: HttpRequest, question: str, text: str, back: str) -> HttpResponse:
-    context = {"question": question, "text": text, "back": back, "action": request.path}
+def confirmation(
+    request: HttpRequest, question: str, button: str, text: str, back: str
+) -> HttpResponse:
+    context = {
+        "question": question,
+        "button": button,
+        "text": text,
+        "back": back,
+        "action": request.path,
+    }
     return render(request, "confirm.html", context)

@@ -29,3 +29,20 @@ document.addEventListener("htmx:beforeRequest", (event) => {
     say("");
   }
 });
+
+// Whoever types a password may look at it: one button a form, for all its password fields.
+document.addEventListener("htmx:load", (event) => {
+  for (const form of event.target.querySelectorAll("form:has(input[type=password])")) {
+    const fields = form.querySelectorAll("input[type=password]");
+    const button = document.createElement("button");
+    const show = (shown) => {
+      fields.forEach((field) => { field.type = shown ? "text" : "password"; });
+      button.textContent = shown ? "Hide password" : "Show password";
+    };
+    Object.assign(button, { type: "button", className: "link show" });
+    button.addEventListener("click", () => show(fields[0].type === "password"));
+    form.addEventListener("submit", () => show(false)); // else browsers do not offer to keep it
+    show(false);
+    fields[0].after(button);
+  }
+});

@@ -13,6 +13,11 @@ from web.unchanged import unless_unchanged
 
 View = Callable[..., HttpResponse]
 TOLD = "_told_headers"
+GONE = {
+    "post_not_found": "This post is gone",
+    "post_removed": "This post is gone",
+    "comment_not_found": "This comment is gone",
+}
 
 
 def page(view: View) -> View:
@@ -48,7 +53,10 @@ def tell(request: HttpRequest, headers: dict[str, str]) -> None:
 def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:
     """Why not: a page, or for htmx a notice on the page that is there."""
     layout = "fragment.html" if is_fragment(request) else "base.html"
-    context = {"refused": refused, "layout": layout}
+    detail = refused.detail
+    if gone := GONE.get(refused.code):
+        detail = f"{gone}." if is_fragment(request) else "It was deleted, or never was here."
+    context = {"heading": gone or "That did not work", "detail": detail, "layout": layout}
     answer = render(request, "refused.html", context, status=refused.status)
     if isinstance(refused, TooManyRequests):
         answer["Retry-After"] = str(refused.wait_s)

@@ -8,11 +8,11 @@ HAPPENED = {
     "post_created": "wrote the post",
     "message_updated": "edited the post",
     "post_liked": "liked it",
-    "post_unliked": "took the like back",
+    "post_unliked": "no longer likes it",
     "comment_added": "commented",
     "comment_updated": "edited a comment",
-    "comment_removed": "removed a comment",
-    "post_removed": "removed the post",
+    "comment_removed": "deleted a comment",
+    "post_removed": "deleted the post",
 }
 
 

@@ -162,10 +162,10 @@ def test_a_whole_page_of_a_form_leads_back_to_the_post(people: People, scripts: 
         assert page.url.split("#")[0].endswith(path)
         page.reload()
         expect(part.locator(".text")).to_have_text(text)
-    alice.open(f"{comment_path}remove/").get_by_role("button", name="Yes, do it").click()
+    alice.open(f"{comment_path}remove/").get_by_role("button", name="Delete comment").click()
     expect(page.get_by_text("Nobody has commented yet.")).to_be_visible()
     assert page.url.endswith(path)
-    alice.open(f"{path}delete/").get_by_role("button", name="Yes, do it").click()
+    alice.open(f"{path}delete/").get_by_role("button", name="Delete post").click()
     expect(page.get_by_label("Write a post")).to_be_visible()
     assert page.url == f"{alice.site.url}/"
 

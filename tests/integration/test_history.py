@@ -205,7 +205,7 @@ def test_pages_show_what_was_edited_and_not_what_was_removed(
         assert "one" not in written(text)
         assert {"first", "second", "three", "four"} <= written(text)
         assert text.count("The text was removed.") == 2
-        assert "removed a comment" in text
+        assert "deleted a comment" in text
     assert {"one", "two"} <= written(page("editor"))
     consume_all()
     form = page("alice", "edit/")
@@ -215,7 +215,7 @@ def test_pages_show_what_was_edited_and_not_what_was_removed(
     arrive()
     text = page(None)
     assert written(text) == set()
-    assert "removed the post" in text
+    assert "deleted the post" in text
     assert {"first", "one"} <= written(page("editor"))
 
 

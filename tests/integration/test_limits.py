@@ -210,7 +210,7 @@ def test_people_who_only_sign_in_are_never_told_to_wait(sqlite: Mode) -> None:
 
 def sign_up(name: str, address: str = "192.0.2.1") -> Any:
     word = "long enough a phrase"
-    body = {"username": name, "password1": word, "password2": word}
+    body = {"username": name, "password1": word}
     return Client(REMOTE_ADDR=address).post(SIGN_UP, body)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core import signing
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 
+from accounts.models import User
 from commands_app.commands import AddComment, NewPost
 from messaging import conf, mediator
 from messaging.eventstore.models import Event, Receipt
@@ -19,6 +21,7 @@ from messaging.projections.serving import own_changes
 from tests.support.api import person
 from tests.support.forms import arrive
 from tests.support.modes import Mode
+from web.texts import html_of
 
 SCRIPT = "<script>alert(1)</script>"
 TEXTS = [
@@ -245,11 +248,7 @@ def test_nobody_is_led_to_another_site(post_id: UUID, where: str) -> None:
     person("carol").set_password("x")
     login = Client().post(f"/accounts/login/?next={where}", {"username": "c", "password": "d"})
     assert login.status_code == 200
-    up = {
-        "username": "zoe",
-        "password1": "long enough a phrase",
-        "password2": "long enough a phrase",
-    }
+    up = {"username": "zoe", "password1": "long enough a phrase"}
     assert Client().post("/accounts/sign-up/", {**up, "next": where})["Location"] == "/"
 
 
@@ -291,7 +290,7 @@ NAMES = ["", "Alice", "a b", "a/b", "x" * 151, "a\x00", ".", "..", "<b>", "a\u20
 def test_a_name_that_is_taken_or_none_is_refused(sqlite: Mode, name: str) -> None:
     person("alice")
     password = "long enough a phrase"
-    body = {"username": name, "password1": password, "password2": password}
+    body = {"username": name, "password1": password}
     answer = Client(raise_request_exception=False).post("/accounts/sign-up/", body)
     assert answer.status_code == 200
     assert "errorlist" in answer.content.decode()
@@ -299,7 +298,7 @@ def test_a_name_that_is_taken_or_none_is_refused(sqlite: Mode, name: str) -> Non
 
 @pytest.mark.parametrize("password", ["", "short", "12345678901", "password", "zoezoezoe", " "])
 def test_a_weak_password_is_refused(sqlite: Mode, password: str) -> None:
-    body = {"username": "zoezoezoe", "password1": password, "password2": password}
+    body = {"username": "zoezoezoe", "password1": password}
     answer = Client().post("/accounts/sign-up/", body)
     assert answer.status_code == 200
     assert "errorlist" in answer.content.decode()
@@ -358,7 +357,39 @@ def test_a_feed_costs_few_statements(post_id: UUID) -> None:
 # --- one's own changes -----------------------------------------------------------------------
 
 
-def test_a_page_that_is_behind_says_so_and_names_what_to_start(post_id: UUID) -> None:
+def test_a_page_that_waits_shows_what_was_sent(post_id: UUID) -> None:
+    for text in (
+        "First line\n\n\tcode",
+        "word " * 1_999,
+        "\u202e<b>☃" + "".join(map(chr, range(999, 9_999))),
+    ):
+        alice = signed_in()
+        where = alice.post("/write/", {"text": text, "form": text[:20]})["Location"]
+        cookie = alice.cookies["sent"]
+        assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == (where, True, "Lax")
+        assert len(cookie.OutputString()) < 4_096, "a browser drops a longer one"
+        waiting = alice.get(where)
+        assert (waiting.status_code, "on its way" in waiting.text) == (202, True)
+        assert str(html_of(text))[:200] in waiting.text
+        other = f"/posts/{alice.post('/write/', {'text': 'b', 'form': 'g'})['Location'][7:]}"
+        arrive()
+        shown = alice.get(where)
+        assert shown.status_code == 200
+        assert shown.cookies["sent"].value == ""
+        assert alice.get(other).status_code == 200
+
+
+def test_what_somebody_made_up_as_sent_is_not_shown(post_id: UUID) -> None:
+    alice = signed_in()
+    where = alice.post("/write/", {"text": "mine", "form": "f"})["Location"]
+    for forged in ("", "mine", signing.dumps("forged", salt="another"), "\x7f:::", "a:b:c"):
+        alice.cookies["sent"] = forged
+        waiting = alice.get(where)
+        assert waiting.status_code == 202
+        assert "<article" not in waiting.text
+
+
+def test_a_page_that_is_behind_says_so_and_tells_staff_what_to_start(post_id: UUID) -> None:
     alice = signed_in()
     where = alice.post("/write/", {"text": "not consumed", "form": "f"})["Location"]
     for address, status in ((where, 202), ("/", 200)):
@@ -366,9 +397,11 @@ def test_a_page_that_is_behind_says_so_and_names_what_to_start(post_id: UUID) ->
         assert answer.status_code == status
         text = answer.content.decode()
         assert "is stored, and not shown here yet" in text
-        assert "manage.py runconsumer" in text
+        assert "manage.py" not in text, "what to type is for who can"
         assert 'http-equiv="refresh"' in text
     assert "not shown here yet" not in Client().get("/").content.decode(), "others wait for nothing"
+    User.objects.filter(username="alice").update(is_staff=True)
+    assert "Start <code>manage.py runconsumer</code>" in alice.get("/").text
     arrive()
     for address in (where, "/"):
         text = alice.get(address).content.decode()

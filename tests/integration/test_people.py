@@ -52,7 +52,7 @@ def known(database: Mode) -> None:
 
 
 def by_form(name: str) -> str:
-    body = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
+    body = {"username": name, "password1": PASSWORD}
     answer = Client().post(SIGN_UP, body)
     return answer.content.decode() if answer.status_code == 200 else ""
 
