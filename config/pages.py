@@ -46,6 +46,7 @@ urlpatterns = [
     path(POST, read_side.post, name="post"),
     path(f"{POST}card/", read_side.card, name="card"),
     path(f"{POST}history/", read_side.post_history, name="history"),
+    path(f"{POST}likes/", read_side.post_likes, name="likes"),
     path(f"{POST}edit/", form(read_side.edit_form, write_side.edit), name="edit"),
     path(f"{POST}delete/", form(read_side.delete_form, write_side.delete), name="delete"),
     path(f"{POST}like/", write_side.like, name="like"),

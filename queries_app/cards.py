@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.http import HttpRequest
@@ -11,10 +11,11 @@ from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from queries_app.queries import PostView, liked_by
+from queries_app.queries import PostView, liked_by, some_who_like
 from queries_app.templatetags.times import ago
 
 KEPT = 500  # of at most 40 kB of text each
+NAMED = 3  # of those who like a post
 
 
 class Card(NamedTuple):
@@ -46,6 +47,14 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
         )
         for one in found
     ]
+
+
+def one_card(request: HttpRequest, found: PostView) -> dict[str, Any]:
+    """What the template of a card needs to show one post, and who likes it."""
+    names = some_who_like(found.post_id, NAMED) if found.likes else []
+    others = max(0, found.likes - len(names))
+    [card] = cards(request, [found])
+    return {"card": card, "likers": names, "others": others}
 
 
 def html_of(shown: list[Card]) -> list[SafeString]:

@@ -24,12 +24,13 @@ from messaging import (
     ask,
     behind,
 )
-from queries_app.cards import cards, html_of
+from queries_app.cards import cards, html_of, one_card
 from queries_app.discussion import address_of, comments_of, query_of, quoted
 from queries_app.projections import history, likes, people, posts
 from queries_app.queries import (
     FindAllPosts,
     FindComment,
+    FindLikes,
     FindMostLikedPosts,
     FindPerson,
     FindPostById,
@@ -106,7 +107,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         return render(request, "pending.html", pending, status=202)
     before = kept(request)
     context = {
-        "card": cards(request, [found])[0],
+        **one_card(request, found),
         "comments": comments_of(request, post_id),
         "behind": late,
         "here": query_of(request),
@@ -122,9 +123,10 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """One post alone, for htmx: on its own page the whole text, and in a list its beginning."""
     late = behind(request, posts, likes)
-    shown = cards(request, [ask(FindPostById(post_id=post_id))])[0]
-    page_of_it = urlsplit(request.headers.get("HX-Current-URL", shown.address)).path
-    context = {"card": shown, "behind": late, "whole": page_of_it == shown.address, "single": True}
+    shown = one_card(request, ask(FindPostById(post_id=post_id)))
+    address = shown["card"].address
+    whole = urlsplit(request.headers.get("HX-Current-URL", address)).path == address
+    context = {**shown, "behind": late, "whole": whole, "single": True}
     return render(request, "card.html", context)
 
 
@@ -143,6 +145,14 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
         return redirect(address_of(post_id, found))
     context = {"comment": found, "post_id": post_id, "behind": late, "single": True}
     return render(request, "comment.html", context)
+
+
+@require_safe
+@page
+def post_likes(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    late = behind(request, likes)
+    found = ask(FindLikes(post_id=post_id, cursor=request.GET.get("cursor")))
+    return render(request, "likes.html", {"post_id": post_id, "page": found, "behind": late})
 
 
 @require_safe

@@ -2,6 +2,7 @@
 
 from queries_app.queries.comments import CommentView, FindComment, FindComments
 from queries_app.queries.history import FindPostHistory, HistoryEntryView
+from queries_app.queries.likes import FindLikes, LikeView, liked_by, some_who_like
 from queries_app.queries.people import FindPerson, PersonView
 from queries_app.queries.posts import (
     CountNewPosts,
@@ -15,7 +16,6 @@ from queries_app.queries.posts import (
     NewPosts,
     PostDetail,
     PostView,
-    liked_by,
 )
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "FindAllPosts",
     "FindComment",
     "FindComments",
+    "FindLikes",
     "FindMostLikedPosts",
     "FindMyPosts",
     "FindPerson",
@@ -33,9 +34,11 @@ __all__ = [
     "FindPostsWithComments",
     "FindPostsWithLikes",
     "HistoryEntryView",
+    "LikeView",
     "NewPosts",
     "PersonView",
     "PostDetail",
     "PostView",
     "liked_by",
+    "some_who_like",
 ]

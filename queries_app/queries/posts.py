@@ -1,6 +1,5 @@
 """What people may ask about posts, and what they get. Each query is an endpoint."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +21,7 @@ from messaging import (
     query,
 )
 from queries_app.fields import COUNT, CURSOR, NAME, SIZE, USERNAME, post_not_found
-from queries_app.models import Like, Likes, Post
+from queries_app.models import Likes, Post
 from queries_app.projections.likes import likes
 from queries_app.projections.posts import posts
 from queries_app.queries.comments import CommentView, page_of_comments
@@ -218,9 +217,3 @@ def summary(post: Post) -> dict[str, Any]:
         "comments_count": post.comments_count,
         "version": post.version,
     }
-
-
-def liked_by(username: str, post_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the posts that the person likes."""
-    rows = live(likes, Like).filter(username=username, stream_id__in=list(post_ids))
-    return set(rows.values_list("stream_id", flat=True))

@@ -248,6 +248,7 @@ def test_the_others_stay_open_to_all(database: Mode) -> None:
         "find-most-liked-posts": {},
         "find-post-by-id": {"post_id": post},
         "find-comments": {"post_id": post},
+        "find-likes": {"post_id": post},
         "count-new-posts": {"post_id": post},
         "find-post-history": {"post_id": post},
     }.items():

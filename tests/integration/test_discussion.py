@@ -121,7 +121,7 @@ def test_a_link_fills_the_form_with_what_it_quotes(sqlite: Mode) -> None:
     assert shown(answer.text)[-1] == str(there.ids[34]), "and stays at the page of comments"
     carol.post(f"{there.page}comments/", {**hidden(answer.text), "text": "> Number 34\n\nSo?"})
     arrive()
-    assert "&gt; Number 34\n\nSo?" in carol.get(f"{there.page}?at=end").text
+    assert "<p>&gt; Number 34</p><p>So?</p>" in carol.get(f"{there.page}?at=end").text
 
 
 def test_nothing_is_quoted_unasked_or_by_who_is_not_signed_in(sqlite: Mode) -> None:
