@@ -36,6 +36,7 @@ class Recorded(Listed):
     """A line of the security log for each change of what somebody may do, and who made it."""
 
     RECORDED: tuple[str, ...] = ()  # names of fields
+    task = "people"  # in the console's index
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -123,6 +124,7 @@ class TokenAdmin(Listed, AuthTokenAdmin):  # type: ignore[misc]  # knox comes wi
     to somebody else. Revoking one takes the permission to delete it."""
 
     add_form = TokenForm
+    task = "people"
 
     def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -149,6 +149,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"  # the console's, where one compares with a line of a log
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -28,6 +28,7 @@ class ActionAdmin(ReadOnlyAdmin):
     """The views of buttons stand outside the admin's own, which are atomic. Who does what is
     recorded first (messaging.monitoring.models.OperatorAction). A `PostlogError` is shown."""
 
+    task = "act"
     change_form_template = "admin/messaging/operated_row.html"
     change_list_template = "admin/messaging/operated_list.html"
     row_buttons: tuple[Button, ...] = ()

@@ -7,9 +7,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from messaging.admin.action_admin import ActionAdmin, Button
-from messaging.admin.readonly_admin import MAX_SEARCHED, Rows, as_uuid, document, newest
+from messaging.admin.filters import Lately, choice
+from messaging.admin.readonly_admin import Rows, as_uuid, document
+from messaging.monitoring.finding import NEWEST, newest
 from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter
+from messaging.projections.registry import PROJECTIONS
 
 
 def retry(request: HttpRequest, letter: DeadLetter) -> str:
@@ -32,6 +35,7 @@ def retry_all(request: HttpRequest, _: None) -> str:
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ActionAdmin):
+    list_filter = (Lately.by("parked_at"), choice("projection", lambda: PROJECTIONS))
     list_display = ("parked_at", "projection", "generation", "stream_id", "version", "code")
     ordering = ("-id",)
     fields = (
@@ -40,7 +44,7 @@ class DeadLetterAdmin(ActionAdmin):
     )  # fmt: skip
     readonly_fields = ("why", "record_key", "record")
     search_fields = ("stream_id",)
-    search_help_text = f"By the whole stream id, among the newest {MAX_SEARCHED:,}."
+    search_help_text = f"By the whole stream id, among the newest {NEWEST:,}."
     row_buttons = (
         Button("retry", "Retry", "change", "Apply the stream's waiting events in order.", retry),
         Button(

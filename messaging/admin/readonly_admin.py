@@ -1,28 +1,30 @@
 """How the record is shown: to be read, never to be written, by superusers neither.
 
 The tables grow without end. So lists are in the order of an index, count no further than
-MAX_LISTED, cannot be sorted or filtered otherwise, and searches look up an index or
-among the newest rows.
+MAX_LISTED, cannot be sorted otherwise, and searches and filters look up an index or among the
+newest rows.
 """
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 
+from messaging.monitoring.finding import newest
 from messaging.monitoring.pretty_json import readable
 
 MAX_LISTED = 10_000  # rows that a list leads to, page by page
-MAX_SEARCHED = 100_000  # newest rows, for what has no index
+TO_THE_SECOND = "%Y-%m-%d %H:%M:%S"
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -49,8 +51,10 @@ class IndexedList(ChangeList):
 class ReadOnlyAdmin(Base):
     """To be read by who has the permission to view, and written by nobody."""
 
+    task: ClassVar[str] = "inside"  # under which the start page lists it (console/tasks.py)
     actions = None
     paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER  # it would count the whole table for each
     show_full_result_count = False
     sortable_by = ()
 
@@ -74,26 +78,40 @@ class ReadOnlyAdmin(Base):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return IndexedList
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """With times to the second, which is what one compares with a line of a log."""
+        times = {f.name for f in self.opts.get_fields() if isinstance(f, DateTimeField)}
+        names: list[Any] = list(super().get_list_display(request))
+        return [to_the_second(one) if one in times else one for one in names]
+
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        return False  # no filters by hand-made addresses
+        """No filters by hand-made addresses, beside those of `list_filter`."""
+        return lookup in {getattr(one, "parameter_name", None) for one in self.list_filter}
 
     def get_search_results(self, request: HttpRequest, queryset: Rows, term: str) -> Any:
         searched = term.strip() if self.search_fields else ""  # an address may ask all the same
         return (self.search(queryset, searched) if searched else queryset), False
 
     def search(self, rows: Rows, term: str) -> Rows:
-        """By default those whose search field is the whole term. Only called where there is one."""
-        return rows.filter(**{self.search_fields[0]: term})
+        """By default those of the newest whose search field is the whole term. Only called where
+        there is one."""
+        return newest(rows).filter(**{self.search_fields[0]: term})
 
 
 def page_of(model: type[Model], key: object) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
 
 
-def newest(rows: Rows) -> Rows:
-    """The newest rows of a table whose primary key is a growing number."""
-    last = rows.model._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0
-    return rows.filter(pk__gt=last - MAX_SEARCHED)
+def to_the_second(name: str) -> Callable[[Any], str | None]:
+    """A column of a list: a time of the row, in UTC."""
+
+    @admin.display(description=name.replace("_", " "), empty_value="-")
+    def shown(row: Any) -> str | None:
+        at = getattr(row, name)
+        return None if at is None else f"{at:{TO_THE_SECOND}}"
+
+    shown.__name__ = name  # the column's class
+    return shown
 
 
 def as_uuid(term: str) -> UUID | None:

@@ -2,9 +2,12 @@
 
 from django.contrib import admin
 
+from messaging.admin.filters import Lately, choice
 from messaging.admin.readonly_admin import ReadOnlyAdmin
+from messaging.monitoring.finding import NEWEST
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.models import Checkpoint, Discarded, ProjectionState
+from messaging.projections.registry import PROJECTIONS
 from messaging.workers.models import Heartbeat
 
 
@@ -22,6 +25,8 @@ class CheckpointAdmin(ReadOnlyAdmin):
 
 @admin.register(Discarded)
 class DiscardedAdmin(ReadOnlyAdmin):
+    task = "record"
+    list_filter = (Lately.by("discarded_at"), choice("projection", lambda: PROJECTIONS))
     list_display = ("discarded_at", "projection", "stream_id", "version", "event_id")
     ordering = ("-id",)
 
@@ -34,7 +39,9 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
 @admin.register(OperatorAction)
 class OperatorActionAdmin(ReadOnlyAdmin):
+    task = "record"
+    list_filter = (Lately.by("at"),)
     list_display = ("at", "actor", "action", "detail")
     ordering = ("-id",)
     search_fields = ("actor",)
-    search_help_text = "By the whole actor."
+    search_help_text = f"By the whole actor, among the newest {NEWEST:,}."

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from messaging.admin.action_admin import ActionAdmin, Button
+from messaging.admin.filters import choice
 from messaging.exceptions import Invalid
 from messaging.projections.models import Rebuild
 from messaging.projections.registry import PROJECTIONS
@@ -36,6 +37,7 @@ def cancel(request: HttpRequest, rebuild: Rebuild) -> str:
 class RebuildAdmin(ActionAdmin):
     change_form_template = "admin/messaging/rebuild.html"
     change_list_template = "admin/messaging/rebuilds.html"
+    list_filter = (choice("state", lambda: Rebuild.State.values),)
     list_display = (
         "asked_at", "projection", "generation", "source", "state", "progress", "asked_by",
     )  # fmt: skip

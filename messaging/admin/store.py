@@ -11,17 +11,19 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
+from messaging.admin.filters import Lately, choice
 from messaging.admin.readonly_admin import (
-    MAX_SEARCHED,
+    TO_THE_SECOND,
     ReadOnlyAdmin,
     Rows,
     as_uuid,
     document,
-    newest,
     page_of,
 )
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
+from messaging.message import EVENTS, OWN_EVENTS
 from messaging.monitoring import trace
+from messaging.monitoring.finding import NEWEST, newest
 
 POSITION = re.compile("[0-9]{1,18}", re.ASCII)  # 64 bits
 EVENTS_SHOWN = 100  # on the page of their stream
@@ -29,6 +31,7 @@ EVENTS_SHOWN = 100  # on the page of their stream
 
 @admin.register(Stream)
 class StreamAdmin(ReadOnlyAdmin):
+    task = "record"
     list_display = ("stream_id", "stream_type", "version")
     ordering = ("-stream_id",)
     fields = ("stream_id", "stream_type", "version", "events")
@@ -52,7 +55,7 @@ class StreamAdmin(ReadOnlyAdmin):
                     event.version,
                     event.type,
                     event.actor,
-                    event.recorded_at,
+                    f"{event.recorded_at:{TO_THE_SECOND}}",
                 )
                 for event in events[:EVENTS_SHOWN]
             ),
@@ -68,7 +71,9 @@ class StreamAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
+    task = "record"
     list_display = ("position", "recorded_at", "type", "actor", "version", "stream")
+    list_filter = (Lately.by("recorded_at"), choice("type", lambda: (*EVENTS, *OWN_EVENTS)))
     ordering = ("-position",)
     fields = (
         "position", "followed", "stream", "version", "type", "payload", "recorded_at", "actor",
@@ -78,7 +83,7 @@ class EventAdmin(ReadOnlyAdmin):
     search_fields = ("stream_id",)
     search_help_text = (
         "By the whole stream id or the position; by the whole actor or type among the newest "
-        f"{MAX_SEARCHED:,} events."
+        f"{NEWEST:,} events."
     )
 
     def search(self, rows: Rows, term: str) -> Rows:
@@ -143,12 +148,22 @@ class OutboxAdmin(ReadOnlyAdmin):
 
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyAdmin):
+    task = "record"
     list_display = ("command_id", "actor", "created_at")
+    list_filter = (Lately.by("created_at"),)
     ordering = ("-id",)
     fields = ("command_id", "actor", "created_at", "what_became_of_it")
     readonly_fields = ("what_became_of_it",)
-    search_fields = ("actor",)
-    search_help_text = "By the whole actor."
+    search_fields = ("command_id",)
+    search_help_text = (
+        f"By the whole command id, or by the whole actor among the newest {NEWEST:,}."
+    )
+
+    def search(self, rows: Rows, term: str) -> Rows:
+        command_id = as_uuid(term)
+        if command_id is not None:
+            return rows.filter(command_id=command_id)
+        return newest(rows).filter(actor=term)
 
     @admin.display(description="answer")
     def what_became_of_it(self, receipt: Receipt) -> str:

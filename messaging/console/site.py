@@ -11,10 +11,15 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from messaging.console import finding
 from messaging.console import path as shown
 from messaging.console.dashboard import Dashboard
+from messaging.console.tasks import by_task
+from messaging.monitoring.models import OperatorAction
 
 SEES_THE_PATH = "messaging.view_checkpoint"
+SEES_ACTIONS = "messaging.view_operatoraction"
+ACTIONS_SHOWN = 10
 
 
 class ConsoleSite(AdminSite):
@@ -30,6 +35,7 @@ class ConsoleSite(AdminSite):
     def get_urls(self) -> list[Any]:
         return [
             path("console/", self.admin_view(self.console), name="console"),
+            path("find/", self.admin_view(self.find), name="find"),
             *super().get_urls(),
         ]
 
@@ -54,7 +60,26 @@ class ConsoleSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         sees = request.user.has_perm(SEES_THE_PATH)
         context = self._path() if sees else {}
+        context["may_search"] = finding.may_search(request)
+        if request.user.has_perm(SEES_ACTIONS):
+            context["actions"] = OperatorAction.objects.order_by("-id")[:ACTIONS_SHOWN]
         return super().index(request, {**context, **(extra_context or {})})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        found = super().get_app_list(request, app_label)
+        return found if app_label else by_task(found, self._registry)
+
+    def find(self, request: HttpRequest) -> HttpResponse:
+        """Lead to the page of what has the id, or say why there is none."""
+        if not finding.may_search(request):
+            raise PermissionDenied
+        term = request.GET.get("q", "").strip()
+        lead = finding.lead(request, term) if term else finding.Lead()
+        if lead.url:
+            return redirect(lead.url)
+        title = "Find by id"
+        context = {**self.each_context(request), "title": title, "term": term, "lead": lead}
+        return render(request, "admin/messaging/find.html", context)
 
     def console(self, request: HttpRequest) -> HttpResponse:
         """The part of the start page that refreshes itself."""

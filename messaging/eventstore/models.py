@@ -72,7 +72,8 @@ class Receipt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["actor", "command_id"], name="one_receipt_a_command")
+            # The id first, by which `trace` and the console find it, whoever sent it.
+            models.UniqueConstraint(fields=["command_id", "actor"], name="one_receipt_a_command")
         ]
         indexes = [
             models.Index(

@@ -221,7 +221,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='receipts_to_forget')],
-                'constraints': [models.UniqueConstraint(fields=('actor', 'command_id'), name='one_receipt_a_command')],
+                'constraints': [models.UniqueConstraint(fields=('command_id', 'actor'), name='one_receipt_a_command')],
             },
         ),
         migrations.CreateModel(

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.contrib.auth import get_permission_codename
-from django.db.models import Model, Q
+from django.db.models import Model
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.projections.models import DeadLetter
@@ -46,18 +45,6 @@ class Trace(NamedTuple):
     receipt: Receipt | None
     events: list[tuple[Event, bool]]  # of the same correlation, and whether each still waits
     streams: list[tuple[Event, list[Step]]]  # the last event of each stream
-
-
-def find_event(some_id: UUID) -> Event | None:
-    """The event of this id, or the first one of the command of this id. Reads the whole table: an
-    index would make every append more expensive, for a question that is seldom asked."""
-    found = Event.objects.filter(Q(event_id=some_id) | Q(command_id=some_id))
-    return found.order_by("position").first()
-
-
-def receipts_of(command_id: UUID) -> list[Receipt]:
-    """One for each actor who sent a command with this id. All there is of a refused one."""
-    return list(Receipt.objects.filter(command_id=command_id).order_by("id"))
 
 
 def trace_of(event: Event) -> Trace:

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.eventstore.models import Event, Receipt
 from messaging.management.base import DatabaseCommand
-from messaging.monitoring import trace
+from messaging.monitoring import finding, trace
 from messaging.monitoring.trace import Step
 
 
@@ -23,7 +23,7 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        event = trace.find_event(options["id"])
+        event = finding.find_event(options["id"], everywhere=True)
         if event is None:
             self._show_receipts(options["id"])
             return
@@ -41,7 +41,7 @@ class Command(DatabaseCommand):
 
     def _show_receipts(self, command_id: UUID) -> None:
         """A command that was refused, or changed nothing, has no event."""
-        receipts = trace.receipts_of(command_id)
+        receipts = finding.receipts_of(command_id)
         if not receipts:
             raise CommandError(
                 f"{command_id} is the id of no event, and of no command that has an event or a "
