@@ -87,6 +87,7 @@ __all__ = [
     "send",
     "signed_in",
     "staff",
+    "start_counting",
     "stored",
     "switched",
     "upcaster",
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
         event,
         query,
     )
+    from messaging.monitoring.tallies import start_counting
     from messaging.plausible import is_username
     from messaging.projections.read_models import ReadModel, RootModel, TotalModel
     from messaging.projections.registry import Projection
@@ -178,6 +180,7 @@ else:  # a type checker would take every name for one that is here
         "http": "answer_headers context_of",
         "mediator": "answers ask handles send",
         "message": "Context Envelope Position Query Result command event query",
+        "monitoring.tallies": "start_counting",
         "plausible": "is_username",
         "projections.read_models": "ReadModel RootModel TotalModel",
         "projections.registry": "Projection",

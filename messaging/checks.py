@@ -1,6 +1,7 @@
 """System checks: what would lose events or fail at the first request is said at start."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import apps
@@ -169,6 +170,24 @@ def read_models_are_of_this_code(**kwargs: Any) -> list[CheckMessage]:
         )
         for name, built in _asked(checkpoints.code_versions).items()
         if PROJECTIONS[name].version > built
+    ]
+
+
+@register(TAG)
+def what_settings_ask_for_is_installed(**kwargs: Any) -> list[CheckMessage]:
+    if conf.faults():
+        return []
+    asked = {
+        ("METRICS_TOKEN", "prometheus_client", "metrics"): conf.postlog().metrics_token,
+    }
+    return [
+        Error(
+            f'POSTLOG["{setting}"] is set, and {package} is not installed.',
+            hint=f"pip install 'postlog[{extra}]', or leave the setting out.",
+            id="postlog.E011",
+        )
+        for (setting, package, extra), is_asked in asked.items()
+        if is_asked and find_spec(package) is None
     ]
 
 

@@ -56,6 +56,8 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     machine_actors: tuple[Annotated[str, Meta(min_length=1, max_length=254)], ...] = ()
     worker_stall_seconds: Positive = 120  # a worker that has not moved for so long ends
     max_lag: NotNegative = 10_000  # events not shown yet, above which /health/ready says 503
+    # Whoever sends it may read /metrics; empty: there is no such page.
+    metrics_token: Annotated[str, Meta(pattern=r"^(.{16,})?$")] = ""
     web_threads: Positive = 8  # requests that a web process works on at once
     idempotency_hours: Positive = 24  # how long the answer to an Idempotency-Key is kept
 

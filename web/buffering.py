@@ -63,7 +63,8 @@ class Buffered:
     it, or no thread after `wait_within_s`, is answered with 503.
 
     The event loop itself answers GET and HEAD of the paths `on_loop`, whatever the threads do:
-    their views may wait for nothing.
+    their views may wait for nothing. It also calls `on_busy` with the status of an answer that the
+    application does not see.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Buffered:
         body_within_s: float = BODY_WITHIN_S,
         wait_within_s: float = WAIT_WITHIN_S,
         on_loop: Container[str] = (),
+        on_busy: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._application = application
         work = partial(answer_of, application)
@@ -82,6 +84,7 @@ class Buffered:
         self._max_body = max_body
         self._body_within_s = body_within_s
         self._on_loop = on_loop
+        self._on_busy = on_busy
         self._files: set[Body] = set()
 
     async def __call__(
@@ -99,6 +102,7 @@ class Buffered:
             answer = error_answer(408, "request_timeout", "The body did not arrive in time.")
         except Busy:
             answer = error_answer(503, "unavailable", "The server is busy. Try again.")
+            self._on_busy(503)
         finally:
             environ["wsgi.input"].close()
         start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}

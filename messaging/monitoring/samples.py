@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
+from msgspec.structs import replace
 
 from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Statement
 from messaging.monitoring import figures as figures_of
+from messaging.monitoring import tallies
 from messaging.monitoring.figures import Figures
 from messaging.monitoring.models import Sample
 
@@ -78,6 +80,7 @@ def keep(moment: datetime, figures: Figures) -> bool:
     at, coarse_at = step_of(moment, FINE_S), step_of(moment, COARSE_S)
     try:
         with transaction.atomic(using=write_alias()):
+            figures = _with_tallies(figures)
             _create(FINE_S, at, figures)
             coarse = Sample.objects.filter(step_s=COARSE_S, at=coarse_at)
             if (before := coarse.first()) is None:
@@ -89,6 +92,22 @@ def keep(moment: datetime, figures: Figures) -> bool:
         return False
     _delete_old(moment)
     return True
+
+
+def _with_tallies(figures: Figures) -> Figures:
+    before, counted = latest(), tallies.take_all()
+    so_far = before.figures if before else Figures()
+    return replace(
+        figures,
+        refused=so_far.refused + counted.refused,
+        failed=so_far.failed + counted.failed,
+        projections={
+            name: replace(
+                one, p50_s=counted.quantile_s(name, 0.5), p95_s=counted.quantile_s(name, 0.95)
+            )
+            for name, one in figures.projections.items()
+        },
+    )
 
 
 def _create(step_s: int, at: datetime, figures: Figures) -> None:

@@ -15,8 +15,10 @@ from messaging.monitoring import samples
 from messaging.monitoring.figures import Figures, ProjectionFigures, decode
 from messaging.monitoring.models import Sample
 from messaging.monitoring.status import ProjectionStatus, projection_status, roles
+from messaging.monitoring.tallies import counter
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
+from messaging.signals import applied
 from messaging.transient import drop_connections, is_away, reason
 from messaging.workers.heartbeats import alive
 from messaging.workers.repeats import Repeats
@@ -34,6 +36,7 @@ class Sampler:
 
     def run(self, stop: Flag) -> None:
         """Sample until `stop` is set. Whatever fails is logged, and harms nothing else."""
+        applied.connect(counter.applied)
         pause_s = self._phase_s
         while not stop.wait(pause_s):
             pause_s = self.try_once()
@@ -41,6 +44,7 @@ class Sampler:
     def try_once(self) -> float:
         """Take a sample, or log why not; return the seconds until the next is due."""
         try:
+            counter.flush()
             now = samples.database_time()
             take(now)
             # By the database's clock each time: nothing drifts, and a leap counts once.

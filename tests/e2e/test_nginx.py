@@ -114,6 +114,15 @@ def test_what_the_site_needs_passes_as_it_is(nginx: Nginx, address: str) -> None
     assert {name: seen.get(name.lower()) for name in PASS} == {k: [v] for k, v in PASS.items()}
 
 
+def test_what_is_for_operators_alone_does_not_pass(
+    nginx: Nginx, echo: EchoServer, address: str
+) -> None:
+    for path in ("/metrics", "/health/ready"):
+        for name in (path, f"{path}?", path.replace("/", "//"), f"/x/..{path}"):
+            assert nginx.ask("GET", name, None, {}, address=address)[0] == 404, name
+    assert not {"/metrics", "/health/ready"} & set(echo.reached)
+
+
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
 def test_the_largest_body_is_what_the_site_takes(
     nginx: Nginx, settings: Any, address: str, size: int, status: int

@@ -12,7 +12,7 @@ from messaging import mediator
 from messaging.message import Context
 from messaging.monitoring import samples, sampling
 from messaging.monitoring.figures import Figures, ProjectionFigures
-from messaging.monitoring.models import Sample
+from messaging.monitoring.models import Sample, Tally
 from messaging.monitoring.samples import COARSE_S, FINE_S, database_time, keep, series, step_of
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
@@ -79,7 +79,8 @@ def test_a_span_is_read_as_so_many_points_with_the_worst_of_each(database: Mode)
     for n in range(60):
         at = start + n * FINE_S * SECOND
         lag = 500 if n == 30 else 0
-        keep(at, figures(at, lag, position=n * 20, published=n * 20, refused=n))
+        Tally.objects.create(counts='{"refused": 1}')
+        keep(at, figures(at, lag, position=n * 20, published=n * 20))
     end = start + 600 * SECOND
     points = series(end - start, 11, until=end)
     assert len(points) == 10
