@@ -93,7 +93,7 @@ def test_no_text_becomes_markup_or_headers(post_id: UUID, text: str, where: str)
     assert sent.status_code == 302
     assert "\n" not in sent["Location"]
     arrive()
-    page = alice.get(sent["Location"])
+    page = alice.get(sent["Location"], follow=True)
     assert page.status_code == 200
     feed = alice.get("/").content.decode()
     history = alice.get(f"/posts/{post_id}/history/").content.decode()
