@@ -70,7 +70,9 @@ def test_a_stranger_signs_up_writes_edits_likes_comments_and_deletes(
 
     page.get_by_role("link", name="edited").click()
     expect(page.locator(".history li")).to_have_count(7)
-    expect(page.locator(".history del").first).to_have_text("My first words, with <b>no</b> markup")
+    edit = page.locator(".edited").first
+    expect(edit.locator("del").first).to_have_text("first")
+    expect(edit.locator("ins").first).to_have_text("better")
     page.go_back()
     page.get_by_role("link", name="Delete").click()
     expect(page.locator("blockquote")).to_have_text("My better words")
