@@ -1,10 +1,11 @@
 """How far the events have come from command to reader, for the console's start page.
 
 Each part is asked by itself, so that one that is down is named and the others are shown. What of
-it needs a look, and in which words, is decided in `path`.
+it needs a look, and in which words, is decided in `path` and `problems`.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from functools import lru_cache
 from threading import Lock
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import Min
 
 from messaging.bus import current_bus
 from messaging.bus.base import Bus, Identity
@@ -26,14 +28,16 @@ from messaging.monitoring.status import (
     workers_to_start,
 )
 from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
-from messaging.projections.models import DeadLetter, Rebuild
+from messaging.projections.models import Checkpoint, DeadLetter, Rebuild
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
-from messaging.workers.heartbeats import alive
+from messaging.workers.heartbeats import alive, gone
 from messaging.workers.models import Heartbeat
 
 FRESH_S = 1.5
 HAZARDS_FRESH_S = 60
+TREND_S, MIN_TREND_S = 15.0, 1.0  # between the two looks that are compared
+TREND_LOOKS = 32
 RATE_WINDOW = timedelta(seconds=10)
 MAX_COUNTED = 5_000  # events of the window
 
@@ -47,6 +51,7 @@ class WriteSide:
     oldest_snapshot_s: float | None
     relays: list[Heartbeat]
     consumers: list[Heartbeat]
+    gone: list[Heartbeat]  # dead or stopped for less than an hour, the last beat first
     missing: list[str]  # the commands to start
 
 
@@ -62,6 +67,21 @@ class ReadSide:
     projections: list[ProjectionStatus]
     last_parked: DeadLetter | None
     last_failed: Rebuild | None
+    checkpoints: dict[tuple[str, int, int], Checkpoint]  # by projection, generation, partition
+    parked_since: dict[str, datetime]  # by projection: when its oldest dead letter was parked
+
+    def checkpoint(self, projection: ProjectionStatus, partition: int) -> Checkpoint | None:
+        """Of the live generation."""
+        return self.checkpoints.get((projection.name, projection.generation, partition))
+
+    def moved_at(self, projection: ProjectionStatus, partition: int) -> datetime | None:
+        """When it moved last, or was level with the log."""
+        found = self.checkpoint(projection, partition)
+        return None if found is None else found.checked_at
+
+    def last_move(self) -> datetime | None:
+        """Of any projection on any partition."""
+        return max((one.checked_at for one in self.checkpoints.values()), default=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +93,8 @@ class Found:
     log: LogState | None = None
     read: ReadSide | None = None
     faults: list[tuple[str, str]] = field(default_factory=list)  # part, why
+    down_since: dict[str, datetime] = field(default_factory=dict)  # part -> seen first by whom asks
+    trends: dict[str, float] = field(default_factory=dict)  # of the lag, in records a second
 
     @contextmanager
     def asking(self, part: str) -> Iterator[None]:
@@ -89,18 +111,35 @@ class Dashboard:
         self._lock = Lock()
         self._asked = -FRESH_S
         self._last: Found | None = None
+        self._lags: deque[tuple[float, dict[str, int]]] = deque(maxlen=TREND_LOOKS)
 
     def current(self) -> Found:
         first = self._last is None
         if time.monotonic() - self._asked >= FRESH_S and self._lock.acquire(blocking=first):
             try:
                 if time.monotonic() - self._asked >= FRESH_S:
-                    self._last = refresh()
+                    self._last = self._compared(refresh())
                     self._asked = time.monotonic()
             finally:
                 self._lock.release()
         assert self._last is not None
         return self._last
+
+    def _compared(self, found: Found) -> Found:
+        """With what only several looks tell."""
+        before = self._last.down_since if self._last else {}
+        found.down_since = {part: before.get(part, found.at) for part, _ in found.faults}
+        now = time.monotonic()
+        lags = {one.name: one.lag for one in found.read.projections} if found.read else {}
+        self._lags.append((now, {name: lag for name, lag in lags.items() if lag is not None}))
+        then, old = next(one for one in self._lags if now - one[0] <= TREND_S)
+        if now - then >= MIN_TREND_S:
+            current = self._lags[-1][1]
+            found.trends = {
+                name: (lag - old[name]) / (now - then) for name, lag in current.items()
+                if name in old
+            }  # fmt: skip
+        return found
 
 
 def refresh() -> Found:
@@ -132,6 +171,7 @@ def write_side() -> WriteSide:
         oldest_snapshot_s=oldest_snapshot_s(),
         relays=alive("relay"),
         consumers=alive("consumer"),
+        gone=gone("relay", "consumer"),
         missing=workers_to_start(),
     )
 
@@ -154,4 +194,11 @@ def read_side(log: LogState | None) -> ReadSide:
         projections=[projection_status(name, ends, identity) for name in PROJECTIONS],
         last_parked=parked.first(),
         last_failed=failed.first(),
+        checkpoints={
+            (one.projection, one.generation, one.partition): one
+            for one in Checkpoint.objects.defer("proof", "identity")
+        },
+        parked_since=dict(
+            parked.order_by().values_list("projection").annotate(since=Min("parked_at"))
+        ),
     )

@@ -14,8 +14,12 @@ from django.urls import path, reverse
 from messaging.console import finding
 from messaging.console import path as shown
 from messaging.console.dashboard import Dashboard
+<<<<<<< HEAD
 from messaging.console.tasks import by_task
 from messaging.monitoring.models import OperatorAction
+=======
+from messaging.console.problems import verdict_on
+>>>>>>> e8cfa83 (Say on the console's first line what readers see and since when)
 
 SEES_THE_PATH = "messaging.view_checkpoint"
 SEES_ACTIONS = "messaging.view_operatoraction"
@@ -85,8 +89,14 @@ class ConsoleSite(AdminSite):
         """The part of the start page that refreshes itself."""
         if not request.user.has_perm(SEES_THE_PATH):
             raise PermissionDenied
-        return render(request, "admin/messaging/console.html", self._path())
+        context = {"site_title": self.site_title, **self._path()}
+        return render(request, "admin/messaging/refreshed.html", context)
 
     def _path(self) -> dict[str, Any]:
         found = self._dashboard.current()
-        return {"found": found, "steps": shown.steps(found), "rows": shown.rows(found)}
+        return {
+            "found": found,
+            "verdict": verdict_on(found),
+            "steps": shown.steps(found),
+            "rows": shown.rows(found),
+        }

@@ -81,6 +81,8 @@ class Migration(migrations.Migration):
                 ('since', models.DateTimeField(help_text='When it became active, or began to stand by.')),
                 ('beat_at', models.DateTimeField()),
                 ('error', models.TextField(blank=True, db_default='', default='', help_text='Why it cannot work now; it tries again.')),
+                ('partitions', models.JSONField(default=dict, help_text='Of a consumer: the partitions that it has, by projection.')),
+                ('stopped_at', models.DateTimeField(help_text='When it stopped as it was asked to. None: it did not.', null=True)),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('role', 'process'), name='one_beat_a_role')],

@@ -1,6 +1,6 @@
 """What templates need to show numbers and ages."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django import template
 
@@ -24,3 +24,11 @@ def age(moment: datetime) -> str:
         if seconds >= length:
             return f"{seconds // length} {name}"
     return f"{seconds} s"
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """The time of day in UTC, with the date unless it is today's: "27 Nov 03:12:41 UTC"."""
+    utc = moment.astimezone(UTC)
+    today = utc.date() == utc_now().date()
+    return f"{utc:%H:%M:%S} UTC" if today else f"{utc.day} {utc:%b %H:%M:%S} UTC"

@@ -4,7 +4,8 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py)."""
+    """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py). One that
+    is not is remembered for an hour, so that an operator sees who was there, and until when."""
 
     role = models.CharField(max_length=120)  # relay, consumer, owner of <projection>
     process = models.CharField(max_length=200, help_text="Host and process id.")
@@ -13,6 +14,12 @@ class Heartbeat(models.Model):
     beat_at = models.DateTimeField()
     error = models.TextField(
         blank=True, default="", db_default="", help_text="Why it cannot work now; it tries again."
+    )
+    partitions = models.JSONField(
+        default=dict, help_text="Of a consumer: the partitions that it has, by projection."
+    )
+    stopped_at = models.DateTimeField(
+        null=True, help_text="When it stopped as it was asked to. None: it did not."
     )
 
     class Meta:

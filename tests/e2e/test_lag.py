@@ -1,5 +1,6 @@
 """When the read side is behind, pages say so, name what to start, and catch up by themselves."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -91,12 +92,23 @@ def test_the_operator_sees_it_on_the_console(site: Site, people: People) -> None
     expect(consumers).to_contain_text("active")
     site.consumer.kill()
     expect(consumers).to_contain_text("none is alive", timeout=(DEAD_S + PATIENCE_S) * 1000)
-    expect(page.get_by_text("Nothing reaches readers now")).to_be_visible()
+    verdict = page.locator("#verdict")
+    expect(verdict).to_contain_text("Act now: Readers see nothing newer since")
+    expect(verdict).to_contain_text("Type manage.py runconsumer")
+    expect(page).to_have_title(re.compile("^Act now: No consumer is alive"))
+    expect(page.locator("#announced")).to_contain_text("No consumer is alive")
     alice = people("alice")
     alice.open().get_by_label("Write a post").fill("while it is away")
     alice.page.get_by_role("button", name="Post", exact=True).click()
-    lag = page.locator("tr", has_text="posts").locator("td").nth(2)
+    row = page.locator(".projections > tbody > tr", has_text="posts")
+    lag = row.locator(".lag")
     expect(lag).to_have_text("1", timeout=PATIENCE_S * 1000)
+    row.locator("summary").click()
+    expect(row.locator("tr", has_text="last beat")).to_have_count(12)  # unfolded, and who is gone
+    refreshed = page.get_by_text("As of").inner_text()
+    expect(page.get_by_text("As of")).not_to_have_text(refreshed)
+    expect(row.locator("details")).to_have_attribute("open", "")  # after a refresh, too
     site.start_consumer()
     expect(consumers).to_contain_text("active", timeout=PATIENCE_S * 1000)
     expect(lag).to_have_text("0", timeout=PATIENCE_S * 1000)
+    expect(page).to_have_title("All well | Postlog")

@@ -120,26 +120,11 @@ def test_a_console_that_cannot_refresh_says_so_and_shows_no_sign_in(
     admin.complaints.clear()  # htmx and the browser tell of the requests that failed
 
 
-def test_the_lags_of_partitions_do_not_run_together(people: People) -> None:
-    page = people("admin").open("/admin/")
-    # In one step, before the next refresh.
-    text, gaps = page.evaluate("""() => {
-        const lags = [...document.querySelector(".lags").querySelectorAll("span")];
-        lags.forEach((one, at) => { one.textContent = `${at}: ${446_482 + at}`; });
-        const boxes = lags.map(one => one.getBoundingClientRect());
-        const gap = (box, before) => [box.left - before.right, box.top - before.top];
-        const gaps = boxes.slice(1).map((box, at) => gap(box, boxes[at]));
-        return [document.querySelector(".lags").innerText, gaps];
-    }""")
-    assert text.split()[:4] == ["0:", "446482", "1:", "446483"]
-    assert all(aside >= 5 or below > 0 for aside, below in gaps)
-
-
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_console_fits_its_window(people: People, width: int) -> None:
     page = people("admin").open("/admin/")
     page.set_viewport_size({"width": width, "height": 740})
-    for where in (".path", ".path table"):
+    for where in (".path", ".projections"):
         room, needed = page.evaluate(
             "where => (one => [one.clientWidth, one.scrollWidth])(document.querySelector(where))",
             where,

@@ -110,7 +110,7 @@ def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
             roles = [one.role for one in workers]
             assert roles == ["relay", "relay", "consumer", "owner of people"]
             assert (relay.stop(), standby.stop()) == (0, 0)
-        wait_until(lambda: not heartbeats.alive("relay"), "who stops takes the row away")
+        wait_until(lambda: not heartbeats.alive("relay"), "who stops signs off")
         consumer.kill()
         assert heartbeats.alive("consumer"), "a killed one cannot"
         wait_until(lambda: not heartbeats.alive("consumer"), "but its row grows old")

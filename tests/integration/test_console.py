@@ -22,6 +22,7 @@ from messaging.message import Context, utc_now
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
+from messaging.projections.registry import consumed
 from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker
 from messaging.workers.models import Heartbeat
@@ -73,7 +74,8 @@ def test_it_follows_what_happens(database: Mode) -> None:
     text = page(client)
     assert "<b>2</b> waiting" in text
     assert "<b>0.2</b>/s" in text
-    assert "start <code>manage.py runconsumer</code>" in text
+    assert "<title>Act now: No consumer is alive" in text
+    assert "Type <code>manage.py runconsumer</code>" in text
     publish_all()
     text = page(client)
     assert "<b>0</b> waiting" in text
@@ -87,7 +89,12 @@ def test_it_follows_what_happens(database: Mode) -> None:
     text = page(client)
     assert "near 1: <b>leader</b> for 7 min" in text
     assert "far 2: <b>stands by</b>" in text
-    assert "Nothing reaches readers" not in text
+    assert "<title>Act now: No consumer has ever taken the records of" in text
+    for projection in consumed():
+        consume_all(projection)
+    text = page(client)
+    assert "<title>All well | Postlog</title>" in text
+    assert "<title>All well | Postlog</title>" in page(client, "/admin/")
 
 
 def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode) -> None:
@@ -99,7 +106,9 @@ def test_a_dead_letter_a_halted_partition_and_a_rebuild_are_on_it(database: Mode
     assert "Partition 3 is halted: It forked." in text
     assert "from the log, asked" in text
     assert "Last error: <a" in text
-    assert f'<a class="bad" href="{url(DeadLetter)}">1</a>' in text
+    assert f'<a class="warm" href="{url(DeadLetter)}">1</a>' in text
+    assert "Dead letters: 1 of posts." in text
+    assert "Readers see nothing newer of posts, partition 3" in text
 
 
 @pytest.mark.parametrize("fault", [BusError("It is away."), HistoryMismatch("It is another one.")])
@@ -111,7 +120,7 @@ def test_a_part_that_is_down_is_named_and_the_others_are_shown(
 
     monkeypatch.setattr(dashboard, "log_state", fails)
     text = page(root())
-    assert f"The log does not answer.</strong> {type(fault).__name__}: It is" in text
+    assert f"The log does not answer. {type(fault).__name__}: It is" in text
     assert "<b>0</b> waiting" in text
     assert "posts" in text
 

@@ -53,7 +53,8 @@ class Command(DatabaseCommand):
             relay = Relay(current_bus())
             parts["relay"], roles["relay"] = relay.run, relay.is_active
         errors = {"consumer": lambda: last_errors(consumers)}
-        parts["heartbeat"] = Heartbeats(roles, errors).run
+        partitions = {"consumer": lambda: {one.name: one.partitions() for one in consumers}}
+        parts["heartbeat"] = Heartbeats(roles, errors, partitions).run
         level = UntilLevel(current_bus(), after_the_outbox=not options["no_relay"])
         if options["once"]:
             parts["until level"] = level.run

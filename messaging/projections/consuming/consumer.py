@@ -125,6 +125,10 @@ class Consumer:
         """Whether it has joined the group; where there is a single owner, only that one does."""
         return self._subscription is not None
 
+    def partitions(self) -> list[int]:
+        """Those that its group has given it."""
+        return sorted([*self._positions]) if self.is_active() else []  # a copy: another thread asks
+
     def close(self) -> None:
         """Leave the group, and let others own what has a single owner."""
         self._leave()

@@ -39,3 +39,24 @@ document.addEventListener("htmx:afterRequest", (event) => {
     sayThatItIsOld(event.detail.xhr.status);
   }
 });
+
+// What is unfolded stays so when its part is replaced, and a change of state is said once.
+let unfolded = [];
+let title = document.title;
+
+document.addEventListener("htmx:beforeSwap", () => {
+  unfolded = [...document.querySelectorAll("details[id][open]")].map((one) => one.id);
+});
+
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of unfolded) {
+    document.getElementById(id)?.setAttribute("open", "");
+  }
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const announced = document.getElementById("announced");
+  if (announced && document.title !== title) {
+    title = announced.textContent = document.title;
+  }
+});
