@@ -210,7 +210,7 @@ def last_seen(worker: Heartbeat) -> str:
 
 
 def names(projections: Iterable[str]) -> str:
-    """As "history, likes and 3 more"."""
+    """As "orders, stock, refunds and 3 more"."""
     return _first(list(projections))
 
 

@@ -14,12 +14,9 @@ from django.urls import path, reverse
 from messaging.console import finding
 from messaging.console import path as shown
 from messaging.console.dashboard import Dashboard
-<<<<<<< HEAD
+from messaging.console.problems import verdict_on
 from messaging.console.tasks import by_task
 from messaging.monitoring.models import OperatorAction
-=======
-from messaging.console.problems import verdict_on
->>>>>>> e8cfa83 (Say on the console's first line what readers see and since when)
 
 SEES_THE_PATH = "messaging.view_checkpoint"
 SEES_ACTIONS = "messaging.view_operatoraction"
