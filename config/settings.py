@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "messaging.monitoring.health.probes",  # before what looks at Host and scheme
     "messaging.monitoring.metrics.metrics",
     "messaging.monitoring.tallies.count_answers",
+    "messaging.monitoring.spans.request_spans",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "web.throttles.rate_headers",
@@ -118,6 +119,7 @@ POSTLOG = {
     # Events not shown yet, above which the process is not ready.
     "MAX_LAG": env.whole_number("MAX_LAG", 10_000, least=0, most=10**9, former="MOST_LAG"),
     "METRICS_TOKEN": env.text("METRICS_TOKEN"),
+    "TRACES": env.switch("TRACES", False),
     # How many requests a web process works on at once (web/buffering.py).
     "WEB_THREADS": env.whole_number("WEB_THREADS", 8, least=1, most=256),
     "IDEMPOTENCY_HOURS": env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365),

@@ -179,6 +179,7 @@ def what_settings_ask_for_is_installed(**kwargs: Any) -> list[CheckMessage]:
         return []
     asked = {
         ("METRICS_TOKEN", "prometheus_client", "metrics"): conf.postlog().metrics_token,
+        ("TRACES", "opentelemetry", "otel"): conf.postlog().traces,
     }
     return [
         Error(

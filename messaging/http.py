@@ -44,8 +44,8 @@ def answer_headers(context: Context, result: Result | None = None) -> dict[str, 
 
 
 def traceparent(sent: str) -> str:
-    """What was sent, in version 00, or a new one. The parent stays: Postlog reports no spans, so
-    one of its own would be missing in the trace."""
+    """What was sent, in version 00, or a new one. The parent stays: without traces Postlog reports
+    no spans, and with them it is the request's (monitoring/spans.py)."""
     found = PARTS.fullmatch(sent)
     if found is None or not _is_valid(*found.group(1, 2, 3, 5)):
         return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

@@ -34,7 +34,11 @@ def test_what_runs_imports_only_what_requirements_txt_installs() -> None:
     files += [ROOT / name for name in MAKE_RUN]
     # The linter holds that nothing else imports these (pyproject.toml).
     messaging = ROOT / "messaging"
-    apart = (messaging / "testing", messaging / "bus" / "kafka" / "confluent")
+    apart = (
+        messaging / "testing",
+        messaging / "bus" / "kafka" / "confluent",
+        messaging / "monitoring" / "spans.py",
+    )
     files = [file for file in files if not any(file.is_relative_to(one) for one in apart)]
     assert len(files) > 100
     ours = {*APPS, "dev"}
