@@ -1,9 +1,6 @@
 """All URLs."""
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
@@ -12,6 +9,9 @@ from messaging.api.asyncapi import asyncapi, event_schema
 from messaging.api.docs import SchemaView, SwaggerView
 from messaging.api.routes import routes
 from messaging.api.views import NotFoundView
+from queries_app import atom
+from queries_app.sitemap import sitemap
+from web import site
 
 api = [
     *routes(),
@@ -24,11 +24,6 @@ api = [
 ]
 
 
-def favicon(request: HttpRequest) -> HttpResponse:
-    """For pages that name no icon of their own."""
-    return redirect(static("postlog.svg"), permanent=True)
-
-
 urlpatterns = [
     path("", include("config.pages")),
     path("api/v1/", include(api)),
@@ -37,7 +32,12 @@ urlpatterns = [
     # The admin's own asks no limits before it looks at a password.
     path("admin/password_change/", RedirectView.as_view(pattern_name="change-password")),
     path("admin/", admin.site.urls),
-    path("favicon.ico", favicon),
+    path("favicon.ico", site.favicon),
+    path("site.webmanifest", site.manifest, name="manifest"),
+    path("robots.txt", site.robots),
+    path("sitemap.xml", sitemap),
+    path("newest.atom", atom.newest, name="newest-atom"),
+    path("people/<str:username>/posts.atom", atom.of_person, name="atom"),
     # messaging.monitoring.health.probes: /health/live and /health/ready before the middleware
 ]
 

@@ -24,6 +24,7 @@ from messaging import (
     ask,
     behind,
 )
+from queries_app import previews
 from queries_app.cards import cards, html_of, one_card
 from queries_app.discussion import address_of, comments_of, query_of, quoted
 from queries_app.projections import history, likes, people, posts
@@ -79,6 +80,7 @@ def feed(request: HttpRequest, name: str = "feed") -> HttpResponse:
         "lists": [(reverse(one), text, one == name) for one, (text, _) in LISTS.items()],
         "newest": newest if name == "feed" else None,
         "form_id": uuid4().hex,
+        "preview": previews.of_list(request, name, title),
     }
     return listed(request, found, late, context)
 
@@ -91,7 +93,14 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
     if not found.results and not has_account(username):
         raise NotFound("person_not_found", "Nobody has that name.")
     heading = Heading(f"Posts by {username}", f"There are no posts by {username}.")
-    return listed(request, found, late, {"heading": heading, "person": person_of(username)})
+    person = person_of(username)
+    context = {
+        "heading": heading,
+        "username": username,
+        "person": person,
+        "preview": previews.of_person(request, username, person),
+    }
+    return listed(request, found, late, context)
 
 
 @require_safe
@@ -111,6 +120,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
         "comments": comments_of(request, post_id),
         "behind": late,
         "here": query_of(request),
+        "preview": previews.of_post(request, found),
         "whole": True,
         "form_id": before.get(FORM) or uuid4().hex,
         "text": before.get(TEXT) or quoted(request, found),

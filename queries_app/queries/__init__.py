@@ -16,6 +16,7 @@ from queries_app.queries.posts import (
     NewPosts,
     PostDetail,
     PostView,
+    newest_changes,
 )
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "PostDetail",
     "PostView",
     "liked_by",
+    "newest_changes",
     "some_who_like",
 ]

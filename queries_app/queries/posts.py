@@ -217,3 +217,10 @@ def summary(post: Post) -> dict[str, Any]:
         "comments_count": post.comments_count,
         "version": post.version,
     }
+
+
+def newest_changes(limit: int) -> list[tuple[UUID, datetime]]:
+    """The ids of the newest posts, and when each was written or last edited."""
+    rows = visible_posts().order_by("-posted_at", "-stream_id")
+    found = rows.values_list("stream_id", "posted_at", "edited_at")[:limit]
+    return [(post_id, edited or posted) for post_id, posted, edited in found if posted]
