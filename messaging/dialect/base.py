@@ -80,6 +80,19 @@ class Dialect(ABC):
     def insert(self, cursor: Any, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute an INSERT whose `{}` stands for the rows that follow VALUES."""
 
+    def upsert(
+        self,
+        cursor: Any,
+        table: str,
+        columns: Sequence[str],
+        on_conflict: str,
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        """Insert the rows, or do what `on_conflict` says: an ON CONFLICT clause."""
+        if rows:
+            sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {{}} {on_conflict}"
+            self.insert(cursor, sql, rows)
+
     @abstractmethod
     def copy(
         self,

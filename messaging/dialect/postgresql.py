@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import msgspec
 from django.db import DatabaseError, Error, models
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
@@ -23,6 +24,10 @@ IDLE = 0  # libpq's PQTRANS_IDLE: in no transaction
 IN_ERROR = 3  # PQTRANS_INERROR: in one that has failed
 PLAN_IS_OLD = {"0A000"}  # a migration has changed a column that the plan returns
 PLAN_IS_ANOTHERS = {"26000", "42P05"}  # the plan is not in this session, or was there before
+
+# What a column of its type reads from JSON as it would from a literal of SQL.
+IN_JSON = frozenset({int, str, bool, datetime, UUID, type(None)})
+_json = msgspec.json.Encoder()
 
 # For each connection of the database driver: the statements that it has planned.
 _planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
@@ -136,6 +141,33 @@ class PostgreSQL(Dialect):
                 sql.format(", ".join([mark] * len(some))), [value for row in some for value in row]
             )
 
+    def upsert(
+        self,
+        cursor: Any,
+        table: str,
+        columns: Sequence[str],
+        on_conflict: str,
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        """As one JSON document: for each value by itself the client takes five times as long."""
+        names = [name.strip('"') for name in columns]
+        chosen = ", ".join(columns)
+        sql = (
+            f"INSERT INTO {table} ({chosen}) SELECT {chosen} "
+            f"FROM json_populate_recordset(NULL::{table}, %s::json) {on_conflict}"
+        )
+        others = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            plain = []
+            for row in rows[start : start + ROWS_AT_ONCE]:
+                if IN_JSON.issuperset(map(type, row)):
+                    plain.append(dict(zip(names, row, strict=True)))
+                else:
+                    others.append([_digits(value) for value in row])
+            if plain:
+                cursor.execute(sql, [_json.encode(plain).decode()])
+        super().upsert(cursor, table, columns, on_conflict, others)
+
     def copy(
         self,
         connection: Connection,
@@ -231,6 +263,11 @@ class PostgreSQL(Dialect):
         if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             with connection.cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = 0")
+
+
+def _digits(value: Any) -> Any:
+    """Of an id: writing ids as typed literals would take a third of the statement."""
+    return f"{value.int:032x}" if isinstance(value, UUID) else value
 
 
 _PLAIN: dict[type, Callable[[Any], str]] = {

@@ -62,8 +62,9 @@ def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
     connection = connections[read_alias()]
     dialect = dialect_of(connection)
     columns = _columns(model, dialect)
+    values = [columns.row_values(row) for row in rows]
     with connection.cursor() as cursor:
-        dialect.insert(cursor, columns.upsert, [columns.literals(row) for row in rows])
+        dialect.upsert(cursor, columns.table, columns.names, columns.on_conflict, values)
 
 
 def insert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
@@ -113,9 +114,6 @@ class _Columns:
         adapters = [_adapter(field, connection, native) for field in fields]
         self._adapters = [(n, adapt) for n, adapt in enumerate(adapters) if adapt]
         self.all_native = not self._adapters
-        self._uuids = [
-            n for n, f in enumerate(fields) if isinstance(f, UUIDField) and isinstance(f, native)
-        ]
         self._key_adapters = [
             _key_adapter(model._meta.get_field(name), connection, native) for name in self.key
         ]
@@ -124,10 +122,8 @@ class _Columns:
         key_columns = ("generation", *self.key)
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
         setters = ", ".join(f"{name} = EXCLUDED.{name}" for name in updates)
-        self.upsert = (
-            f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES {{}} "
-            f"ON CONFLICT ({', '.join(key_columns)}) DO "
-            + (f"UPDATE SET {setters}" if updates else "NOTHING")
+        self.on_conflict = f"ON CONFLICT ({', '.join(key_columns)}) DO " + (
+            f"UPDATE SET {setters}" if updates else "NOTHING"
         )
         self._read(connection)
 
@@ -185,14 +181,6 @@ class _Columns:
             if values[n] is not None:
                 values[n] = adapt(values[n])
         return values
-
-    def literals(self, row: ReadModel) -> Sequence[Any]:
-        """The values for an INSERT, with ids as text: a client that writes them as typed literals
-        spends a third of the statement on that."""
-        found = list(self.row_values(row))
-        for n in self._uuids:
-            found[n] = _digits(found[n])
-        return found
 
     def key_values(self, key: Key) -> list[Any]:
         return [

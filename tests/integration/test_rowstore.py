@@ -1,16 +1,20 @@
 """What the database says while read-model rows are written reaches the consumer as Django's."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, connections, transaction
+from django.utils.safestring import SafeString
 
 from contracts.posts import PostCreated
 from messaging import plausible
 from messaging.projections import bulk_sql
 from messaging.projections.models import DeadLetter
+from messaging.projections.rows import RefusedRows, refusals
 from queries_app.models import Post
+from queries_app.projections import posts
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.records import publish, record_of
@@ -57,3 +61,36 @@ def test_an_event_whose_value_is_too_long_is_parked_and_others_go_on(
     assert [
         (dead_letter.stream_id, dead_letter.code) for dead_letter in DeadLetter.objects.all()
     ] == [(bad, "poison")]
+
+
+ODD = "\\ \" ' %s {} \t\n \u2028 é 😀 \x01 $1"
+
+
+def test_rows_are_stored_as_they_were_whatever_their_values_are(mode: Mode) -> None:
+    at = datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    kept = Post(
+        generation=1, stream_id=uuid4(), version=2**31 - 1, event_id=uuid4(), author="a",
+        message=ODD, posted_at=at, likes=-1, visible=True,
+    )  # fmt: skip
+    # Not a str to an encoder of JSON, although it is one.
+    marked = Post(generation=1, stream_id=uuid4(), version=1, message=SafeString(ODD))
+    for _ in range(2):  # new, and there already
+        with transaction.atomic(using="read"):
+            bulk_sql.upsert(Post, [kept, marked])
+        found = bulk_sql.load(Post, 1, [(kept.stream_id,), (marked.stream_id,)])
+        for row in (kept, marked):
+            stored = found[(row.stream_id,)]
+            assert _values(stored) == _values(row)
+        kept.message, kept.edited_at = kept.message[::-1], at
+
+
+def _values(row: Post) -> dict[str, object]:
+    return {f.attname: getattr(row, f.attname) for f in Post._meta.fields if not f.primary_key}
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_text_that_the_database_cannot_hold_is_an_error_about_the_value(
+    postgresql: Mode, text: str
+) -> None:
+    with pytest.raises(RefusedRows), transaction.atomic(using="read"), refusals(posts):
+        bulk_sql.upsert(Post, [Post(generation=1, stream_id=uuid4(), message=text)])
