@@ -9,6 +9,7 @@ from knox.models import AuthToken
 
 from accounts import tokens
 from accounts.tokens import TooManyTokens
+from web.toasts import done
 
 
 @never_cache
@@ -38,6 +39,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     """Take one of one's tokens back."""
     key = request.POST.get("token", "").replace("\0", "")
     tokens.revoke(request, AuthToken.objects.filter(user=request.user, digest=key))
+    done(request, "Token revoked.")
     return redirect("account")
 
 
@@ -45,4 +47,5 @@ def revoke(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_all(request: HttpRequest) -> HttpResponse:
     tokens.revoke(request, AuthToken.objects.filter(user=request.user))
+    done(request, "All tokens revoked.")
     return redirect("account")

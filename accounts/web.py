@@ -9,7 +9,12 @@ from django.contrib.auth.forms import (
     PasswordChangeForm,
     UserCreationForm,
 )
-from django.contrib.auth.views import LoginView, PasswordChangeView, RedirectURLMixin
+from django.contrib.auth.views import (
+    LoginView,
+    LogoutView,
+    PasswordChangeView,
+    RedirectURLMixin,
+)
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -23,6 +28,7 @@ from accounts import login_throttle, security_log
 from accounts.models import User
 from messaging import TooManyRequests
 from web.returning import carried, keep
+from web.toasts import done, gone
 
 if TYPE_CHECKING:
     CreationForm = UserCreationForm[User]
@@ -59,6 +65,7 @@ class SignUp(RedirectURLMixin, PersonCreation):
             form.add_error(None, taken)
             return self.form_invalid(form)
         login(self.request, self.object)
+        done(self.request, f"Welcome, {self.object.get_username()}.")
         return redirect(self.get_success_url())
 
 
@@ -96,10 +103,21 @@ class SignIn(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         answer = super().form_valid(form)
         keep(self.request, self.get_success_url())
+        done(self.request, f"Welcome back, {form.get_user().get_username()}.")
         return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {"kept": carried(self.request), **super().get_context_data(**kwargs)}
+
+
+class SignOut(LogoutView):
+    """Django's, that says so."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        username = request.user.get_username()
+        answer = super().post(request, *args, **kwargs)
+        gone(request, username, "Signed out.")
+        return answer
 
 
 class NewPasswordForm(PasswordChangeForm):
@@ -139,4 +157,5 @@ class ChangePassword(PasswordChangeView):
         tokens = "kept" if person.keeps_tokens else "ended"
         name = person.get_username()
         security_log.record("password changed", self.request, name=name, tokens=tokens)
+        done(self.request, "Password changed.")
         return answer

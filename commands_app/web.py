@@ -33,10 +33,12 @@ from messaging import (
     remember,
 )
 from web import textform
-from web.pages import is_fragment, page, tell
+from web.pages import lead_to, page, tell
+from web.request import is_fragment
 from web.returning import kept, signed_in, signed_in_at_post
 from web.sent import keep_sent
 from web.textform import FORM, TEXT, TextForm, original_of, refused_form, text_of
+from web.toasts import done
 
 
 @require_GET
@@ -55,8 +57,9 @@ def write(request: HttpRequest) -> HttpResponse:
         result = send(request, NewPost(message=text_of(request)), once=True)
     except Invalid as refused:
         return refused_form(request, write_post(), refused)
+    done(request, "Posted.")
     shown_at = post_url(result.ids["post_id"])
-    return keep_sent(redirect(shown_at), shown_at, text_of(request))
+    return keep_sent(lead_to(request, shown_at), shown_at, text_of(request))
 
 
 @require_POST
@@ -69,6 +72,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
         return refused_form(request, textform.edit_post(post_id), refused)
     except PreconditionFailed:
         return conflict(request, post_id)
+    done(request, "Saved.")
     return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
 
 
@@ -77,6 +81,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @signed_in
 def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
     send(request, DeletePost(post_id=post_id))
+    done(request, "Post deleted.")
     return redirect("feed")
 
 
@@ -104,7 +109,11 @@ def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
         result = send(request, AddComment(post_id=post_id, text=text_of(request)), once=True)
     except Invalid as refused:
         return refused_form(request, write_comment(post_id), refused)
-    return redirect(f"{post_url(post_id)}?at=end#comment-{result.ids['comment_id']}")
+    done(request, "Comment added.")
+    comment_id = result.ids["comment_id"]
+    if is_fragment(request):  # where only the fragment differs, the browser would not load it
+        return lead_to(request, reverse("comment", args=[post_id, comment_id]))
+    return redirect(f"{post_url(post_id)}?at=end#comment-{comment_id}")
 
 
 @require_POST
@@ -118,6 +127,7 @@ def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpR
         return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
     except PreconditionFailed:
         return conflict(request, post_id)
+    done(request, "Saved.")
     return redirect("comment", post_id, comment_id)
 
 
@@ -126,6 +136,7 @@ def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpR
 @signed_in
 def remove_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     send(request, RemoveComment(post_id=post_id, comment_id=comment_id))
+    done(request, "Comment deleted.")
     return redirect(post_url(post_id))
 
 

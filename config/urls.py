@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from accounts.api import TokenView
+from accounts.web import SignOut
 from messaging.api.asyncapi import asyncapi, event_schema
 from messaging.api.docs import SchemaView, SwaggerView
 from messaging.api.routes import routes
@@ -30,6 +31,7 @@ urlpatterns = [
     re_path("^api/(?P<rest>.*)", NotFoundView.as_view()),  # with DEBUG too
     path("accounts/", include("accounts.urls")),
     # The admin's own asks no limits before it looks at a password.
+    path("admin/logout/", SignOut.as_view()),  # which forgets drafts too
     path("admin/password_change/", RedirectView.as_view(pattern_name="change-password")),
     path("admin/", admin.site.urls),
     path("favicon.ico", site.favicon),

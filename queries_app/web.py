@@ -42,8 +42,9 @@ from queries_app.queries import (
     PostView,
 )
 from web import textform
-from web.pages import is_fragment, page
+from web.pages import page
 from web.people import has_account
+from web.request import is_fragment
 from web.returning import kept, signed_in
 from web.sent import forget_sent, sent_text
 from web.textform import FORM, ORIGINAL, TEXT, TextForm, original_of, text_of

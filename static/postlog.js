@@ -1,34 +1,169 @@
-// What htmx leaves to the page: to say that something failed. Without JavaScript none of it is needed.
+// What a page says by itself, and buttons that are at work. Without JavaScript none of it is needed.
 "use strict";
 
-function say(text) {
-  document.getElementById("notice").textContent = text;
+const SHOWN_MS = 8_000; // a toast, unless the pointer or the focus is on it
+const STUCK_MS = 15_000; // after which a form that led nowhere can be sent again
+const REASONS = {
+  0: "The site cannot be reached.",
+  403: "This page is of an earlier session. Load it again.",
+  503: "The site cannot answer now.",
+};
+
+// --- toasts: what is put into #toasts, by the server, by htmx or by `say`, is shown and announced
+
+const toasts = document.getElementById("toasts");
+
+function say(text, kind = "") {
+  const toast = document.createElement("p");
+  toast.className = `toast ${kind}`;
+  toast.textContent = text;
+  toasts.append(toast);
 }
 
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const answer = event.detail.xhr;
-  const catchesUp = event.detail.requestConfig.elt.matches(".behind");
-  if (catchesUp && event.detail.target.querySelector("textarea")) {
-    event.detail.shouldSwap = false; // it would overwrite what somebody is writing
-  } else if ([412, 422].includes(answer.status) || answer.getResponseHeader("HX-Retarget")) {
-    event.detail.shouldSwap = true; // a form with its error or with both texts, or a refusal in words
-    event.detail.isError = false;
-  } else if (answer.status >= 400 && event.detail.requestConfig.verb !== "get") {
-    say("That did not work. Load the page again and try once more.");
+function show(toast) {
+  toasts.querySelectorAll(".toast:not(.error)").forEach((one) => one === toast || one.remove());
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "close";
+  close.ariaLabel = "Dismiss";
+  close.textContent = "×";
+  close.addEventListener("click", () => {
+    toast.remove();
+    document.getElementById("content").focus({ preventScroll: true });
+  });
+  toast.append(close);
+  if (!toast.matches(".error")) {
+    leaveLater(toast);
+  }
+}
+
+function leaveLater(toast) {
+  setTimeout(() => {
+    if (document.hidden || toast.matches(":hover, :focus-within")) {
+      leaveLater(toast);
+    } else {
+      toast.remove();
+    }
+  }, SHOWN_MS);
+}
+
+new MutationObserver((changes) => {
+  for (const toast of changes.flatMap((one) => [...one.addedNodes])) {
+    if (toast.matches?.(".toast:not(:has(.close))")) {
+      show(toast);
+    }
+  }
+}).observe(toasts, { childList: true });
+
+// Screen readers announce what comes into a live region, not what was there from the beginning.
+setTimeout(() => toasts.append(...toasts.children), 200);
+addEventListener("pagehide", () => toasts.replaceChildren()); // or going back would show it again
+
+// --- buttons at work: they show it, and cannot be pressed twice
+
+function work(element, begins) {
+  const buttons = element.matches("button") ? [element] : element.querySelectorAll("button:not([type])");
+  element.toggleAttribute("data-works", begins);
+  for (const button of buttons) {
+    for (const name of ["aria-busy", "aria-disabled"]) { // `disabled` would take the focus away
+      if (begins) {
+        button.setAttribute(name, "true");
+      } else {
+        button.removeAttribute(name);
+      }
+    }
+  }
+}
+
+for (const name of ["click", "submit"]) {
+  document.addEventListener(name, (event) => {
+    const pressed = name === "submit" ? event.target : event.target.closest("button");
+    if (pressed?.matches("[data-works], [aria-busy=true]")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  }, true);
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") {
+    return; // htmx sends it
+  }
+  if (!navigator.onLine) {
+    event.preventDefault();
+    say("You are offline. Nothing was sent, and what you wrote is still here.", "error");
+    return;
+  }
+  work(form, true);
+  setTimeout(() => work(form, false), STUCK_MS);
+});
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    document.querySelectorAll("[data-works]").forEach((one) => work(one, false));
   }
 });
 
-document.addEventListener("htmx:sendError", (event) => {
-  if (event.detail.requestConfig.verb !== "get") {
-    say("The site cannot be reached. Nothing was sent.");
-  }
-});
+// --- the heart turns at once, and back if it was not to be
+
+function turn(heart) {
+  const liked = heart.getAttribute("aria-pressed") !== "true";
+  const count = (text) => text.replace(/\d+/, (number) => Number(number) + (liked ? 1 : -1));
+  heart.setAttribute("aria-pressed", liked);
+  heart.ariaLabel = count(heart.ariaLabel);
+  heart.textContent = count(heart.textContent).replace(/[♡♥]/, liked ? "♥" : "♡");
+}
+
+// --- htmx
+
+const changes = (event) => event.detail.requestConfig.verb !== "get";
+const polls = (event) => event.detail.elt.hasAttribute("hx-trigger");
+const done = (xhr) => xhr.status >= 200 && xhr.status < 300;
+// A form with its error or with both texts, or a refusal in words.
+const isShown = (xhr) => [412, 422].includes(xhr.status) || xhr.getResponseHeader("HX-Retarget");
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.requestConfig.verb !== "get") {
-    say("");
+  const { elt } = event.detail;
+  if (polls(event) && document.hidden) {
+    event.preventDefault();
+  } else if (changes(event)) {
+    toasts.querySelectorAll(".error").forEach((one) => one.remove());
+    work(elt, true);
+    if (elt.matches(".like")) {
+      turn(elt);
+    }
   }
 });
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt, xhr } = event.detail;
+  if (changes(event) && !xhr.getResponseHeader("HX-Redirect")) {
+    work(elt, false);
+    if (elt.matches(".like") && !done(xhr)) {
+      turn(elt);
+    }
+  }
+  if (!polls(event) && !done(xhr) && !isShown(xhr)) {
+    const kept = elt.querySelector("textarea") ? " Your text is still here." : "";
+    say(`${REASONS[xhr.status] ?? "That did not work."}${kept} Try again in a moment.`, "error");
+  }
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt, target, xhr } = event.detail;
+  if (elt.matches(".behind") && target.querySelector("textarea")) {
+    event.detail.shouldSwap = false; // it would overwrite what somebody is writing
+  } else if (isShown(xhr)) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
+
+addEventListener("offline", () => {
+  say("You are offline. What you write is kept in this browser.", "error offline");
+});
+addEventListener("online", () => toasts.querySelector(".offline")?.remove());
 
 // Whoever types a password may look at it: one button a form, for all its password fields.
 document.addEventListener("htmx:load", (event) => {

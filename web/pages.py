@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
 from messaging import DomainError, NeedsNewerCode, TooManyRequests, is_away
 from web.errors import unavailable
+from web.request import is_fragment
+from web.toasts import says_something, with_toasts
 from web.unchanged import unless_unchanged
 
 View = Callable[..., HttpResponse]
@@ -38,7 +40,9 @@ def page(view: View) -> View:
         for name, value in getattr(request, TOLD, {}).items():
             answer[name] = value
         patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
-        if request.method in ("GET", "HEAD") and answer.status_code == 200:
+        answer = with_toasts(request, answer)
+        readable = request.method in ("GET", "HEAD") and answer.status_code == 200
+        if readable and not says_something(request):
             answer = unless_unchanged(request, answer)
         return answer
 
@@ -51,7 +55,7 @@ def tell(request: HttpRequest, headers: dict[str, str]) -> None:
 
 
 def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:
-    """Why not: a page, or for htmx a notice on the page that is there."""
+    """Why not: a page, or for htmx a toast on the page that is there."""
     layout = "fragment.html" if is_fragment(request) else "base.html"
     detail = refused.detail
     if gone := GONE.get(refused.code):
@@ -61,10 +65,13 @@ def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:
     if isinstance(refused, TooManyRequests):
         answer["Retry-After"] = str(refused.wait_s)
     if is_fragment(request):
-        answer["HX-Retarget"], answer["HX-Reswap"] = "#notice", "innerHTML"
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#toasts", "beforeend"
     return answer
 
 
-def is_fragment(request: HttpRequest) -> bool:
-    """Whether htmx asks, for a part of the page that is there."""
-    return request.headers.get("HX-Request") == "true"
+def lead_to(request: HttpRequest, address: str) -> HttpResponse:
+    """Lead to another page, as a whole: a redirect htmx would follow by itself, and put that page
+    into a part of this one."""
+    if is_fragment(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": address})
+    return redirect(address)

@@ -1,10 +1,11 @@
-"""A request whose text is UTF-8, whatever its Content-Type says."""
+"""What a request is: its text is UTF-8, whatever its Content-Type says."""
 
 import re
 from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest
 from django.utils.http import parse_header_parameters
 
 FORM = "application/x-www-form-urlencoded"
@@ -32,3 +33,8 @@ class Request(WSGIRequest):
             self._mark_post_parse_error()  # type: ignore[attr-defined]
             raise BadRequest("The form is not valid.")
         super()._load_post_and_files()
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks, for a part of the page that is there."""
+    return request.headers.get("HX-Request") == "true"

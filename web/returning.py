@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from web.pages import is_fragment
+from web.pages import lead_to
+from web.request import is_fragment
 from web.textform import FORM, ORIGINAL, TEXT
 
 KEPT = "kept"  # in the session: [the path of the form, {field: value}]
@@ -45,11 +46,7 @@ def _signed_in(view: View, page: str | None) -> View:
         if kept:
             form = AuthenticationForm(request)
             return _form(request, "accounts/sign_in.html", {"form": form, "next": back}, kept)
-        away = redirect_to_login(back)
-        # htmx would follow a redirect by itself, and put the sign-in page into a part of this one.
-        if is_fragment(request):
-            return HttpResponse(status=204, headers={"HX-Redirect": away["Location"]})
-        return away
+        return lead_to(request, redirect_to_login(back)["Location"])
 
     return wrapped
 

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from messaging import Behind, Invalid
-from web.pages import is_fragment
+from web.request import is_fragment
 
 TEXT = "text"  # the field
 FORM = "form"  # the hidden field that tells one form from the same one opened again

@@ -161,7 +161,7 @@ def test_what_was_deleted_meanwhile_is_said_without_losing_the_page(people: Peop
     alice.open(f"{path}delete/").get_by_role("button", name="Delete post").click()
     bob.complaints.clear()
     page.get_by_role("button", name="Like").click()
-    expect(page.locator("#notice")).to_contain_text("This post is gone")
+    expect(page.locator("#toasts")).to_contain_text("This post is gone")
     expect(page.locator("article")).to_be_visible()
     bob.complaints = [one for one in bob.complaints if "409" not in one]
 

@@ -246,7 +246,7 @@ def test_forms_count_as_requests_of_the_api_do(database: Mode) -> None:
     assert Api("alice").ask("find-all-posts").status_code == 429, "it is one limit"
     assert alice.get("/").status_code == 200, "reading is no form"
     part = alice.post("/write/", {"text": "x"}, headers={"HX-Request": "true"})
-    assert (part.status_code, part["HX-Retarget"]) == (429, "#notice")
+    assert (part.status_code, part["HX-Retarget"]) == (429, "#toasts")
     assert Client().post(LOGIN, {}).status_code == 200, "nobody is another one"
 
 

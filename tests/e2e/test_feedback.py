@@ -1,0 +1,129 @@
+"""What a page says while and after somebody does something, and that no text is lost."""
+
+from playwright.sync_api import Page, Route, expect
+
+from messaging.testing.waiting import wait_until
+from tests.e2e.conftest import People
+from tests.e2e.test_editing import a_discussion
+from tests.e2e.test_stories import a_post
+
+
+class Held:
+    """Requests to an address, which wait until the test lets them go on."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._page, self._address = page, address
+        self.routes: list[Route] = []
+        page.route(address, lambda route: self.routes.append(route))
+
+    def wait(self) -> None:
+        wait_until(lambda: self._page.title() and self.routes, "the request is sent")
+
+    def let_go(self, status: int | None = None) -> None:
+        """Answer with this status, or let the server answer."""
+        for route in self.routes:
+            route.continue_() if status is None else route.fulfill(status=status)
+        self._page.unroute(self._address)
+
+
+def test_a_heart_turns_at_once_and_back_if_it_was_not_to_be(people: People) -> None:
+    alice = people("alice")
+    page = alice.open(f"/posts/{a_discussion(alice, comments=0)}/")
+    heart, toasts = page.locator(".like"), page.locator("#toasts")
+    likes = Held(page, "**/like/")
+    heart.click()
+    expect(heart).to_have_attribute("aria-label", "Like, 1 so far")
+    expect(heart).to_have_text("♥ 1")
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    expect(heart).to_have_attribute("aria-busy", "true")
+    heart.click(force=True)
+    likes.wait()
+    likes.let_go(status=503)
+    expect(heart).to_have_text("♡ 0")
+    expect(heart).to_have_attribute("aria-label", "Like, 0 so far")
+    expect(heart).not_to_have_attribute("aria-busy", "true")
+    expect(toasts).to_contain_text("The site cannot answer now. Try again in a moment.")
+    assert len(likes.routes) == 1, "pressed twice it counts once"
+    alice.context.set_offline(True)
+    heart.click()
+    expect(toasts).to_contain_text("The site cannot be reached.")
+    expect(heart).to_have_text("♡ 0")
+    alice.context.set_offline(False)
+    heart.click()
+    expect(page.get_by_role("button", name="Like, 1 so far")).to_be_visible()
+    expect(toasts.locator(".error")).to_have_count(0)
+    alice.complaints.clear()  # the browser and htmx tell of the requests that failed
+
+
+def test_what_was_done_is_said_wherever_one_has_scrolled_and_goes_by_itself(
+    people: People,
+) -> None:
+    alice = people("alice")
+    post_id = a_discussion(alice, comments=12)
+    alice.page.clock.install()
+    page = alice.open(f"/posts/{post_id}/")
+    last, toast = page.locator("ol.comments > li").last, page.locator(".toast")
+    for text in ("A better comment", "A still better comment"):
+        last.get_by_role("link", name="Edit", exact=True).click()
+        last.get_by_label("Text").fill(text)
+        last.get_by_role("button", name="Save").click()
+        expect(last.locator(".text")).to_have_text(text)
+        expect(toast).to_contain_text("Saved.")
+    assert page.evaluate("scrollY") > 0
+    expect(toast).to_be_in_viewport()
+    expect(page.locator("#toasts")).to_have_role("status")
+    toast.get_by_role("button", name="Dismiss").hover()
+    page.clock.run_for(60_000)
+    expect(toast).to_be_visible()
+    page.mouse.move(0, 0)
+    toast.get_by_role("button", name="Dismiss").focus()
+    page.clock.run_for(60_000)
+    expect(toast).to_be_visible()
+    toast.get_by_role("button", name="Dismiss").blur()
+    page.clock.run_for(60_000)
+    expect(toast).to_have_count(0)
+
+
+def test_a_form_at_work_shows_it_and_can_be_used_again(people: People) -> None:
+    alice = people("alice")
+    page = alice.open()
+    box, button = page.get_by_label("Write a post"), page.get_by_role("button", name="Post").first
+    for status in (500, None):
+        sent = Held(page, "**/write/")
+        box.fill("Sent while the site is slow")
+        button.click()
+        expect(button).to_have_attribute("aria-disabled", "true")
+        box.press("Control+Enter")
+        sent.wait()
+        sent.let_go(status)
+        if status:
+            expect(page.locator(".toast")).to_contain_text("Your text is still here.")
+            expect(box).to_have_value("Sent while the site is slow")
+            expect(button).not_to_have_attribute("aria-disabled", "true")
+        else:
+            page.wait_for_url("**/posts/*/")
+        assert len(sent.routes) == 1
+    expect(page.locator(".toast")).to_contain_text("Posted.")
+    alice.complaints.clear()  # the browser and htmx tell of the request that failed
+    page.get_by_role("link", name="Delete").click()
+    button = page.get_by_role("button", name="Delete post")
+    page.evaluate("addEventListener('submit', event => event.preventDefault(), {once: true})")
+    button.click()  # a form without htmx, which leads nowhere
+    expect(button).to_have_attribute("aria-busy", "true")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(button).not_to_have_attribute("aria-busy", "true")
+    button.click()
+    expect(page.locator(".toast")).to_contain_text("Post deleted.")
+
+
+def test_without_scripts_it_stands_on_the_page(people: People) -> None:
+    alice = people("alice", java_script_enabled=False)
+    a_post(alice)
+    toast = alice.page.locator(".toast")
+    expect(toast).to_have_text("Posted.")
+    above, below = toast.bounding_box(), alice.page.locator("main").bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"], "it hides nothing"
+    alice.page.reload()
+    expect(toast).to_have_count(0)
