@@ -118,14 +118,14 @@ function turn(heart) {
 // --- htmx
 
 const changes = (event) => event.detail.requestConfig.verb !== "get";
-const polls = (event) => event.detail.elt.hasAttribute("hx-trigger");
+const polls = (elt) => elt.hasAttribute("hx-trigger");
 const done = (xhr) => xhr.status >= 200 && xhr.status < 300;
 // A form with its error or with both texts, or a refusal in words.
 const isShown = (xhr) => [412, 422].includes(xhr.status) || xhr.getResponseHeader("HX-Retarget");
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt } = event.detail;
-  if (polls(event) && document.hidden) {
+  const { elt } = event.detail.requestConfig;
+  if (polls(elt) && document.hidden) {
     event.preventDefault();
   } else if (changes(event)) {
     toasts.querySelectorAll(".error").forEach((one) => one.remove());
@@ -137,21 +137,21 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  const { elt, xhr } = event.detail;
+  const { requestConfig: { elt }, xhr } = event.detail;
   if (changes(event) && !xhr.getResponseHeader("HX-Redirect")) {
     work(elt, false);
     if (elt.matches(".like") && !done(xhr)) {
       turn(elt);
     }
   }
-  if (!polls(event) && !done(xhr) && !isShown(xhr)) {
+  if (!polls(elt) && !done(xhr) && !isShown(xhr)) {
     const kept = elt.querySelector("textarea") ? " Your text is still here." : "";
     say(`${REASONS[xhr.status] ?? "That did not work."}${kept} Try again in a moment.`, "error");
   }
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const { elt, target, xhr } = event.detail;
+  const { requestConfig: { elt }, target, xhr } = event.detail;
   if (elt.matches(".behind") && target.querySelector("textarea")) {
     event.detail.shouldSwap = false; // it would overwrite what somebody is writing
   } else if (isShown(xhr)) {

@@ -84,6 +84,16 @@ def test_what_was_done_is_said_wherever_one_has_scrolled_and_goes_by_itself(
     expect(toast).to_have_count(0)
 
 
+def test_comments_written_one_after_the_other_are_seen_each(people: People) -> None:
+    alice = people("alice")
+    page = alice.open(f"/posts/{a_discussion(alice, comments=0)}/?at=end")
+    for number in (1, 2):
+        page.get_by_label("Write a comment").fill(f"Number {number}")
+        page.get_by_role("button", name="Comment", exact=True).click()
+        expect(page.locator("ol.comments .text")).to_have_count(number)
+        expect(page.locator(".toast")).to_contain_text("Comment added.")
+
+
 def test_a_form_at_work_shows_it_and_can_be_used_again(people: People) -> None:
     alice = people("alice")
     page = alice.open()

@@ -61,8 +61,8 @@ def test_each_form_that_is_carried_out_says_so_once_on_the_next_page(comment: st
         sent = alice.post(address, {"text": f"A text for {address}"})
         assert sent.status_code == 302
         arrive()
-        assert said(alice.get(sent["Location"]).text) == [(["alice", address], text)]
-        assert said(alice.get(sent["Location"]).text) == []
+        assert said(alice.get(sent["Location"], follow=True).text) == [(["alice", address], text)]
+        assert said(alice.get(sent["Location"], follow=True).text) == []
 
 
 def test_what_is_refused_says_nothing_was_done(post: str) -> None:
