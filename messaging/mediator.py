@@ -53,7 +53,7 @@ QueryHandler = Callable[..., Any]
 _command_handlers: dict[type, CommandHandler] = {}
 _creating_commands: set[type] = set()
 _query_handlers: dict[type, QueryHandler] = {}
-_query_projections: dict[type, Projection] = {}
+_query_projections: dict[type, tuple[Projection, ...]] = {}
 _asker_queries: set[type] = set()  # whose handlers are handed who asks
 
 Registries = tuple[dict[str, type], ...]
@@ -85,8 +85,8 @@ def handles(
 
 
 class answers(Generic[Q_co]):
-    """Register the function that answers a query from a projection's read models:
-    `@answers(FindOrder, orders)`.
+    """Register the function that answers a query from a projection's read models, or those of
+    several: `@answers(FindOrder, orders)`.
 
     A function of two arguments is handed who asks as well; such an answer is for them alone, and
     no cache may give it to anybody else. A class, because so a type checker holds both that the
@@ -94,8 +94,8 @@ class answers(Generic[Q_co]):
     `FindOrder(Query[OrderDetail])`.
     """
 
-    def __init__(self, query_type: type[Q_co], projection: Projection) -> None:
-        self._query_type, self._projection = query_type, projection
+    def __init__(self, query_type: type[Q_co], *projections: Projection) -> None:
+        self._query_type, self._projections = query_type, projections
 
     @overload
     def __call__(
@@ -107,7 +107,7 @@ class answers(Generic[Q_co]):
     ) -> Callable[[Q_co, Asker], A]: ...
     def __call__(self, handler: Any) -> Any:
         _add(_query_handlers, _QUERIES, self._query_type, handler)
-        _query_projections[self._query_type] = self._projection
+        _query_projections[self._query_type] = self._projections
         if len(signature(handler).parameters) == 2:
             _asker_queries.add(self._query_type)
         return handler
@@ -211,14 +211,14 @@ def ask(query: Query[A], reached: Collection[Position] = (), asker: Asker = NOBO
     """Answer a query from the read models.
 
     With `reached`, such as a result's `positions`, the answer shows at least those versions of
-    those streams, as far as the query's projection takes in their types. Raises `NotSignedIn` or
+    those streams, as far as the query's projections take in their types. Raises `NotSignedIn` or
     `Forbidden` if the asker may not ask it, `ReadSideBehind` if the read side does not get there in
     time.
     """
     handler = answerer_of(type(query))
     require(who_may(type(query)), asker)
-    if reached:
-        wait_for(_query_projections[type(query)], reached)
+    for projection in _query_projections[type(query)] if reached else ():
+        wait_for(projection, reached)
     answer: A = handler(query, asker) if type(query) in _asker_queries else handler(query)
     return answer
 

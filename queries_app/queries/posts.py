@@ -168,7 +168,7 @@ def find_posts_with_likes(query: FindPostsWithLikes) -> Page[PostView]:
     return page_of_posts(rows, query.cursor, query.page_size, only)
 
 
-@answers(FindMostLikedPosts, likes)
+@answers(FindMostLikedPosts, likes, posts)
 def find_most_liked_posts(query: FindMostLikedPosts) -> Page[PostView]:
     page = page_of(
         live(likes, Likes).filter(visible=True),
