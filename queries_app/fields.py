@@ -6,7 +6,8 @@ SIZE = {"serializer_kwargs": {"min_value": 1, "max_value": MAX_PAGE_SIZE}}
 COUNT = {"serializer_kwargs": {"min_value": 0, "max_value": 2**31 - 1}}
 CURSOR = {"serializer_kwargs": {"max_length": 200}}
 NAME = {"example": "alice"}
-USERNAME = {"serializer_kwargs": {"max_length": 150}, **NAME}
+MAX_NAME = 150  # characters
+USERNAME = {"serializer_kwargs": {"max_length": MAX_NAME}, **NAME}
 
 
 def post_not_found() -> NotFound:

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from messaging import ReadModel, RootModel, TotalModel
+from queries_app.wordindex import WordsField
 
 
 class Post(RootModel):
@@ -200,3 +201,54 @@ class Person(TotalModel):
 
     def __str__(self) -> str:
         return f"{self.username}: {self.posts}"
+
+
+class SearchedPost(RootModel):
+    """The progress of a post in the index of the search, with what its texts have in common."""
+
+    author = models.CharField(max_length=150, default="")
+    posted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "stream_id"], name="one_searched_post_a_stream"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.stream_id)
+
+
+class SearchedText(ReadModel):
+    """The words of a post's own text, or of one of its comments. None of what is removed.
+
+    Migration 0001 adds the index over them, which Django cannot describe for both databases.
+    """
+
+    key = ("is_comment", "text_id")
+
+    is_comment = models.BooleanField()
+    text_id = models.UUIDField(help_text="The comment's id; of the post's own text its id.")
+    author = models.CharField(max_length=150, help_text="Of the post.")
+    posted_at = models.DateTimeField(help_text="The post.")
+    written_at = models.DateTimeField(help_text="This text.")
+    words = WordsField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "stream_id", "is_comment", "text_id"],
+                name="one_searched_text_an_id",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["generation", "posted_at", "stream_id"], name="searched_by_time"),
+            models.Index(
+                fields=["generation", "author", "posted_at", "stream_id"],
+                name="searched_by_author",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.author}: {self.words[:40]}"

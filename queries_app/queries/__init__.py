@@ -18,8 +18,10 @@ from queries_app.queries.posts import (
     PostView,
     newest_changes,
 )
+from queries_app.queries.search import MAX_QUERY, FindPosts, FoundPost, Hit
 
 __all__ = [
+    "MAX_QUERY",
     "CommentView",
     "CountNewPosts",
     "FindAllPosts",
@@ -31,10 +33,13 @@ __all__ = [
     "FindPerson",
     "FindPostById",
     "FindPostHistory",
+    "FindPosts",
     "FindPostsByAuthor",
     "FindPostsWithComments",
     "FindPostsWithLikes",
+    "FoundPost",
     "HistoryEntryView",
+    "Hit",
     "LikeView",
     "NewPosts",
     "PersonView",

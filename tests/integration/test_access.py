@@ -242,6 +242,7 @@ def test_the_others_stay_open_to_all(database: Mode) -> None:
     for name, params in {
         "find-all-posts": {},
         "find-person": {"username": "alice"},
+        "find-posts": {"q": "one"},
         "find-posts-by-author": {"author": "alice"},
         "find-posts-with-comments": {},
         "find-posts-with-likes": {},

@@ -26,7 +26,17 @@ from messaging.projections.registry import consumed
 from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker
 from messaging.workers.models import Heartbeat
-from queries_app.models import Comment, CommentText, History, HistoryEntry, Like, Likes, Post
+from queries_app.models import (
+    Comment,
+    CommentText,
+    History,
+    HistoryEntry,
+    Like,
+    Likes,
+    Post,
+    SearchedPost,
+    SearchedText,
+)
 from queries_app.projections import posts
 from tests.support.api import person
 from tests.support.console import signed_in, url
@@ -191,6 +201,7 @@ def test_following_needs_the_right_to_view_all_that_it_shows(sqlite: Mode) -> No
     trace, event = url(Event, position, "trace"), url(Event, position, "change")
     record = [Event, Stream, Outbox, Receipt, DeadLetter]
     shown = [*record, Post, Comment, History, HistoryEntry, CommentText, Likes, Like]
+    shown += [SearchedPost, SearchedText]
     names = [f"view_{model._meta.model_name}" for model in shown]
     assert signed_in("clerk").get(trace).status_code == 403
     rights = person("clerk").user_permissions

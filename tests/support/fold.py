@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from messaging.eventstore.models import Event
-from queries_app.models import Comment, HistoryEntry, Like, Likes, Person, Post
+from queries_app.models import Comment, HistoryEntry, Like, Likes, Person, Post, SearchedText
+from queries_app.words import words_of
 
 
 def expected() -> tuple[dict[UUID, dict[str, Any]], dict[tuple[UUID, UUID], dict[str, Any]]]:
@@ -160,3 +161,26 @@ def assert_people_equal_the_fold(generation: int = 1) -> int:
     rows = Person.objects.filter(generation=generation)
     assert {row.username: (row.posts, row.since) for row in rows} == expected_people()
     return len(rows)
+
+
+def expected_words() -> dict[tuple[UUID, UUID], set[str]]:
+    """The words of each text that there is, (stream, comment or post) -> words."""
+    texts: dict[tuple[UUID, UUID], str] = {}
+    for event in Event.objects.order_by("stream_id", "version"):
+        data = msgspec.json.decode(event.data)
+        key = (event.stream_id, UUID(data.get("comment_id", data["post_id"])))
+        if event.type == "posts.comment_removed.v1":
+            del texts[key]
+        elif event.type == "posts.post_removed.v1":
+            texts = {key: text for key, text in texts.items() if key[0] != event.stream_id}
+        elif (text := data.get("message", data.get("text"))) is not None:
+            texts[key] = text
+    return {key: set(words_of(text).split()) for key, text in texts.items()}
+
+
+def assert_words_equal_the_fold(generation: int = 1) -> int:
+    """Compare every row; return how many texts there are."""
+    rows = SearchedText.objects.filter(generation=generation)
+    found = {(row.stream_id, row.text_id): set(row.words.split()) for row in rows}
+    assert found == expected_words()
+    return len(found)

@@ -27,11 +27,13 @@ from queries_app.projections import posts
 from queries_app.projections.history import history
 from queries_app.projections.likes import likes
 from queries_app.projections.people import people
+from queries_app.projections.search import search
 from tests.support.fold import (
     assert_histories_equal_the_fold,
     assert_likes_equal_the_fold,
     assert_people_equal_the_fold,
     assert_read_models_equal_the_fold,
+    assert_words_equal_the_fold,
 )
 
 STEPS = ["asked", "filling", "all streams are built", "catching up", "caught up",
@@ -99,6 +101,8 @@ def assert_equals_the_fold(projection: Projection, generation: int) -> None:
         assert assert_likes_equal_the_fold(generation)
     elif projection is people:
         assert assert_people_equal_the_fold(generation)
+    elif projection is search:
+        assert assert_words_equal_the_fold(generation)
     else:
         assert projection is posts
         assert assert_read_models_equal_the_fold(generation)

@@ -109,7 +109,7 @@ COMMANDS = [
     "restore-read-db",
 ]
 QUERIES = ["find-post-by-id", "find-all-posts", "find-comments", "find-my-posts", "find-person",
-           "count-new-posts", "find-post-history"]  # fmt: skip
+           "count-new-posts", "find-post-history", "find-posts"]  # fmt: skip
 PATHS = st.one_of(
     st.sampled_from(COMMANDS).map(lambda name: f"/api/v1/commands/{name}/"),
     st.sampled_from(QUERIES).map(lambda name: f"/api/v1/queries/{name}/"),

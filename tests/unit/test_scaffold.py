@@ -241,7 +241,7 @@ def test_a_folder_that_python_does_not_import_from_is_refused(tmp_path: Path) ->
         ("Thing", ["PostLiked"], ["Place"], "posts", "event PostLiked already"),
         ("Thing", ["Placed"], ["LikePost"], "x", "command LikePost already, in commands_app"),
         ("PostById", ["Placed"], ["Place"], "x", "query FindPostById already, in queries_app"),
-        ("Post", ["Placed"], ["Place"], "x", "streams of the type 'post'"),
+        ("POST", ["Placed"], ["Place"], "x", "streams of the type 'post'"),
         ("Thing", ["Placed"], ["Place"], "auth", "the label 'auth'"),
     ],
 )

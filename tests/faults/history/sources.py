@@ -76,7 +76,7 @@ SQL_NAMES = {
     "likes": "queries_app_likes",
     "like": "queries_app_like",
 }
-PROJECTIONS = ("posts", "history", "likes", "people")
+PROJECTIONS = ("posts", "history", "likes", "people", "search")
 
 
 def events(write: Database) -> list[Event]:
