@@ -11,6 +11,7 @@ from commands_app import web as write_side
 from messaging import PreconditionFailed
 from queries_app import web as read_side
 from queries_app.newposts import new_posts
+from queries_app.searchpage import search_page
 
 View = Callable[..., HttpResponse]
 
@@ -41,6 +42,7 @@ urlpatterns = [
     path("most-liked/", read_side.feed, {"name": "most-liked"}, name="most-liked"),
     path("with-comments/", read_side.feed, {"name": "with-comments"}, name="with-comments"),
     path("new-posts/<uuid:post_id>/", new_posts, name="new-posts"),
+    path("search/", search_page, name="search"),
     path("people/<str:username>/", read_side.author, name="author"),
     path("write/", form(write_side.write_form, write_side.write), name="write"),
     path(POST, read_side.post, name="post"),

@@ -24,6 +24,7 @@ ANYBODYS: dict[str, Where] = {
     "feed": lambda _: "/",
     "most liked": lambda _: "/most-liked/",
     "with comments": lambda _: "/with-comments/",
+    "search": lambda _: "/search/?q=in+October",
     "author": lambda _: "/people/alice/",
     "author without posts": lambda _: "/people/admin/",
     "post": first_post,
