@@ -23,7 +23,7 @@ MESSAGE = {**TEXTAREA, **SEEN, "example": "The first tomatoes are red."}
 REMARK = {**TEXTAREA, **SEEN, "example": "In October?"}
 
 
-@command
+@command(dated=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPost:
     """Write a post. Its id may be chosen by the sender; one is made when it is left out."""
@@ -32,7 +32,7 @@ class NewPost:
     post_id: UUID | None = None
 
 
-@command
+@command(dated=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditMessage:
     """Change the text of one's own post."""
@@ -57,7 +57,7 @@ class UnlikePost:
     post_id: UUID
 
 
-@command
+@command(dated=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddComment:
     """Comment on a post. The comment's id may be chosen by the sender."""
@@ -67,7 +67,7 @@ class AddComment:
     comment_id: UUID | None = None
 
 
-@command
+@command(dated=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditComment:
     """Change the text of one's own comment."""

@@ -34,15 +34,16 @@ posts: Repository[Post, PostEvent] = Repository(
 @handles(NewPost, creates=True)
 def new_post(command: NewPost, uow: UnitOfWork) -> Appended:
     found = posts.new(uow) if command.post_id is None else posts.load(uow, command.post_id)
-    events = post.new_post(found.state, found.stream_id, uow.actor, command.message)
+    at = uow.context.at
+    events = post.new_post(found.state, found.stream_id, uow.actor, command.message, at)
     return posts.save(uow, found, events)
 
 
 @handles(EditMessage)
 def edit_message(command: EditMessage, uow: UnitOfWork) -> Appended:
     found = posts.load(uow, command.post_id)
-    replaces = uow.context.if_text
-    events = post.edit_message(found.state, uow.actor, command.message, replaces)
+    replaces, at = uow.context.if_text, uow.context.at
+    events = post.edit_message(found.state, uow.actor, command.message, replaces, at)
     return posts.save(uow, found, events)
 
 
@@ -64,15 +65,17 @@ def unlike_post(command: UnlikePost, uow: UnitOfWork) -> Appended:
 def add_comment(command: AddComment, uow: UnitOfWork) -> Appended:
     comment_id = command.comment_id or uow.new_id()
     found = posts.load(uow, command.post_id)
-    events = post.add_comment(found.state, comment_id, uow.actor, command.text)
+    at = uow.context.at
+    events = post.add_comment(found.state, comment_id, uow.actor, command.text, at)
     return posts.save(uow, found, events)
 
 
 @handles(EditComment)
 def edit_comment(command: EditComment, uow: UnitOfWork) -> Appended:
     found = posts.load(uow, command.post_id)
-    replaces = uow.context.if_text
-    events = post.edit_comment(found.state, command.comment_id, uow.actor, command.text, replaces)
+    replaces, at = uow.context.if_text, uow.context.at
+    comment_id, text = command.comment_id, command.text
+    events = post.edit_comment(found.state, comment_id, uow.actor, text, replaces, at)
     return posts.save(uow, found, events)
 
 

@@ -1,12 +1,14 @@
 """The post: its state, its rules and its decisions. Pure: no Django, no clock, no new ids.
 
 `evolve` says what an event means. A decision takes the state and returns the events that a
-command leads to (none if nothing changes), or refuses. These rules stand nowhere else.
+command leads to (none if nothing changes), or refuses. These rules stand nowhere else. `at` is
+when the author wrote a text that comes from elsewhere.
 """
 
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
@@ -111,24 +113,30 @@ def short(raw: bytes) -> str:
 # --- decisions -------------------------------------------------------------------------------
 
 
-def new_post(post: Post | None, post_id: UUID, actor: str, message: str) -> list[PostEvent]:
+def new_post(
+    post: Post | None, post_id: UUID, actor: str, message: str, at: datetime | None = None
+) -> list[PostEvent]:
     message = valid_text(message, "message")
     if post is not None and post.removed:
         raise DomainError("post_removed", "This post was removed.")
     if post is not None:
         raise DomainError("post_exists", "There is a post with this id already.", "post_id")
-    return [PostCreated(post_id=post_id, author=actor, message=message)]
+    return [PostCreated(post_id=post_id, author=actor, message=message, written_at=at)]
 
 
 def edit_message(
-    post: Post | None, actor: str, message: str, replaces: int | None = None
+    post: Post | None,
+    actor: str,
+    message: str,
+    replaces: int | None = None,
+    at: datetime | None = None,
 ) -> list[PostEvent]:
     message = valid_text(message, "message")
     post = own(existing(post), actor)
     if post.message == message:
         return []
     unchanged(fingerprint(post.message), replaces)
-    return [MessageUpdated(post_id=post.post_id, message=message)]
+    return [MessageUpdated(post_id=post.post_id, message=message, written_at=at)]
 
 
 def like_post(post: Post | None, actor: str) -> list[PostEvent]:
@@ -147,7 +155,9 @@ def unlike_post(post: Post | None, actor: str) -> list[PostEvent]:
     return [PostUnliked(post_id=post.post_id, username=actor)]
 
 
-def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> list[PostEvent]:
+def add_comment(
+    post: Post | None, comment_id: UUID, actor: str, text: str, at: datetime | None = None
+) -> list[PostEvent]:
     text = valid_text(text, "text")
     post = existing(post)
     if key_of(comment_id) in post.comments or key_of(comment_id) in post.removed_comments:
@@ -157,11 +167,17 @@ def add_comment(post: Post | None, comment_id: UUID, actor: str, text: str) -> l
     if len(post.comments) + len(post.removed_comments) >= MAX_COMMENTS:
         most = f"A post takes at most {MAX_COMMENTS:,} comments, those that were removed included."
         raise DomainError("too_many_comments", most)
-    return [CommentAdded(post_id=post.post_id, comment_id=comment_id, author=actor, text=text)]
+    ids = {"post_id": post.post_id, "comment_id": comment_id}
+    return [CommentAdded(**ids, author=actor, text=text, written_at=at)]
 
 
 def edit_comment(
-    post: Post | None, comment_id: UUID, actor: str, text: str, replaces: int | None = None
+    post: Post | None,
+    comment_id: UUID,
+    actor: str,
+    text: str,
+    replaces: int | None = None,
+    at: datetime | None = None,
 ) -> list[PostEvent]:
     text = valid_text(text, "text")
     post = existing(post)
@@ -169,7 +185,8 @@ def edit_comment(
     if now == fingerprint(text):
         return []
     unchanged(now, replaces)
-    return [CommentUpdated(post_id=post.post_id, comment_id=comment_id, text=text)]
+    ids = {"post_id": post.post_id, "comment_id": comment_id}
+    return [CommentUpdated(**ids, text=text, written_at=at)]
 
 
 def remove_comment(post: Post | None, comment_id: UUID, actor: str) -> list[PostEvent]:

@@ -1,9 +1,13 @@
 """The events of posts: what the write side says and the read side hears.
 
 The stream is the post. Standard library and messaging.event only.
+
+A text that came from elsewhere says when its author wrote it (`written_at`); without it, that is
+when the event was recorded.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID
 
@@ -20,6 +24,7 @@ class PostCreated:
     post_id: UUID
     author: str
     message: str
+    written_at: datetime | None = None
 
 
 @event("posts.message_updated.v1", stream=STREAM_TYPE, id_field="post_id")
@@ -29,6 +34,7 @@ class MessageUpdated:
 
     post_id: UUID
     message: str
+    written_at: datetime | None = None
 
 
 @event("posts.post_liked.v1", stream=STREAM_TYPE, id_field="post_id", usernames=("username",))
@@ -58,6 +64,7 @@ class CommentAdded:
     comment_id: UUID
     author: str
     text: str
+    written_at: datetime | None = None
 
 
 @event("posts.comment_updated.v1", stream=STREAM_TYPE, id_field="post_id")
@@ -68,6 +75,7 @@ class CommentUpdated:
     post_id: UUID
     comment_id: UUID
     text: str
+    written_at: datetime | None = None
 
 
 @event("posts.comment_removed.v1", stream=STREAM_TYPE, id_field="post_id")
@@ -97,6 +105,17 @@ PostEvent = (
     | CommentRemoved
     | PostRemoved
 )
+
+
+Written = PostCreated | MessageUpdated | CommentAdded | CommentUpdated  # what says a text
+
+
+def date_of(event: Written, recorded_at: datetime) -> datetime:
+    """When a text was written. Never after it was recorded, whatever the event says: a date in the
+    future would keep a post on top of all lists."""
+    if event.written_at is None:
+        return recorded_at
+    return min(event.written_at, recorded_at).astimezone(UTC)
 
 
 def fingerprint(text: str) -> int:

@@ -30,6 +30,7 @@ OWN = "postlog."  # how their wire names and stream types begin
 _WIRE_NAMES: dict[type, str] = {}
 _NAMING: dict[type, "Naming"] = {}
 _WHO: dict[type, Who] = {}
+_DATED: set[type] = set()
 
 MAX_STREAM_TYPE = 100  # characters, as the columns hold
 MAX_ACTOR = 254  # so too: an e-mail address (RFC 5321) can be one
@@ -49,6 +50,7 @@ class Context:
     """What travels with a command without being a field of it."""
 
     actor: str  # the username of the sender
+    at: datetime | None = None  # when they say to have written it (`dated`); None: now
     asker: Asker | None = None  # the sender with their rights; None: known by the name alone
     command_id: UUID | None = None  # chosen by the sender, so that sending again is safe
     fingerprint: str = ""  # of what was sent; under the same id, anything else is refused
@@ -127,15 +129,18 @@ class Query(Generic[A_co]):
 @overload
 def command(cls: M, /) -> M: ...
 @overload
-def command(*, who: Who = ..., internal: bool = ...) -> Callable[[M], M]: ...
-def command(cls: Any = None, /, *, who: Who = signed_in, internal: bool = False) -> Any:
+def command(*, who: Who = ..., internal: bool = ..., dated: bool = ...) -> Callable[[M], M]: ...
+def command(
+    cls: Any = None, /, *, who: Who = signed_in, internal: bool = False, dated: bool = False
+) -> Any:
     """Register a command, named in the imperative, such as PlaceOrder.
 
     `who` may send it: `anyone`, `signed_in`, `staff` (messaging/access.py), a permission such as
     "orders.refund", or a function of the asker, whose docstring says who may. `internal`: for
-    code alone, without an endpoint or a line in `sendcommands`.
+    code alone, without an endpoint or a line in `sendcommands`. `dated`: its handler keeps the time
+    that a line gives as `at`, `uow.context.at`.
     """
-    return _registered(cls, INTERNAL_COMMANDS if internal else COMMANDS, who)
+    return _registered(cls, INTERNAL_COMMANDS if internal else COMMANDS, who, dated)
 
 
 @overload
@@ -211,6 +216,10 @@ def who_may(message_type: type) -> Who:
     return _WHO[message_type]
 
 
+def is_dated(command_type: type) -> bool:
+    return command_type in _DATED
+
+
 def describe(envelope: Envelope) -> str:
     """Name an event in a line of the log, with the ids by which it is found (`manage.py trace`)."""
     return (
@@ -230,13 +239,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _registered(cls: M | None, registry: dict[str, type], who: Who) -> M | Callable[[M], M]:
+def _registered(
+    cls: M | None, registry: dict[str, type], who: Who, dated: bool = False
+) -> M | Callable[[M], M]:
     """Register the class, or return the decorator that does."""
     if isinstance(who, str) and "." not in who:
         raise RegistrationError(f"who={who!r}: the permission's app comes first: 'orders.{who}'.")
 
     def register(cls: M) -> M:
         _WHO[_register(cls, registry, cls.__name__)] = who
+        if dated:
+            _DATED.add(cls)
         return cls
 
     return register if cls is None else register(cls)

@@ -3,8 +3,9 @@
     {"command": "AddLine", "actor": "bob", "order": "any-id", "item": "tea", "quantity": 2}
 
 A field `<name>_id` of the command is called `<name>` here: `order` for `order_id`. An id may be any
-text: what is no UUID becomes a UUIDv5. Keys that the command does not have are ignored. All else is
-read as the API reads it.
+text: what is no UUID becomes a UUIDv5. `at` says when it was written, for a command that keeps it
+(`dated`). Other keys that the command does not have are ignored. All else is read as the API reads
+it.
 """
 
 import hashlib
@@ -13,15 +14,24 @@ import typing
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import MISSING, fields
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID, uuid5
+
+import msgspec
 
 from messaging.api import strict_json
 from messaging.api.file_ids import NAMESPACE, id_of, uuid_of
 from messaging.api.serializers import read
 from messaging.exceptions import Invalid
-from messaging.message import COMMANDS
+from messaging.message import COMMANDS, is_dated, utc_now
+
+AT = "at"
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # before it: a clock or a column that was never set
+AHEAD = timedelta(minutes=5)  # clocks differ
+BROKEN = (msgspec.MsgspecError, OverflowError, ValueError)
 
 
 class Line(NamedTuple):
@@ -33,6 +43,7 @@ class Line(NamedTuple):
 class Request(NamedTuple):
     actor: str
     command: Any
+    at: datetime | None = None  # UTC
 
 
 def lines(raw: Iterable[bytes]) -> Iterator[Line]:
@@ -71,13 +82,24 @@ def parse(line: Line) -> Request:
             values[field.name] = _id(field, value) if field.is_id else value
         elif not field.optional:
             raise Invalid("required", f'{name} needs "{field.key}".', field.name)
+    at = _at(found.get(AT)) if is_dated(COMMANDS[name]) else None
     try:
-        return Request(actor, read(COMMANDS[name], values))
+        return Request(actor, read(COMMANDS[name], values), at)
     except Invalid as refused:
         where, dot, within = (refused.attr or "").partition(".")
         key = next((f.key for f in _fields(COMMANDS[name]) if f.name == where), where)
         detail = f'"{key}{dot}{within}": {refused.detail}'
         raise Invalid(refused.code, detail, refused.attr) from None
+
+
+def ignored(line: Line) -> list[str]:
+    """Name the keys of a line that was sent which its command does not have: "at of AddLine"."""
+    try:
+        found = msgspec.json.decode(line.raw, type=dict[str, msgspec.Raw])
+        name = msgspec.json.decode(found["command"], type=str)
+    except BROKEN:  # a key is no Unicode
+        return []
+    return [f"{key} of {name}" for key in found.keys() - _known(name)]
 
 
 def names(line: Line, also: Collection[str] = ()) -> set[str]:
@@ -115,7 +137,8 @@ def _named_within(found: Any, also: Collection[str]) -> Iterator[str]:
 
 def keys(command: str) -> list[str]:
     """The fields of a command as they stand in a line, those that may be missing in brackets."""
-    return [f"[{f.key}]" if f.optional else f.key for f in _fields(COMMANDS[command])]
+    at = ["[at]"] if is_dated(COMMANDS[command]) else []
+    return [f"[{f.key}]" if f.optional else f.key for f in _fields(COMMANDS[command])] + at
 
 
 class _Field(NamedTuple):
@@ -137,6 +160,29 @@ def _fields(command_type: type) -> list[_Field]:
         )
         for field in fields(command_type)
     ]
+
+
+@cache
+def _known(command: str) -> frozenset[str]:
+    kept = {AT} if is_dated(COMMANDS[command]) else set()
+    return frozenset({"command", "actor", *kept, *(f.key for f in _fields(COMMANDS[command]))})
+
+
+def _at(given: Any) -> datetime | None:
+    """When it was written. What cannot be is refused: an event would say it for ever."""
+    if given is None:
+        return None
+    try:
+        at = msgspec.convert(given, Moment).astimezone(UTC)
+    except BROKEN:
+        why = "takes a time with its zone, such as 2005-04-07T15:13:13-07:00"
+        raise Invalid("invalid", f'"at" {why}.', AT) from None
+    if at > utc_now() + AHEAD:
+        raise Invalid("invalid", f'"at" is in the future: {at:%Y-%m-%d %H:%M} UTC.', AT)
+    if at < EARLIEST:
+        why = f"is before {EARLIEST:%Y-%m-%d}, as of a clock that was never set"
+        raise Invalid("invalid", f'"at" {why}: leave it out.', AT)
+    return at
 
 
 def _id(field: _Field, text: Any) -> str:

@@ -115,7 +115,8 @@ class Sender:
         if actor not in self._machines:
             actor = self._actors.username(actor)
         asker = self._actors.asker(actor)
-        return request.command, Context(actor=actor, asker=asker, command_id=line.command_id)
+        context = Context(actor=actor, asker=asker, command_id=line.command_id, at=request.at)
+        return request.command, context
 
 
 def here(

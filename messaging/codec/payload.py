@@ -1,6 +1,7 @@
 """The payload of an event: JSON, checked against its types when it is written and when it is
 read."""
 
+from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -33,13 +34,28 @@ def encode_event(event: object) -> tuple[str, str]:
     """
     wire_name = wire_name_of(type(event))
     try:
-        data = _encoder.encode(event)
+        data = _encoder.encode(_without_none(event))
         read = _event_decoder(wire_name).decode(data)
     except (*BROKEN, ValueError, TypeError) as error:
         raise WrongPayload(f"{wire_name} is not stored: {error}. Event: {event!r:.500}") from error
     if read != event:
         raise WrongPayload(f"{wire_name} is not stored: it would be read as {read!r:.500}")
     return wire_name, data.decode()
+
+
+def _without_none(event: Any) -> Any:
+    """The event without fields that are None by default: where it says nothing, a field that was
+    added later leaves the event as it was before."""
+    event_type: type = type(event)
+    silent = [name for name in _optional(event_type) if getattr(event, name) is None]
+    if not silent:
+        return event
+    return {f.name: getattr(event, f.name) for f in fields(event) if f.name not in silent}
+
+
+@cache
+def _optional(event_type: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(event_type) if field.default is None)
 
 
 def decode_event(wire_name: str, data: Payload) -> Any:

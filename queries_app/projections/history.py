@@ -16,6 +16,8 @@ from contracts.posts import (
     PostLiked,
     PostRemoved,
     PostUnliked,
+    Written,
+    date_of,
 )
 from messaging import Projection, Rows
 from queries_app.models import CommentText, History, HistoryEntry
@@ -33,12 +35,12 @@ def text_of(event: CommentUpdated | CommentRemoved) -> list[tuple[type[CommentTe
 def post_created(post: History, event: PostCreated, rows: Rows) -> None:
     post.message = event.message
     post.visible = True
-    enter(rows, "post_created", new_text=event.message)
+    enter(rows, "post_created", event, new_text=event.message)
 
 
 @history.on(MessageUpdated)
 def message_updated(post: History, event: MessageUpdated, rows: Rows) -> None:
-    enter(rows, "message_updated", old_text=post.message, new_text=event.message)
+    enter(rows, "message_updated", event, old_text=post.message, new_text=event.message)
     post.message = event.message
 
 
@@ -55,14 +57,14 @@ def post_unliked(post: History, event: PostUnliked, rows: Rows) -> None:
 @history.on(CommentAdded)
 def comment_added(post: History, event: CommentAdded, rows: Rows) -> None:
     rows.add(CommentText(comment_id=event.comment_id, text=event.text))
-    enter(rows, "comment_added", comment_id=event.comment_id, new_text=event.text)
+    enter(rows, "comment_added", event, comment_id=event.comment_id, new_text=event.text)
 
 
 @history.on(CommentUpdated, rows=text_of)
 def comment_updated(post: History, event: CommentUpdated, rows: Rows) -> None:
     comment = rows.require(CommentText, event.comment_id)
     texts = {"old_text": comment.text, "new_text": event.text}
-    enter(rows, "comment_updated", comment_id=event.comment_id, **texts)
+    enter(rows, "comment_updated", event, comment_id=event.comment_id, **texts)
     comment.text = event.text
 
 
@@ -83,14 +85,16 @@ def post_removed(post: History, event: PostRemoved, rows: Rows) -> None:
     enter(rows, "post_removed")
 
 
-def enter(rows: Rows, what: str, **values: Any) -> None:
+def enter(rows: Rows, what: str, written: Written | None = None, **values: Any) -> None:
+    """Enter what happened: at the time at which its text was written, or else was recorded."""
     envelope = rows.envelope
+    at = envelope.recorded_at
     rows.add(
         HistoryEntry(
             position=envelope.version,
             what=what,
             actor=envelope.actor,
-            at=envelope.recorded_at,
+            at=date_of(written, at) if written is not None else at,
             **values,
         )
     )

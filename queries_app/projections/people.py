@@ -5,7 +5,7 @@ in all of them. What the functions write must not depend on the order in which s
 a rebuild does not keep: sums, counts, the earliest.
 """
 
-from contracts.posts import STREAM_TYPE, PostCreated, PostRemoved
+from contracts.posts import STREAM_TYPE, PostCreated, PostRemoved, date_of
 from messaging import Projection, Rows
 from queries_app.models import Person
 
@@ -14,7 +14,7 @@ people = Projection("people", of=STREAM_TYPE, models=[Person], single_owner=True
 
 @people.on(PostCreated, rows=lambda e: [(Person, e.author)])
 def post_created(event: PostCreated, rows: Rows) -> None:
-    at = rows.envelope.recorded_at
+    at = date_of(event, rows.envelope.recorded_at)
     person = rows.get(Person, event.author) or rows.add(Person(username=event.author, since=at))
     person.since = min(person.since, at)
     person.posts += 1

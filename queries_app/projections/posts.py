@@ -11,6 +11,7 @@ from contracts.posts import (
     PostLiked,
     PostRemoved,
     PostUnliked,
+    date_of,
 )
 from messaging import Projection, Rows
 from queries_app.models import Comment, Post
@@ -22,14 +23,14 @@ posts = Projection("posts", of=STREAM_TYPE, models=[Post, Comment])
 def post_created(post: Post, event: PostCreated, rows: Rows) -> None:
     post.author = event.author
     post.message = event.message
-    post.posted_at = rows.envelope.recorded_at
+    post.posted_at = date_of(event, rows.envelope.recorded_at)
     post.visible = True
 
 
 @posts.on(MessageUpdated)
 def message_updated(post: Post, event: MessageUpdated, rows: Rows) -> None:
     post.message = event.message
-    post.edited_at = rows.envelope.recorded_at
+    post.edited_at = date_of(event, rows.envelope.recorded_at)
 
 
 @posts.on(PostLiked)
@@ -53,7 +54,7 @@ def comment_added(post: Post, event: CommentAdded, rows: Rows) -> None:
             comment_id=event.comment_id,
             author=event.author,
             text=event.text,
-            commented_at=rows.envelope.recorded_at,
+            commented_at=date_of(event, rows.envelope.recorded_at),
         )
     )
 
@@ -62,7 +63,7 @@ def comment_added(post: Post, event: CommentAdded, rows: Rows) -> None:
 def comment_updated(post: Post, event: CommentUpdated, rows: Rows) -> None:
     comment = rows.require(Comment, event.comment_id)
     comment.text = event.text
-    comment.edited_at = rows.envelope.recorded_at
+    comment.edited_at = date_of(event, rows.envelope.recorded_at)
 
 
 @posts.on(CommentRemoved, rows=lambda event: [(Comment, event.comment_id)])

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -15,16 +16,27 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.actors import AccountActors
+from messaging import ask
 from messaging.api import sending
 from messaging.eventstore.models import Event, Receipt, Stream
+from messaging.testing import deliver_all
 from messaging.testing.waiting import wait_until
+from queries_app.queries import FindAllPosts, FindComments, FindPerson, FindPostHistory
+from tests.support.api import Api, errors
 from tests.support.modes import Mode
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import manage
 from tests.support.threads import together
 
+AT = "2005-04-07T15:13:13-07:00"
 GOOD = [
-    {"command": "NewPost", "actor": "alice", "post": "p1", "message": "Hi", "at": "yesterday"},
+    {
+        "command": "NewPost",
+        "actor": "alice",
+        "post": "p1",
+        "message": "Hi",
+        "at": "2005-04-07T15:13:13-07:00",
+    },
     {"command": "LikePost", "actor": "bob", "post": "p1"},
     {"command": "AddComment", "actor": "Bob", "post": "p1", "comment": "c1", "text": "x \ufffd"},
     {"command": "LikePost", "actor": "bob", "post": "p1"},
@@ -113,6 +125,61 @@ def test_sending_a_file_again_changes_nothing(database: Mode, file: Path) -> Non
     again = send(str(file))
     assert stored() == before
     assert again.splitlines()[1:] == first.splitlines()[1:], "the same refusals"
+
+
+def test_a_text_keeps_the_date_of_its_line_and_what_is_ignored_is_said(
+    database: Mode, tmp_path: Path
+) -> None:
+    """Oldest first in the feed's order, whenever they were sent."""
+
+    def line(command: str, at: str | None, **fields: str) -> str:
+        return json.dumps({"command": command, "actor": "alice", "at": at, **fields})
+
+    path = tmp_path / "dated.jsonl"
+    path.write_text(
+        "\n".join(
+            [
+                line("NewPost", "2007-01-01T00:00:00Z", post="new", message="Newer"),
+                line("NewPost", "2005-04-07T15:13:13-07:00", post="old", message="Older"),
+                line("EditMessage", "2005-04-08T00:00:00Z", post="old", message="Old"),
+                line("AddComment", "2006-02-02T02:02:02.5Z", post="old", comment="c", text="A"),
+                line("EditComment", None, post="old", comment="c", text="B"),
+                line("LikePost", "2006-02-02T02:02:02Z", post="old", mood="good"),
+                line("NewPost", "2999-01-01T00:00:00Z", message="Not yet", mood="bad"),
+            ]
+        )
+    )
+    said = send(str(path))
+    assert said.splitlines()[1:3] == ["1 refused:", "  invalid: 1"]
+    assert sorted(said.splitlines()[3:]) == [
+        "  at of LikePost: 1",
+        "  mood of LikePost: 1",
+        "Ignored, because the command does not have it:",
+    ]
+    before = stored()
+    send(str(path))
+    assert stored() == before, "sent again"
+    deliver_all()
+    newer, older = ask(FindAllPosts()).results
+    assert (newer.message, older.message) == ("Newer", "Old")
+    assert older.posted_at == datetime(2005, 4, 7, 22, 13, 13, tzinfo=UTC)
+    assert older.edited_at == datetime(2005, 4, 8, tzinfo=UTC)
+    comment = ask(FindComments(post_id=older.post_id)).results[0]
+    assert comment.commented_at == datetime(2006, 2, 2, 2, 2, 2, 500_000, tzinfo=UTC)
+    assert comment.edited_at is not None
+    assert comment.edited_at.year > 2020, "as it was recorded"
+    assert ask(FindPerson(username="alice")).since == older.posted_at
+    dates = [entry.at.year for entry in ask(FindPostHistory(post_id=older.post_id)).results]
+    assert dates[:3] == [2005, 2005, 2006]
+    assert min(dates[3:]) > 2020
+    recorded = Event.objects.values_list("recorded_at", flat=True)
+    assert {at.year for at in recorded} == {max(dates)}, "when they were stored stays known"
+
+
+def test_nobody_dates_a_text_by_the_api(sqlite: Mode) -> None:
+    for name in ("at", "written_at"):
+        answer = Api("alice").send("new-post", message="Hi", **{name: "2005-04-07T15:13:13Z"})
+        assert (answer.status_code, errors(answer)) == (400, [("unknown_field", name)])
 
 
 def test_each_refused_line_is_reported_with_its_number_and_reason(

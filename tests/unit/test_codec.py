@@ -38,7 +38,7 @@ ENVELOPE = Envelope(
 
 def example(wire_name: str) -> Any:
     event_type = EVENTS[wire_name]
-    known: dict[str, Any] = {**VALUES, **TEXTS}
+    known: dict[str, Any] = {**VALUES, **TEXTS, "written_at": None}
     return event_type(**{name: known[name] for name in event_type.__dataclass_fields__})
 
 
@@ -85,10 +85,31 @@ def test_the_schema_of_an_event_names_every_field_and_its_type(wire_name: str) -
     (described,) = schema["$defs"].values()
     hints = EVENTS[wire_name].__annotations__
     uuid, text = {"type": "string", "format": "uuid"}, {"type": "string"}
-    assert described["properties"] == {
-        name: uuid if hint is UUID else text for name, hint in hints.items()
-    }
-    assert sorted(described["required"]) == sorted(hints)
+    optional = {"anyOf": [text, {"type": "null"}], "default": None}
+    kinds = {UUID: uuid, str: text}
+    expected = {name: kinds.get(hint, optional) for name, hint in hints.items()}
+    assert described["properties"] == expected
+    assert described["required"] == [name for name in hints if name != "written_at"]
+
+
+def test_a_text_that_says_when_it_was_written_has_one_more_field_and_no_other_event_has() -> None:
+    at = datetime(2005, 4, 7, 22, 13, 13, tzinfo=UTC)
+    dated = [name for name, event in EVENTS.items() if hasattr(event, "written_at")]
+    assert sorted(dated) == [
+        "posts.comment_added.v1",
+        "posts.comment_updated.v1",
+        "posts.message_updated.v1",
+        "posts.post_created.v1",
+    ]
+    for name in dated:
+        plain = example(name)
+        event = replace(plain, written_at=at)
+        _, data = codec.encode_event(event)
+        assert json.loads(data) == {
+            **json.loads(codec.encode_event(plain)[1]),
+            "written_at": "2005-04-07T22:13:13Z",
+        }
+        assert codec.decode_event(name, data) == event
 
 
 uuids = st.uuids()

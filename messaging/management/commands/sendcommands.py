@@ -23,6 +23,8 @@ from messaging.message import COMMANDS
 from messaging.monitoring.progress import Reports
 from messaging.transient import is_away, reason
 
+MAX_NAMED = 20  # keys that were ignored
+
 
 class Command(DatabaseCommand):
     help = (
@@ -64,12 +66,14 @@ class Command(DatabaseCommand):
             rejects = self._open_rejects(options["rejects"], raw, stack)
             lines = command_file.lines(found)
             begun = time.monotonic()
-            sent, refusals = 0, Counter[str]()
+            sent, refusals, ignored = 0, Counter[str](), Counter[str]()
             try:
                 outcomes = stack.enter_context(closing(self._outcomes(lines, options)))
                 for line, refusal in self._with_progress(outcomes, raw, size):
                     sent += 1
-                    if refusal is not None:
+                    if refusal is None:
+                        ignored.update(command_file.ignored(line))
+                    else:
                         refusals[refusal.code] += 1
                         if rejects is not None:
                             rejects.write(reject(line, refusal))
@@ -77,7 +81,7 @@ class Command(DatabaseCommand):
                 if (said := failure(error, options["file"], sent)) is None:
                     raise
                 raise CommandError(said) from error
-        self._report(sent, refusals, time.monotonic() - begun)
+        self._report(sent, refusals, ignored, time.monotonic() - begun)
 
     def _outcomes(
         self, lines: Iterator[Line], options: dict[str, Any]
@@ -120,12 +124,20 @@ class Command(DatabaseCommand):
                     at = raw.tell() if size is not None else None
                     progress.update(task, completed=at, count=count, rate=rate)
 
-    def _report(self, sent: int, refusals: Counter[str], seconds: float) -> None:
+    def _report(
+        self, sent: int, refusals: Counter[str], ignored: Counter[str], seconds: float
+    ) -> None:
         rate = sent / seconds if seconds else 0
         self.stdout.write(f"{sent:,} commands sent in {seconds:.1f} s ({rate:,.0f}/s).")
         self.stdout.write(f"{refusals.total():,} refused" + (":" if refusals else "."))
         for code, count in refusals.most_common():
             self.stdout.write(f"  {code}: {count:,}")
+        if ignored:
+            self.stdout.write("Ignored, because the command does not have it:")
+        for key, count in ignored.most_common(MAX_NAMED):
+            self.stdout.write(f"  {ascii(key)[1:-1]:.80}: {count:,}")
+        if len(ignored) > MAX_NAMED:
+            self.stdout.write(f"  and {len(ignored) - MAX_NAMED:,} other keys")
 
 
 def is_same_file(name: str, opened: IO[bytes]) -> bool:
