@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import path, reverse
 
 from messaging.admin.readonly_admin import ReadOnlyAdmin
@@ -22,6 +23,12 @@ class Button(NamedTuple):
     right: str  # add, change or delete: the permission of the model that it takes
     help: str
     do: Callable[[HttpRequest, Any], str]  # of the row, if it is a row's; says how it went
+    # Where it asks first: what is at stake, for the template of ActionAdmin.confirm_template.
+    ask: Callable[[Any], dict[str, Any]] | None = None
+
+
+class NothingDone(PostlogError):
+    """The button has changed nothing; the message says why."""
 
 
 class ActionAdmin(ReadOnlyAdmin):
@@ -31,6 +38,7 @@ class ActionAdmin(ReadOnlyAdmin):
     task = "act"
     change_form_template = "admin/messaging/operated_row.html"
     change_list_template = "admin/messaging/operated_list.html"
+    confirm_template = "admin/messaging/confirm.html"
     row_buttons: tuple[Button, ...] = ()
     list_buttons: tuple[Button, ...] = ()
 
@@ -59,11 +67,12 @@ class ActionAdmin(ReadOnlyAdmin):
 
     def _shown(
         self, request: HttpRequest, buttons: tuple[Button, ...], *args: object
-    ) -> list[dict[str, str]]:
+    ) -> list[dict[str, Any]]:
         return [
             {
                 "label": b.label,
                 "help": b.help,
+                "asks": bool(b.ask),
                 "url": reverse(f"admin:{self._name(b.name)}", args=args),
             }
             for b in buttons
@@ -79,18 +88,34 @@ class ActionAdmin(ReadOnlyAdmin):
 
     def _view(self, button: Button) -> Callable[..., Any]:
         def view(request: HttpRequest, key: int | None = None) -> HttpResponse:
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
+            asks = button.ask is not None and request.method == "GET"
+            if request.method != "POST" and not asks:
+                return HttpResponseNotAllowed(["GET", "POST"] if button.ask else ["POST"])
             if not self._may(request, button):
                 raise PermissionDenied
             row = None if key is None else self.model._default_manager.filter(pk=key).first()
             if key is not None and row is None:
                 messages.warning(request, f"There is no {self.opts.verbose_name} {key} (any more).")
+            elif asks:
+                return self._ask(request, button, row)
             else:
                 self._do(request, button, row)
             return HttpResponseRedirect(self._where_to(row))
 
         return self.admin_site.admin_view(view)
+
+    def _ask(self, request: HttpRequest, button: Button, row: Any) -> HttpResponse:
+        assert button.ask is not None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{button.label}?",
+            "opts": self.opts,
+            "row": row,
+            "back": self._where_to(row),
+            "button": button,
+            **button.ask(row),
+        }
+        return render(request, self.confirm_template, context)
 
     def _do(self, request: HttpRequest, button: Button, row: Model | None) -> None:
         detail = f"{row}" if row is not None else ascii(request.POST.get("projection", ""))[:100]

@@ -255,11 +255,48 @@ def test_retry_all_applies_every_stream(database: Mode) -> None:
 
 
 def test_discard_gives_the_event_up_and_the_stream_goes_on(database: Mode) -> None:
-    dead_letter = a_dead_letter()
-    root().post(url(DeadLetter, dead_letter.pk, "discard"))
+    dead_letter, client = a_dead_letter(), root()
+    asked = page(client, url(DeadLetter, dead_letter.pk, "discard"))
+    assert '<button class="button destructive">Discard for good</button>' in asked
+    assert "Readers see version 1 now. 1 later event of the stream waits behind it" in asked
+    assert "division by zero" in asked
+    assert not Discarded.objects.exists()
+    done = client.post(url(DeadLetter, dead_letter.pk, "discard"), follow=True)
+    assert '<li class="success">Discarded 1 event. Behind it: 1 applied.' in done.content.decode()
     assert Post.objects.get().likes == 1
     assert Discarded.objects.get().event_id == dead_letter.event_id
     assert OperatorAction.objects.get().action == "dead letter: discard"
+
+
+@pytest.mark.parametrize("button", ["retry", "retry-all"])
+def test_that_nothing_was_applied_is_no_success(database: Mode, button: str) -> None:
+    dead_letter, where = a_dead_letter(), (button,)
+    if button == "retry":
+        where = (str(dead_letter.pk), button)
+    applier = posts.appliers.pop(PostLiked)
+    posts.on(PostLiked)(lambda *_: 1 / 0)
+    try:
+        answer = root().post(url(DeadLetter, *where), follow=True).content.decode()
+    finally:
+        posts.appliers[PostLiked] = applier
+    assert '<li class="error">Nothing was applied:' in answer
+    assert DeadLetter.objects.count() == 2
+
+
+def test_dead_letters_are_grouped_by_cause_with_the_error_first_and_what_readers_see(
+    database: Mode,
+) -> None:
+    for _ in range(2):
+        dead_letter = a_dead_letter()
+    client = root()
+    text = page(client, url(DeadLetter))
+    assert text.count("<strong>ZeroDivisionError: division by zero</strong>") == 1
+    assert "posts, poison: 2 streams, 4 events, since" in text
+    assert "<td>version 2</td> <td>1</td> <td>version 1</td>" in text
+    text = page(client, url(DeadLetter, dead_letter.pk, "change"))
+    error, folded = (text.index(part) for part in ("division by zero</strong>", "<summary>Traceb"))
+    assert error < folded < text.index("Event id")
+    assert "version 1; 1 later events wait behind it" in text
 
 
 def test_what_only_waits_behind_another_is_not_discarded(database: Mode) -> None:
@@ -323,6 +360,7 @@ def test_who_may_only_look_presses_no_button(database: Mode) -> None:
     for codename in ("view_deadletter", "view_rebuild"):
         person("clerk").user_permissions.add(Permission.objects.get(codename=codename))
     before: list[Any] = [*DeadLetter.objects.values(), *Rebuild.objects.values()]
+    assert clerk.get(url(DeadLetter, dead_letter.pk, "discard")).status_code == 403
     for address, body in every_button(dead_letter, rebuild):
         assert clerk.post(address, body).status_code == 403, address
         assert address not in page(clerk, url(DeadLetter))
@@ -337,7 +375,8 @@ def test_a_button_needs_a_post_with_the_csrf_token(database: Mode) -> None:
     root()
     strict.force_login(User.objects.get(username="root"))
     for address, body in every_button(dead_letter, rebuild):
-        assert strict.get(address).status_code == 405
+        asks_first = address.endswith("/discard/")
+        assert strict.get(address).status_code == (200 if asks_first else 405)
         assert strict.post(address, body).status_code == 403
     assert not OperatorAction.objects.exists()
 

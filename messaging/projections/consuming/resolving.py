@@ -51,6 +51,7 @@ def retry(parked: DeadLetter) -> RetryResult:
 
 def discard(parked: DeadLetter) -> RetryResult | None:
     """Give the event up: the stream continues behind it, here and in every later generation.
+    Returns what became of the events behind it.
 
     Raises `NotDiscarded` if it is not the one that its stream waits for. A record that
     names no stream is only deleted; a rebuild from the log would park it again.
@@ -66,7 +67,9 @@ def discard(parked: DeadLetter) -> RetryResult | None:
             event_id=parked.event_id,
             defaults={"stream_id": parked.stream_id, "version": parked.version},
         )
-    return retry_stream(PROJECTIONS[parked.projection], parked.generation, parked.stream_id)
+    retried = retry_stream(PROJECTIONS[parked.projection], parked.generation, parked.stream_id)
+    # It counts as done there, and was not applied.
+    return RetryResult(max(0, retried.applied - 1), retried.parked)
 
 
 def _require_that_the_stream_waits_for(parked: DeadLetter) -> None:

@@ -1,0 +1,115 @@
+"""Dead letters by what is wrong: one cause often parks many streams, and one stream many events."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count
+
+from messaging.admin.readonly_admin import page_of
+from messaging.projections.consuming.dead_letters import is_head
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import PROJECTIONS
+
+MAX_HEADS = 1_000  # the newest dead letters that others wait behind
+MAX_STREAMS = 20  # of a cause, in the list
+
+
+@dataclass(slots=True)
+class Stream:
+    letter: DeadLetter  # the one that the others wait behind
+    behind: int
+    seen: str  # what readers see of it meanwhile
+
+    @property
+    def url(self) -> str:
+        return page_of(DeadLetter, self.letter.pk)
+
+
+@dataclass(slots=True)
+class Group:
+    projection: str
+    code: str
+    error: str
+    since: datetime
+    streams: list[Stream] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        return sum(1 + one.behind for one in self.streams)
+
+    @property
+    def shown(self) -> list[Stream]:
+        return self.streams[:MAX_STREAMS]
+
+    @property
+    def left_out(self) -> int:
+        return len(self.streams) - len(self.shown)
+
+
+def by_cause() -> list[Group]:
+    """The newest dead letters that others wait behind, the cause with the most streams first."""
+    heads = list(DeadLetter.objects.filter(is_head()).order_by("-id")[:MAX_HEADS])
+    parked, versions = _parked(heads), _versions(heads)
+    groups: dict[tuple[str, str, str], Group] = {}
+    for head in heads:
+        key = (head.projection, head.code, error_of(head))
+        group = groups.setdefault(key, Group(*key, since=head.parked_at))
+        group.since = min(group.since, head.parked_at)
+        behind = max(0, parked.get(_key(head), 1) - 1)
+        group.streams.append(Stream(head, behind, _seen(head, versions)))
+    return sorted(groups.values(), key=lambda one: -len(one.streams))
+
+
+def stream_of(letter: DeadLetter) -> Stream:
+    """The letter's own stream, from this letter on."""
+    behind = 0
+    if letter.stream_id is not None:
+        behind = DeadLetter.objects.filter(
+            projection=letter.projection, generation=letter.generation,
+            stream_id=letter.stream_id, version__gt=letter.version,
+        ).count()  # fmt: skip
+    return Stream(letter, behind, _seen(letter, _versions([letter])))
+
+
+def error_of(letter: DeadLetter) -> str:
+    """The last line of its traceback, which is what went wrong."""
+    lines = letter.reason.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+Key = tuple[str, int, UUID | None]
+
+
+def _key(letter: DeadLetter) -> Key:
+    return letter.projection, letter.generation, letter.stream_id
+
+
+def _parked(heads: list[DeadLetter]) -> dict[Key, int]:
+    """How many are parked of each stream."""
+    ids = {one.stream_id for one in heads if one.stream_id}
+    rows = DeadLetter.objects.filter(stream_id__in=ids).order_by()
+    counted = rows.values_list("projection", "generation", "stream_id").annotate(n=Count("id"))
+    return {(name, generation, stream): n for name, generation, stream, n in counted}
+
+
+def _versions(letters: list[DeadLetter]) -> dict[Key, int]:
+    """Of the rows that readers see."""
+    found: dict[Key, int] = {}
+    for name, generation in {(one.projection, one.generation) for one in letters}:
+        if (projection := PROJECTIONS.get(name)) is None:
+            continue
+        ids = [one.stream_id for one in letters if one.stream_id and one.projection == name]
+        rows = projection.root._default_manager.filter(
+            **projection.root_filter, generation=generation, stream_id__in=ids
+        )
+        for stream, version in rows.values_list("stream_id", "version"):
+            found[name, generation, stream] = version
+    return found
+
+
+def _seen(letter: DeadLetter, versions: dict[Key, int]) -> str:
+    if letter.stream_id is None:
+        return "all of it: the record names no stream"
+    version = versions.get(_key(letter))
+    return "nothing of it" if not version else f"version {version}"
