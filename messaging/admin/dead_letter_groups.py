@@ -1,5 +1,6 @@
 """Dead letters by what is wrong: one cause often parks many streams, and one stream many events."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,9 @@ from messaging.projections.registry import PROJECTIONS
 
 MAX_HEADS = 1_000  # the newest dead letters that others wait behind
 MAX_STREAMS = 20  # of a cause, in the list
+# What differs from stream to stream in an error: ids, hashes, numbers.
+OF_ONE_STREAM = re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b0x[0-9a-f]+\b|\b\d+\b")
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(slots=True)
@@ -30,7 +34,7 @@ class Stream:
 class Group:
     projection: str
     code: str
-    error: str
+    error: str  # without what differs from stream to stream
     since: datetime
     streams: list[Stream] = field(default_factory=list)
 
@@ -53,7 +57,7 @@ def by_cause() -> list[Group]:
     parked, versions = _parked(heads), _versions(heads)
     groups: dict[tuple[str, str, str], Group] = {}
     for head in heads:
-        key = (head.projection, head.code, error_of(head))
+        key = (head.projection, head.code, OF_ONE_STREAM.sub(ELLIPSIS, error_of(head)))
         group = groups.setdefault(key, Group(*key, since=head.parked_at))
         group.since = min(group.since, head.parked_at)
         behind = max(0, parked.get(_key(head), 1) - 1)

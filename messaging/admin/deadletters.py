@@ -100,7 +100,7 @@ class DeadLetterAdmin(ActionAdmin):
     @admin.display(description="readers see")
     def readers_see(self, letter: DeadLetter) -> str:
         stream = stream_of(letter)
-        waits = f"; {stream.behind:,} later events wait behind it" if stream.behind else ""
+        waits = f"; {stream.behind:,} later wait behind this event" if stream.behind else ""
         return f"{stream.seen}{waits}"
 
     @admin.display(description="key")

@@ -185,12 +185,12 @@ def _parked(read: ReadSide) -> Iterator[Problem]:
         each = ", ".join(f"{thousands(one.dead_letters)} of {one.name}" for one in dead)
         since = min((at for one in dead if (at := read.parked_since.get(one.name))), default=None)
         yield Problem(
-            AMBER, "Readers see some streams as they were before", f"Dead letters: {each}.",
+            AMBER, "Readers see no change of some streams", f"Dead letters: {each}.",
             advice.DEAD_LETTERS, since, command="manage.py deadletters list",
         )  # fmt: skip
     if waits := [one for one in read.projections if one.waits_for_newer_code]:
         each = ", ".join(f"{thousands(one.waits_for_newer_code)} of {one.name}" for one in waits)
-        yield Problem(AMBER, "Readers see some streams as they were before",
+        yield Problem(AMBER, "Readers see no change of some streams",
                       f"Streams wait for newer code: {each}.", advice.NEWER_CODE,
                       command="manage.py runconsumer")  # fmt: skip
 

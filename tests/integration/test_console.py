@@ -296,7 +296,7 @@ def test_dead_letters_are_grouped_by_cause_with_the_error_first_and_what_readers
     text = page(client, url(DeadLetter, dead_letter.pk, "change"))
     error, folded = (text.index(part) for part in ("division by zero</strong>", "<summary>Traceb"))
     assert error < folded < text.index("Event id")
-    assert "version 1; 1 later events wait behind it" in text
+    assert "version 1; 1 later wait behind this event" in text
 
 
 def test_what_only_waits_behind_another_is_not_discarded(database: Mode) -> None:
