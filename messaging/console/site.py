@@ -11,8 +11,9 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from messaging.console import finding
+from messaging.console import finding, plots
 from messaging.console import path as shown
+from messaging.console.axis import SPANS, span_of
 from messaging.console.dashboard import Dashboard
 from messaging.console.problems import verdict_on
 from messaging.console.tasks import by_task
@@ -36,6 +37,7 @@ class ConsoleSite(AdminSite):
     def get_urls(self) -> list[Any]:
         return [
             path("console/", self.admin_view(self.console), name="console"),
+            path("console/plots/", self.admin_view(self.plots), name="console-plots"),
             path("find/", self.admin_view(self.find), name="find"),
             *super().get_urls(),
         ]
@@ -89,6 +91,14 @@ class ConsoleSite(AdminSite):
         context = {"site_title": self.site_title, **self._path()}
         return render(request, "admin/messaging/refreshed.html", context)
 
+    def plots(self, request: HttpRequest) -> HttpResponse:
+        """How things stood in the last hour, or whatever `span` names."""
+        if not request.user.has_perm(SEES_THE_PATH):
+            raise PermissionDenied
+        drawn = plots.picture(span_of(request.GET.get("span")))
+        context = {**self.each_context(request), "title": "Over time", "picture": drawn}
+        return render(request, "admin/messaging/plots.html", context)
+
     def _path(self) -> dict[str, Any]:
         found = self._dashboard.current()
         return {
@@ -96,4 +106,5 @@ class ConsoleSite(AdminSite):
             "verdict": verdict_on(found),
             "steps": shown.steps(found),
             "rows": shown.rows(found),
+            "spans": SPANS,
         }

@@ -72,6 +72,7 @@ def test_axe_finds_nothing_in_the_console_beside_djangos_own(people: People) -> 
     admin = people("admin")
     for address, part in (
         ("/admin/", "#path"),
+        ("/admin/console/plots/", "#plots"),
         ("/admin/messaging/event/1/trace/", "#content"),
     ):
         nothing_that_axe_finds(admin.open(address), address, part)

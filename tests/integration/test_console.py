@@ -19,6 +19,7 @@ from messaging.console import dashboard
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context, utc_now
+from messaging.monitoring import audit, samples, sampling
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
@@ -214,6 +215,48 @@ def test_following_needs_the_right_to_view_all_that_it_shows(sqlite: Mode) -> No
     rights.set(every.filter(codename="view_event"))
     assert trace not in page(signed_in("clerk"), event), "no link to a refusal"
     assert root().get(url(Event, 10**9, "trace")).status_code == 404
+
+
+# --- over time -------------------------------------------------------------------------------
+
+PLOTS = "/admin/console/plots/"
+
+
+def test_plots_show_samples_what_happened_and_the_values_as_a_table(database: Mode) -> None:
+    mediator.send(NewPost(message="a"), ALICE)
+    publish_all()
+    for projection in consumed():
+        consume_all(projection)
+    sampling.take(samples.database_time())
+    audit.record("root", "rebuild: store", "<posts>")
+    for span in ("1h", "6h", "24h", "7d"):
+        text = page(root(), f"{PLOTS}?span={span}")
+        assert "Events a second" in text
+        assert 'aria-label="Lag, in records. history: at most 0, now 0;' in text
+        assert "no consumer is alive" in text
+        assert "root: rebuild: store &lt;posts&gt;" in text
+        assert "No samples in this time" not in text
+        assert text.count('<th scope="row">') == 1, "the one time of which there are values"
+
+
+def test_a_week_without_a_sample_is_a_clear_picture(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = page(root(), f"{PLOTS}?span=7d")
+    assert "No samples in this time." in text
+    assert text.count('class="at-gap" x="0" width="1000"') == 1
+    assert "Nothing: no operator&#x27;s action" in text or "Nothing: no operator's action" in text
+
+    def away(*_: Any) -> NoReturn:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(Rebuild.objects, "order_by", away)
+    assert "No samples" in page(root(), PLOTS), "the read database is away"
+
+
+def test_only_staff_with_the_permission_see_plots(sqlite: Mode) -> None:
+    assert signed_in("clerk").get(PLOTS).status_code == 403
+    assert Client().get(PLOTS).status_code == 302
 
 
 # --- dead letters ----------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Plots of the samples: one axis, lines that break at gaps, strips, marks."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from messaging.console.axis import (
+    HEIGHT,
+    SPANS,
+    WIDTH,
+    Axis,
+    Scale,
+    bands,
+    gaps,
+    nice,
+    path,
+    span_of,
+)
+from messaging.console.marks import of_points
+from messaging.console.plots import plots_of, strips_of
+from messaging.monitoring.figures import Figures, ProjectionFigures
+from messaging.monitoring.samples import Point
+
+UNTIL = datetime(2026, 1, 2, 4, 0, 5, tzinfo=UTC)
+HOUR = SPANS[0]
+AXIS = Axis(UNTIL - HOUR.length, UNTIL, HOUR)
+
+
+def point(minute: int, *, stored: float | None = None, missing_s: float = 0.0,
+          **figures: object) -> Point:  # fmt: skip
+    """One of a minute, so many minutes into the hour."""
+    since = AXIS.since + timedelta(minutes=minute)
+    return Point(since, since + timedelta(minutes=1), Figures(**figures), missing_s, stored, None,
+                 {}, None, None)  # type: ignore[arg-type]  # fmt: skip
+
+
+def stored(one: Point) -> float | None:
+    return one.stored_per_s
+
+
+def test_a_time_stands_within_the_picture_whatever_a_clock_said() -> None:
+    assert [AXIS.x(UNTIL - timedelta(minutes=m)) for m in (60, 30, 0)] == [0, WIDTH // 2, WIDTH]
+    assert (AXIS.x(UNTIL + timedelta(days=1)), AXIS.x(UNTIL - timedelta(days=1))) == (WIDTH, 0)
+
+
+def test_ticks_stand_at_round_times_and_none_is_cut_off_at_an_edge() -> None:
+    labels = [one.label for one in AXIS.ticks()]
+    assert labels == ["03:10", "03:20", "03:30", "03:40", "03:50", ""]
+    week = Axis(UNTIL - timedelta(days=7), UNTIL, span_of("7d"))
+    assert [one.label for one in week.ticks()][:2] == ["27 Dec", "28 Dec"]
+
+
+@pytest.mark.parametrize("name", [None, "", "2h", "1h' OR 1=1", "x" * 10_000])
+def test_a_span_that_there_is_not_is_the_hour(name: str | None) -> None:
+    assert span_of(name) == HOUR
+
+
+@pytest.mark.parametrize(("most", "top"), [(0, 1), (0.03, 0.05), (1, 1), (11, 20), (99_000, 1e5)])
+def test_a_scale_ends_at_a_round_figure(most: float, top: float) -> None:
+    assert nice(most) == pytest.approx(top)
+
+
+def test_a_scale_by_factors_of_ten_shows_the_small_beside_the_large() -> None:
+    even, tens = Scale(10_000), Scale(10_000, 1.0)
+    assert (even.y(0), even.y(10_000), even.y(20_000)) == (HEIGHT, 0, 0)
+    assert even.y(100) == 99
+    assert (tens.y(0), tens.y(100), tens.y(10_000)) == (HEIGHT, 50, 0)
+
+
+def test_a_line_breaks_where_there_is_no_sample_or_no_figure() -> None:
+    figures = {0: 0, 1: 10, 4: 10, 5: None, 6: 0}
+    points = [point(minute, stored=figure) for minute, figure in figures.items()]
+    drawn = path(AXIS, Scale(10), points, stored)
+    assert drawn == "M0 100L17 100L33 0M67 0L83 0M100 100L117 100"
+    assert path(AXIS, Scale(10), [], stored) == ""
+
+
+def test_times_without_samples_are_gaps_and_an_empty_week_is_one() -> None:
+    whole = [(0, WIDTH)]
+    assert [(one.x, one.width) for one in gaps(AXIS, [])] == whole
+    points = [
+        *map(point, range(30)),
+        *map(point, range(40, 58)),
+        point(58, missing_s=50),
+        point(59),
+    ]
+    assert [(one.x, one.width) for one in gaps(AXIS, points)] == [(500, 167), (967, 16)]
+
+
+def test_what_lasts_is_one_band() -> None:
+    points = [point(m, leader="near 1" if m < 2 else "far 2") for m in (0, 1, 2, 3, 9)]
+    found = bands(AXIS, points, lambda one: ("", one.figures.leader))
+    assert [(one.x, one.title) for one in found] == [(0, "near 1"), (33, "far 2"), (150, "far 2")]
+
+
+def test_strips_are_red_where_nobody_leads_or_is_alive_and_where_partitions_are_halted() -> None:
+    halted = {"posts": ProjectionFigures(halted=(3, 4))}
+    well = point(0, leader="near 1", workers={"relay": 2, "consumer": 1})
+    strips = strips_of(AXIS, [well, point(1, projections=halted)])
+    assert {one.name: [(band.level, band.title) for band in one.bands] for one in strips} == {
+        "Leader": [("", "near 1 leads"), ("bad", "no relay leads")],
+        "Relays": [("", "2 alive"), ("bad", "no relay is alive")],
+        "Consumers": [("", "1 alive"), ("bad", "no consumer is alive")],
+        "Halted partitions": [("bad", "posts: 3, 4")],
+    }
+
+
+def test_a_lag_is_drawn_with_its_limit_and_says_its_figures_in_words() -> None:
+    lagging = {"posts": ProjectionFigures(lag=300)}
+    plots = plots_of(AXIS, [point(0, projections=lagging), point(1, projections=lagging)])
+    lag = next(one for one in plots if one.title.startswith("Lag"))
+    (limit,) = lag.limits
+    assert (limit.figure, limit.level) == (10_000, "bad")
+    assert 0 < limit.y < 30, "the limit is in the picture, near its top"
+    assert "posts: at most 300, now 300" in lag.in_words
+    empty = plots_of(AXIS, [])
+    assert all(line.path == "" and line.last == "none" for one in empty for line in one.lines)
+
+
+def of(before: dict[str, object], now: dict[str, object]) -> Sequence[tuple[str, str]]:
+    return [found[1:] for found in of_points([point(0, **before), point(1, **now)])]
+
+
+def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
+    def letters(count: int) -> dict[str, object]:
+        return {"projections": {"posts": ProjectionFigures(dead_letters=count)}}
+
+    assert of(letters(1), letters(13)) == [("letter", "12 more dead letters of posts")]
+    assert of(letters(13), letters(0)) == [("letter", "13 fewer dead letters of posts")]
+    two, one = {"workers": {"consumer": 2}}, {"workers": {"consumer": 1}}
+    assert of(two, one) == [("stop", "2 \N{RIGHTWARDS ARROW} 1 alive as consumer")]
+    assert of(one, two) == [("start", "1 \N{RIGHTWARDS ARROW} 2 alive as consumer")]
+    assert of({"leader": "near 1"}, {"leader": "far 2"}) == [("start", "far 2 leads")]
+    assert of({"leader": "near 1"}, {}) == [("stop", "near 1 leads no longer")]
+    gap = [text for _, _, text in of_points([point(0), point(5)])]
+    assert gap == ["no samples any more: nobody alive", "samples again"]
