@@ -21,6 +21,8 @@ from messaging.bus.base import Bus, Identity
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
+from messaging.monitoring import samples
+from messaging.monitoring.samples import Point
 from messaging.monitoring.status import (
     ProjectionStatus,
     oldest_snapshot_s,
@@ -38,6 +40,7 @@ FRESH_S = 1.5
 HAZARDS_FRESH_S = 60
 TREND_S, MIN_TREND_S = 15.0, 1.0  # between the two looks that are compared
 TREND_LOOKS = 32
+LATELY, LATELY_POINTS = timedelta(hours=1), 60
 RATE_WINDOW = timedelta(seconds=10)
 MAX_COUNTED = 5_000  # events of the window
 
@@ -95,6 +98,7 @@ class Found:
     faults: list[tuple[str, str]] = field(default_factory=list)  # part, why
     down_since: dict[str, datetime] = field(default_factory=dict)  # part -> seen first by whom asks
     trends: dict[str, float] = field(default_factory=dict)  # of the lag, in records a second
+    lately: list[Point] = field(default_factory=list)  # the samples of the last hour
 
     @contextmanager
     def asking(self, part: str) -> Iterator[None]:
@@ -111,6 +115,7 @@ class Dashboard:
         self._lock = Lock()
         self._asked = -FRESH_S
         self._last: Found | None = None
+        self._sampled = float(-samples.FINE_S)
         self._lags: deque[tuple[float, dict[str, int]]] = deque(maxlen=TREND_LOOKS)
 
     def current(self) -> Found:
@@ -130,6 +135,11 @@ class Dashboard:
         before = self._last.down_since if self._last else {}
         found.down_since = {part: before.get(part, found.at) for part, _ in found.faults}
         now = time.monotonic()
+        if found.write is not None and now - self._sampled >= samples.FINE_S:
+            with found.asking("write database"):
+                found.lately, self._sampled = samples.series(LATELY, LATELY_POINTS), now
+        elif self._last:
+            found.lately = self._last.lately
         lags = {one.name: one.lag for one in found.read.projections} if found.read else {}
         self._lags.append((now, {name: lag for name, lag in lags.items() if lag is not None}))
         then, old = next(one for one in self._lags if now - one[0] <= TREND_S)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from messaging.console.dashboard import Found, LogState, WriteSide
 from messaging.console.partitions import STEP, Partition, partitions, worst
 from messaging.console.problems import last_seen, named
+from messaging.console.sparks import Spark, spark
 from messaging.monitoring import levels
 from messaging.monitoring.levels import AMBER, RED
 from messaging.monitoring.status import NOT_BUILT, ProjectionStatus, needs_workers
@@ -31,6 +32,7 @@ class Step(NamedTuple):
     title: str
     lines: list[Line]
     level: str = ""
+    spark: Spark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ def steps(found: Found) -> list[Step]:
         before = [
             commands(write), store(write), outbox(found, write), relays(write), consumers(write),
         ]  # fmt: skip
-    return [*before[:-1], log(found.log), before[-1]]
+    each = [*before[:-1], log(found.log), before[-1]]
+    return [step._replace(spark=spark(found, step.title)) for step in each]
 
 
 def commands(write: WriteSide) -> Step:

@@ -18,9 +18,12 @@ from messaging.console.axis import (
     span_of,
 )
 from messaging.console.marks import of_points
+from messaging.console.path import steps
 from messaging.console.plots import plots_of, strips_of
+from messaging.console.sparks import DRAWN
 from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.samples import Point
+from tests.support.console_looks import WRITE, found
 
 UNTIL = datetime(2026, 1, 2, 4, 0, 5, tzinfo=UTC)
 HOUR = SPANS[0]
@@ -116,6 +119,20 @@ def test_a_lag_is_drawn_with_its_limit_and_says_its_figures_in_words() -> None:
     assert "posts: at most 300, now 300" in lag.in_words
     empty = plots_of(AXIS, [])
     assert all(line.path == "" and line.last == "none" for one in empty for line in one.lines)
+
+
+def test_each_box_has_a_small_line_of_the_last_hour() -> None:
+    points = [point(m, stored=5.0, outbox_age_s=float(m)) for m in range(60)]
+    drawn = {one.title: one.spark for one in steps(found(UNTIL, write=WRITE, lately=points))}
+    assert all(title in drawn for title in DRAWN)
+    commands, outbox = drawn["Commands"], drawn["Outbox"]
+    assert commands is not None
+    assert commands.path.startswith("M0 0L17 0")
+    assert commands.words == "In the last hour at most 5 events stored a second"
+    assert outbox is not None
+    assert "at most 59 s of waiting" in outbox.words
+    assert drawn["Relay"] is None, "no figure of it"
+    assert all(one.spark is None for one in steps(found(UNTIL, write=WRITE)))
 
 
 def of(before: dict[str, object], now: dict[str, object]) -> Sequence[tuple[str, str]]:
