@@ -2,7 +2,7 @@
 
 import re
 from html import unescape
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connections
@@ -132,7 +132,14 @@ def test_nothing_is_quoted_unasked_or_by_who_is_not_signed_in(sqlite: Mode) -> N
 
 @pytest.mark.parametrize(
     ("quote", "status"),
-    [("", 400), ("x", 400), ("\0", 400), ("'; --", 400), ("x" * 5_000, 400), (str(uuid4()), 404)],
+    [
+        ("", 400),
+        ("x", 400),
+        ("\0", 400),
+        ("'; --", 400),
+        ("x" * 5_000, 400),
+        (str(UUID(int=4)), 404),
+    ],
     ids=lambda one: ascii(one)[:20],
 )
 def test_what_cannot_be_quoted_is_refused(sqlite: Mode, quote: str, status: int) -> None:
