@@ -150,6 +150,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
   }
 });
 
+let left = null; // the id of the part that had the focus and goes
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { requestConfig: { elt }, target, xhr } = event.detail;
   if (elt.matches(".behind") && target.querySelector("textarea")) {
@@ -157,6 +159,16 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   } else if (isShown(xhr)) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
+  }
+  left = target.contains(document.activeElement) ? target.id : null;
+});
+
+// Who has saved or cancelled stays where they were: at the post or comment that takes the form's place.
+document.addEventListener("htmx:afterSettle", () => {
+  const part = left && document.getElementById(left);
+  if (part && document.activeElement === document.body) {
+    part.tabIndex = -1;
+    part.focus({ preventScroll: true });
   }
 });
 

@@ -24,6 +24,7 @@ class Part(NamedTuple):
 
     tag: str
     id: str
+    address: str  # of what it was, for who cancels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +43,19 @@ def edit_post(post_id: UUID) -> TextForm:
         button="Save",
         action=reverse("edit", args=[post_id]),
         back=reverse("post", args=[post_id]),
-        part=Part("article", f"post-{post_id}"),
+        part=Part("article", f"post-{post_id}", reverse("card", args=[post_id])),
         history=reverse("history", args=[post_id]),
     )
 
 
 def edit_comment(post_id: UUID, comment_id: UUID) -> TextForm:
+    address = reverse("comment", args=[post_id, comment_id])
     return TextForm(
         heading="Edit the comment",
         button="Save",
         action=reverse("edit-comment", args=[post_id, comment_id]),
-        back=reverse("comment", args=[post_id, comment_id]),
-        part=Part("li", f"comment-{comment_id}"),
+        back=address,
+        part=Part("li", f"comment-{comment_id}", address),
         history=reverse("history", args=[post_id]),
     )
 

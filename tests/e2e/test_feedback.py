@@ -1,32 +1,10 @@
 """What a page says while and after somebody does something, and that no text is lost."""
 
-from typing import Any
-from uuid import uuid4
-
 from playwright.sync_api import Page, Route, expect
 
 from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import People, Person
-
-
-def a_post(person: Person, comments: int = 0) -> str:
-    """The address of a new post of the person, with comments of theirs, by the API."""
-    api, ask = f"{person.site.url}/api/v1", person.context.request
-    person.open()
-    token = next(str(c["value"]) for c in person.context.cookies() if c["name"] == "csrftoken")
-    headers = {"X-CSRFToken": token}
-
-    def send(command: str, **body: str) -> dict[str, Any]:
-        answer = ask.post(f"{api}/commands/{command}/", data=body, headers=headers)
-        return dict(answer.json())
-
-    done = send("new-post", message=f"Post {uuid4()}")
-    post_id = str(done["post_id"])
-    for number in range(comments):
-        done = send("add-comment", post_id=post_id, text=f"Comment {number}")
-    seen = {"Consistency-Token": str(done["consistency_token"])}
-    assert ask.get(f"{api}/queries/find-post-by-id/?post_id={post_id}", headers=seen).ok
-    return f"/posts/{post_id}/"
+from tests.e2e.conftest import People
+from tests.support.writing import a_post
 
 
 class Held:
@@ -49,7 +27,7 @@ class Held:
 
 def test_a_heart_turns_at_once_and_back_if_it_was_not_to_be(people: People) -> None:
     alice = people("alice")
-    page = alice.open(a_post(alice))
+    page = alice.open(a_post(alice.context, alice.site.url))
     heart, toasts = page.locator(".like"), page.locator("#toasts")
     likes = Held(page, "**/like/")
     heart.click()
@@ -80,7 +58,7 @@ def test_what_was_done_is_said_wherever_one_has_scrolled_and_goes_by_itself(
     people: People,
 ) -> None:
     alice = people("alice")
-    path = a_post(alice, comments=12)
+    path = a_post(alice.context, alice.site.url, comments=12)
     alice.page.clock.install()
     page = alice.open(path)
     last, toast = page.locator("ol.comments > li").last, page.locator(".toast")
@@ -107,7 +85,7 @@ def test_what_was_done_is_said_wherever_one_has_scrolled_and_goes_by_itself(
 
 def test_comments_written_one_after_the_other_are_seen_each(people: People) -> None:
     alice = people("alice")
-    page = alice.open(f"{a_post(alice)}?at=end")
+    page = alice.open(f"{a_post(alice.context, alice.site.url)}?at=end")
     for number in (1, 2):
         page.get_by_label("Write a comment").fill(f"Number {number}")
         page.get_by_role("button", name="Comment", exact=True).click()
