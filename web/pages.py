@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
 from messaging import DomainError, NeedsNewerCode, TooManyRequests, is_away
+from web.compression import compress
 from web.errors import unavailable
 from web.request import is_fragment
 from web.toasts import says_something, with_toasts
@@ -39,11 +40,13 @@ def page(view: View) -> View:
             answer = unavailable(request)
         for name, value in getattr(request, TOLD, {}).items():
             answer[name] = value
-        patch_vary_headers(answer, ["HX-Request"])  # a page and its part have one address
+        # A page and its part have one address; a 304 says as much about caches as the page does.
+        patch_vary_headers(answer, ["HX-Request", "Accept-Encoding"])
         answer = with_toasts(request, answer)
-        readable = request.method in ("GET", "HEAD") and answer.status_code == 200
-        if readable and not says_something(request):
-            answer = unless_unchanged(request, answer)
+        if request.method in ("GET", "HEAD") and answer.status_code == 200:
+            if not says_something(request):
+                answer = unless_unchanged(request, answer)
+            answer = compress(request, answer)
         return answer
 
     return wrapped

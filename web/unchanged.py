@@ -3,7 +3,8 @@
 Left out of the comparison is what differs whenever a page is made: the mask of its CSRF token,
 whose secret counts instead, and the id of its text form. That id makes a text count once, so the
 page is another as soon as its person has changed something: the same text is then a second one
-(docs/decisions/0041-pages-that-did-not-change.md).
+(docs/decisions/0041-pages-that-did-not-change.md). So the ETag is a weak one: what is left out may
+differ, and so may the encoding.
 """
 
 import re
@@ -30,6 +31,6 @@ def unless_unchanged(request: HttpRequest, answer: HttpResponse) -> HttpResponse
         body = body.replace(token[1], request.META["CSRF_COOKIE"].encode())
     key = blake2b(settings.SECRET_KEY.encode()).digest()
     digest = blake2b(f"{changes}".encode() + body, key=key, digest_size=16)
-    answer["ETag"] = etag = quote_etag(digest.hexdigest())
+    answer["ETag"] = etag = f"W/{quote_etag(digest.hexdigest())}"
     patch_cache_control(answer, private=True, no_cache=True)
     return get_conditional_response(request, etag, response=answer) or answer

@@ -1,5 +1,6 @@
 """The feed: what it costs, and that its cards are those of whoever looks."""
 
+import gzip
 import re
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,6 +18,7 @@ from queries_app.templatetags import times
 from tests.support.api import person
 from tests.support.forms import arrive, hidden
 from tests.support.modes import Mode
+from tests.support.processes import ROOT
 
 
 @pytest.fixture
@@ -149,3 +151,64 @@ def test_what_is_written_a_second_time_on_the_same_page_is_a_second_text(post_id
 
 def test_a_form_that_belongs_to_no_page_of_changes_is_made_each_time(sqlite: Mode) -> None:
     assert "ETag" not in signed_in("alice").get("/write/").headers
+
+
+# --- what is sent -------------------------------------------------------------------------------
+
+PROSE = "\n\n".join(path.read_text() for path in sorted((ROOT / "docs").rglob("*.md")))
+GZIP = {"accept-encoding": "br;q=0.9, gzip"}
+
+
+def test_a_feed_of_long_posts_is_of_few_bytes(sqlite: Mode) -> None:
+    """Texts such as people write them: links, lists, code."""
+    for number in range(20):
+        text = PROSE[number * 9_000 : (number + 1) * 9_000]
+        assert len(text) == 9_000
+        mediator.send(NewPost(message=text), Context(actor=f"author{number}"))
+    arrive()
+    alice = signed_in("alice")
+    for reader in (alice, Client()):
+        plain, packed = reader.get("/"), reader.get("/", headers=GZIP)
+        assert plain.text.count("<article") == 20
+        assert len(plain.content) <= 100_000
+        assert len(packed.content) <= 40_000
+
+
+@pytest.mark.parametrize("path", ["/", "post", "/people/alice/", "/newest.atom", "/sitemap.xml"])
+def test_a_page_is_compressed_for_who_takes_it_and_still_sent_once(
+    post_id: UUID, path: str
+) -> None:
+    path = f"/posts/{post_id}/" if path == "post" else path
+    bob = signed_in("bob")
+    packed, plain = bob.get(path, headers=GZIP), bob.get(path)
+    assert (packed["Content-Encoding"], plain.has_header("Content-Encoding")) == ("gzip", False)
+    assert int(packed["Content-Length"]) == len(packed.content) < len(plain.content)
+    assert b"</" in gzip.decompress(packed.content)
+    assert packed["ETag"] == plain["ETag"], "the same page in another form"
+    assert packed["ETag"].startswith('W/"')
+    for taken in (GZIP, {}):
+        same = bob.get(path, headers={"if-none-match": packed["ETag"], **taken})
+        assert (same.status_code, same.content, same["ETag"]) == (304, b"", packed["ETag"])
+        assert not same.has_header("Content-Encoding")
+        assert "Accept-Encoding" in same["Vary"]
+
+
+def test_the_size_of_a_compressed_page_tells_nothing(post_id: UUID) -> None:
+    """As in BREACH: its token is masked each time, and padding has a random length."""
+    same = [Client().get("/", headers=GZIP).content for _ in range(8)]
+    assert len({gzip.decompress(one) for one in same}) == 1
+    assert len(set(map(len, same))) > 1
+    bob = signed_in("bob")
+    pages = [gzip.decompress(bob.get("/", headers=GZIP).content).decode() for _ in range(2)]
+    tokens = {re.findall('name="csrfmiddlewaretoken" value="([^"]+)"', one)[0] for one in pages}
+    assert len(tokens) == 2
+
+
+def test_what_has_secrets_that_stay_or_strong_etags_is_not_compressed(post_id: UUID) -> None:
+    alice = signed_in("alice")
+    found = f"/api/v1/queries/find-post-by-id/?post_id={post_id}"
+    for path in ("/accounts/", "/accounts/login/", found, "/api/v1/queries/find-all-posts/"):
+        answer = alice.get(path, headers=GZIP)
+        assert (answer.status_code, answer.has_header("Content-Encoding")) == (200, False), path
+    etag = alice.get(found, headers=GZIP)["ETag"]
+    assert re.fullmatch('"v[0-9]+"', etag), "as If-Match takes it"
