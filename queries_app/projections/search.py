@@ -15,6 +15,8 @@ from contracts.posts import (
     MessageUpdated,
     PostCreated,
     PostRemoved,
+    Written,
+    date_of,
 )
 from messaging import Projection, Rows
 from queries_app.models import SearchedPost, SearchedText
@@ -32,19 +34,19 @@ def comment_of(
 @search.on(PostCreated)
 def post_created(post: SearchedPost, event: PostCreated, rows: Rows) -> None:
     post.author = event.author
-    post.posted_at = rows.envelope.recorded_at
-    add(rows, post, False, event.post_id, event.message)
+    post.posted_at = date_of(event, rows.envelope.recorded_at)
+    add(rows, post, event, False, event.post_id, event.message)
 
 
 @search.on(MessageUpdated)
 def message_updated(post: SearchedPost, event: MessageUpdated, rows: Rows) -> None:
     """Replaces the row."""
-    add(rows, post, False, event.post_id, event.message)
+    add(rows, post, event, False, event.post_id, event.message)
 
 
 @search.on(CommentAdded)
 def comment_added(post: SearchedPost, event: CommentAdded, rows: Rows) -> None:
-    add(rows, post, True, event.comment_id, event.text)
+    add(rows, post, event, True, event.comment_id, event.text)
 
 
 @search.on(CommentUpdated, rows=comment_of)
@@ -62,8 +64,10 @@ def post_removed(post: SearchedPost, event: PostRemoved, rows: Rows) -> None:
     rows.delete_all(SearchedText)
 
 
-def add(rows: Rows, post: SearchedPost, is_comment: bool, text_id: UUID, text: str) -> None:
-    written_at = rows.envelope.recorded_at
+def add(
+    rows: Rows, post: SearchedPost, event: Written, is_comment: bool, text_id: UUID, text: str
+) -> None:
+    written_at = date_of(event, rows.envelope.recorded_at)
     rows.add(
         SearchedText(
             is_comment=is_comment,

@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Response, expect
 
+from messaging.testing.waiting import wait_until
 from tests.e2e.conftest import SHOTS, People, Person, settled
 
 MAX_PAGE_BYTES = 100_000  # bytes on the wire, with all that it loads
@@ -160,6 +161,54 @@ def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> No
         found = Axe().run(settled(page), context=part, options=options).response["violations"]
         told = [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found]
         assert told == [], f"{name}, {scheme}"
+
+
+def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
+    alice = people("alice")
+    alice.open()
+    cookies = {str(one["name"]): str(one["value"]) for one in alice.context.cookies()}
+
+    def send(name: str, **data: str) -> str:
+        url, headers = f"{alice.site.url}/api/v1/", {"X-CSRFToken": cookies["csrftoken"]}
+        answer = alice.page.request.post(f"{url}commands/{name}/", data=data, headers=headers)
+        assert answer.ok, answer.text()
+        post_id, shown = answer.json()["post_id"], answer.json()["consistency_token"]
+        for query in ("find-post-by-id", "find-post-history"):
+            params = {"post_id": post_id, "consistency_token": shown}
+            wait_until(
+                lambda: alice.page.request.get(f"{url}queries/{query}/", params=params).ok,  # noqa: B023
+                "it is shown",
+            )
+        return f"/posts/{post_id}/"
+
+    links, elements = "http://a.example/b " * 520, "\u202e" + "<b>x " * 900
+    for text in ("x" * 10_000, links, elements, "```\n" * 900):
+        send("new-post", message=text)
+    rest = f"```\n{'a_long_line_of_code ' * 20}\n```\n\n\u05e9\u05dc\u05d5\u05dd http://x.org"
+    path = send("new-post", message=f"A title\n\nAsk @bob\n\n{rest}")
+    page = alice.open("/people/alice/")
+    page.set_viewport_size({"width": 360, "height": 740})
+    expect(page.get_by_role("heading", name="A title")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    nothing_that_axe_finds(page, "excerpts", "#list")
+    page.get_by_role("link", name="more: A title").click()
+    expect(page).to_have_url(alice.site.url + path)
+    expect(page.get_by_role("link", name="http://x.org")).to_have_attribute("rel", "nofollow")
+    block = page.locator(".text pre")
+    block.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.text pre').scrollLeft > 0")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    send("edit-message", post_id=path.split("/")[2], message=f"A title\n\nAsk @carol\n\n{rest}")
+    page = alice.open(f"{path}history/")
+    expect(page.locator(".edited ins")).to_have_text("carol")
+    page.get_by_text("2 paragraphs unchanged").click()
+    expect(page.locator(".edited").get_by_text("a_long_line_of_code").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    nothing_that_axe_finds(page, "edit", "#history")
+    page.goto(alice.site.url + path)
+    page.get_by_role("link", name="@carol").click()
+    expect(page).to_have_url(f"{alice.site.url}/people/carol/")
 
 
 @EVERY

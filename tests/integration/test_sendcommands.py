@@ -16,11 +16,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.actors import AccountActors
-from messaging import ask
+from messaging import ask, live
 from messaging.api import sending
 from messaging.eventstore.models import Event, Receipt, Stream
 from messaging.testing import deliver_all
 from messaging.testing.waiting import wait_until
+from queries_app.models import SearchedText
+from queries_app.projections import search
 from queries_app.queries import FindAllPosts, FindComments, FindPerson, FindPostHistory
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
@@ -169,6 +171,9 @@ def test_a_text_keeps_the_date_of_its_line_and_what_is_ignored_is_said(
     assert comment.edited_at is not None
     assert comment.edited_at.year > 2020, "as it was recorded"
     assert ask(FindPerson(username="alice")).since == older.posted_at
+    found = live(search, SearchedText).filter(stream_id=older.post_id)
+    assert {text.posted_at for text in found} == {older.posted_at}
+    assert {text.written_at.year for text in found} == {2005, 2006}
     dates = [entry.at.year for entry in ask(FindPostHistory(post_id=older.post_id)).results]
     assert dates[:3] == [2005, 2005, 2006]
     assert min(dates[3:]) > 2020
