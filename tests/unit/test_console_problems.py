@@ -108,10 +108,12 @@ def test_dead_letters_are_amber_since_the_oldest() -> None:
 
 def test_the_worst_stands_first_and_in_the_pages_title() -> None:
     log = LogState(ends={}, identity=None, hazards=["Retention."])  # type: ignore[arg-type]
-    write = replace(WRITE, missing=["manage.py runrelay"], oldest_snapshot_s=61)
-    verdict = verdict_on(found(write=write, log=log))
+    halted = replace(POSTS, halted={3: "It forked."})
+    write = replace(WRITE, oldest_snapshot_s=61)
+    read = replace(READ, projections=[halted])
+    verdict = verdict_on(found(write=write, log=log, read=read))
     assert [one.level for one in verdict.problems] == [RED, AMBER, AMBER]
-    assert verdict.title == "Act now: No relay leads (+2)"
+    assert verdict.title == "Act now: Partition 3 is halted: It forked (+2)"
 
 
 def test_a_part_that_is_down_is_red_since_it_was_seen_first(
