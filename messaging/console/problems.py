@@ -9,6 +9,7 @@ from typing import NamedTuple
 from messaging.console import advice
 from messaging.console.advice import Advice
 from messaging.console.dashboard import Found, ReadSide, WriteSide
+from messaging.console.lately import Over, last_trouble
 from messaging.monitoring import levels
 from messaging.monitoring.levels import AMBER, RED, WELL
 from messaging.monitoring.status import NOT_BUILT, ProjectionStatus
@@ -43,12 +44,14 @@ class Verdict(NamedTuple):
     title: str  # of the page
     problems: list[Problem]
     beat: str  # whose was the last, where all is well
+    over: Over | None = None  # the last trouble, where all is well
 
 
 def verdict_on(found: Found) -> Verdict:
     each = problems(found)
     if not each:
-        return Verdict(WELL, WORDS[WELL], WORDS[WELL], [], _beats(found.write))
+        over = last_trouble(found.lately)
+        return Verdict(WELL, WORDS[WELL], WORDS[WELL], [], _beats(found.write), over)
     word = WORDS[each[0].level]
     more = f" (+{len(each) - 1})" if each[1:] else ""
     cause = shorten(each[0].cause.rstrip("."), 80, placeholder="\N{HORIZONTAL ELLIPSIS}")
@@ -92,7 +95,7 @@ def _down(found: Found) -> Iterator[Problem]:
         what = advice.DATABASE
         if part == "log":
             what = advice.OTHER_LOG if why.startswith("HistoryMismatch") else advice.LOG
-        cause = f"The {part} does not answer. {why}"
+        cause = f"The {part} does not answer. {why.rstrip('.')}."
         yield Problem(
             RED, readers, cause, what, found.down_since.get(part), command="manage.py status"
         )
@@ -121,7 +124,8 @@ def _write_side(found: Found, write: WriteSide) -> Iterator[Problem]:
                           command="manage.py status")  # fmt: skip
     for one in write.consumers:
         if one.error:
-            cause = f"Consumer {one.process} cannot write, and tries again: {one.error}"
+            error = one.error.rstrip(".")
+            cause = f"Consumer {one.process} cannot write, and tries again: {error}."
             beat = f"{one.process}, {clock(one.beat_at)}"
             since = found.read.last_move() if found.read else None
             yield Problem(RED, NOTHING_NEW, cause, advice.REFUSED, since, beat, "manage.py status")
@@ -132,8 +136,10 @@ def _write_side(found: Found, write: WriteSide) -> Iterator[Problem]:
 
 
 def _read_side(found: Found, read: ReadSide) -> Iterator[Problem]:
-    # Where nobody works at all, that is the one thing to say.
-    if found.write is None or "manage.py runconsumer" not in found.write.missing:
+    # Where nobody works at all, or no consumer can write, that is the one thing to say.
+    alive = found.write.consumers if found.write else []
+    nobody = found.write is not None and "manage.py runconsumer" in found.write.missing
+    if not nobody and not (alive and all(one.error for one in alive)):
         if stalled := [one for one in read.projections if one.stalled]:
             yield _stalled(found, stalled)
         late = {one.name: one.lag or 0 for one in read.projections if levels.of_lag(one.lag or 0)}

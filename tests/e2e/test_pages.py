@@ -133,6 +133,9 @@ def test_the_console_fits_its_window(people: People, width: int) -> None:
             where,
         )
         assert needed <= room <= width, where
+    page.goto(f"{page.url}console/plots/?span=7d")
+    expect(page.locator(".plots figure")).to_have_count(9)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_first_commands_tried_in_swagger_work(people: People) -> None:

@@ -17,6 +17,7 @@ from messaging.console.axis import (
     path,
     span_of,
 )
+from messaging.console.lately import last_trouble
 from messaging.console.marks import of_points
 from messaging.console.path import steps
 from messaging.console.plots import plots_of, strips_of
@@ -133,6 +134,37 @@ def test_each_box_has_a_small_line_of_the_last_hour() -> None:
     assert "at most 59 s of waiting" in outbox.words
     assert drawn["Relay"] is None, "no figure of it"
     assert all(one.spark is None for one in steps(found(UNTIL, write=WRITE)))
+
+
+WORKS: dict[str, object] = {"workers": {"consumer": 1}, "leader": "near 1"}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ({"leader": "near 1"}, "no consumer was alive"),
+        ({"workers": {"consumer": 1}}, "no relay led"),
+        ({"outbox_age_s": 61.0}, "events waited 61 s in the outbox"),
+        ({"projections": {"posts": ProjectionFigures(halted=(3,))}},
+         "partitions of posts were halted"),
+        ({"projections": {"posts": ProjectionFigures(lag=9, lag_s=16.0)}},
+         "readers of posts were 16 s behind"),
+    ],
+)  # fmt: skip
+def test_it_is_said_when_the_last_trouble_was_over(trouble: dict[str, object], said: str) -> None:
+    given = trouble if said in ("no consumer was alive", "no relay led") else WORKS | trouble
+    points = [point(0, **given), point(1, **given), point(2, **WORKS), point(3, **WORKS)]
+    over = last_trouble(points)
+    assert over is not None
+    assert (over.at, over.what) == (points[1].until, said)
+    assert last_trouble(points[2:]) is last_trouble([]) is None
+
+
+def test_a_time_without_samples_was_trouble() -> None:
+    points = [point(0, **WORKS), point(7, **WORKS)]
+    over = last_trouble(points)
+    assert over is not None
+    assert over.at == points[1].since
 
 
 def of(before: dict[str, object], now: dict[str, object]) -> Sequence[tuple[str, str]]:

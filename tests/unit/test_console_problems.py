@@ -79,10 +79,12 @@ def test_partitions_that_are_halted_for_one_reason_are_one_problem() -> None:
 
 def test_a_consumer_that_cannot_write_says_since_when_nothing_moves() -> None:
     write = replace(WRITE, consumers=[worker(error="posts: disk full")])
-    read = replace(READ, checkpoints={("posts", 2, 0): Checkpoint(checked_at=AT)})
+    behind = replace(POSTS, stalled={0: 90})  # which follows from it
+    checkpoints = {("posts", 2, 0): Checkpoint(checked_at=AT)}
+    read = replace(READ, projections=[behind], checkpoints=checkpoints)
     one = the_problem(found(write=write, read=read))
     assert (one.level, one.since) == (RED, AT)
-    assert one.cause == "Consumer near 1 cannot write, and tries again: posts: disk full"
+    assert one.cause == "Consumer near 1 cannot write, and tries again: posts: disk full."
 
 
 @pytest.mark.parametrize(("lag", "level"), [(1_000, None), (1_001, AMBER), (10_001, RED)])
