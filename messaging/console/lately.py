@@ -42,5 +42,6 @@ def _trouble(point: Point) -> Iterator[str]:
     for name, one in figures.projections.items():
         if one.halted:
             yield f"partitions of {name} were halted"
-        if one.lag_s > STALLED_AFTER_S:
-            yield f"readers of {name} were {one.lag_s:.0f} s behind"
+    behind = {n: one.lag_s for n, one in figures.projections.items() if one.lag_s > STALLED_AFTER_S}
+    if behind:
+        yield f"readers of {', '.join(behind)} were {max(behind.values()):.0f} s behind"
