@@ -245,3 +245,23 @@ def test_a_text_sent_by_an_expired_session_is_there_after_signing_in(
     expect(comment.locator(".text")).to_have_text("Line one\nline two")
     assert page.url.split("#")[0].endswith(path)
     alice.complaints = [one for one in alice.complaints if "403" not in one]
+
+
+@SCRIPTS
+def test_a_comment_is_found_by_its_link_quoted_and_answered(people: People, scripts: bool) -> None:
+    post_id = a_discussion(people("alice"), comments=12)
+    page = people("bob", java_script_enabled=scripts).open(f"/posts/{post_id}/")
+    page.locator("ol.comments > li").last.locator(".by a.quiet").click()
+    marked = page.locator("li:target")
+    expect(marked).to_contain_text("Comment 11")
+    expect(marked).to_be_in_viewport()
+    expect(page.locator("ol.comments > li")).to_have_count(11)
+    marked.get_by_role("link", name="Quote alice").click()
+    box = page.get_by_label("Write a comment")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("@alice wrote:\n> Comment 11\n\n")
+    box.fill(f"{box.input_value()}So?")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.locator("li:target")).to_contain_text("So?")
+    page.get_by_role("button", name="Like").click()
+    expect(page.locator("article")).to_contain_text("Liked by bob")

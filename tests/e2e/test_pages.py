@@ -30,6 +30,7 @@ ANYBODYS: dict[str, Where] = {
     "author without posts": lambda _: "/people/admin/",
     "post": first_post,
     "history": lambda person: first_post(person) + "history/",
+    "who likes": lambda person: first_post(person) + "likes/",
     "sign in": lambda _: "/accounts/login/",
     "sign up": lambda _: "/accounts/sign-up/",
 }
