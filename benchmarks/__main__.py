@@ -17,7 +17,7 @@ from benchmarks.setup import servers
 
 NAMES = (
     "write", "relay", "consume", "serve", "latency", "long_streams", "rebuild", "scale", "outage",
-    "browse", "signing", "bulk", "clients", "plots",
+    "browse", "signing", "bulk", "clients", "plots", "samples",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 

@@ -9,7 +9,7 @@ Nothing of OpenTelemetry is imported before `start`.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import MiddlewareNotUsed
@@ -41,25 +41,16 @@ class Spans:
         self.tracer: Tracer = provider.get_tracer("postlog")
         self._kinds, self._failed = SpanKind, Status(StatusCode.ERROR)
         self._propagator = TraceContextTextMapPropagator()
-
-    def connect(self) -> None:
-        signals.published.connect(self.published)
-        signals.applied.connect(self.applied)
-        signals.parked.connect(self.parked)
-
-    def disconnect(self) -> None:
-        signals.published.disconnect(self.published)
-        signals.applied.disconnect(self.applied)
-        signals.parked.disconnect(self.parked)
+        self.receivers = (
+            (signals.published, self.published),
+            (signals.applied, self.applied),
+            (signals.parked, self.parked),
+        )
 
     def published(
-        self,
-        sender: object,
-        messages: Iterable[Message],
-        places: Iterable[Place],
-        took_s: float,
+        self, sender: object, messages: Sequence[Message], places: Sequence[Place], took_s: float,
         **_: object,
-    ) -> None:
+    ) -> None:  # fmt: skip
         for message, (partition, offset) in zip(messages, places, strict=True):
             envelope, _data = codec.decode_envelope(message.value)
             where = {
@@ -83,15 +74,9 @@ class Spans:
                 self._span("park", one.envelope, self._kinds.CONSUMER, 0.0, where, failed=True)
 
     def _span(
-        self,
-        what: str,
-        of: Envelope,
-        kind: "SpanKind",
-        took_s: float,
-        attributes: dict[str, Any],
-        *,
-        failed: bool = False,
-    ) -> None:
+        self, what: str, of: Envelope, kind: "SpanKind", took_s: float, attributes: dict[str, Any],
+        *, failed: bool = False,
+    ) -> None:  # fmt: skip
         if not of.traceparent.endswith(SAMPLED):
             return
         now = time.time_ns()
@@ -140,14 +125,15 @@ def start(provider: "TracerProvider | None" = None) -> Spans:
     by one that sends them where the OTEL_ variables say."""
     global _spans
     _spans = Spans(provider or _provider())
-    _spans.connect()
+    for signal, receiver in _spans.receivers:
+        signal.connect(receiver)
     return _spans
 
 
 def stop() -> None:
     global _spans
-    if _spans is not None:
-        _spans.disconnect()
+    for signal, receiver in _spans.receivers if _spans else ():
+        signal.disconnect(receiver)
     _spans = None
 
 
