@@ -128,7 +128,7 @@ def _delete_old(now: datetime) -> None:
 
 
 def series(span: timedelta, points: int, until: datetime | None = None) -> list[Point]:
-    """Read the samples of a span as at most `points` points, the oldest first.
+    """Read the samples of a span as at most `points` points (2 at least), the oldest first.
 
         series(timedelta(hours=6), 240)
 
@@ -140,7 +140,7 @@ def series(span: timedelta, points: int, until: datetime | None = None) -> list[
     end = until or now
     since = end - span
     step_s = FINE_S if span <= FINE_UP_TO and since >= now - FINE_FOR else COARSE_S
-    count = max(1, min(points, MAX_POINTS) - 1)  # the first and the last are cut off by the span
+    count = min(max(points, 2), MAX_POINTS) - 1  # the first and the last are cut off by the span
     width_s = max(1, math.ceil(span.total_seconds() / (count * step_s))) * step_s
     return list(_points(_rows(step_s, since, end), since, end, step_s, width_s))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
+from threading import Event as Flag
 
 import pytest
 from django.db import OperationalError, connections
@@ -14,6 +15,9 @@ from messaging.monitoring import samples, sampling
 from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.models import Sample, Tally
 from messaging.monitoring.samples import COARSE_S, FINE_S, database_time, keep, series, step_of
+from messaging.monitoring.tallies import Counter
+from messaging.projections.models import Checkpoint
+from messaging.signals import applied
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.relaying import publish_all
@@ -47,7 +51,9 @@ def at_once(*works: Callable[[], object]) -> list[object]:
     return found
 
 
-def test_a_sample_tells_how_far_events_have_come(mode: Mode) -> None:
+def test_a_sample_tells_how_far_events_have_come(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mediator.send(NewPost(message="first"), Context(actor="alice"))
     publish_all()
     consume_all()
@@ -62,7 +68,8 @@ def test_a_sample_tells_how_far_events_have_come(mode: Mode) -> None:
     assert (found.projections["posts"].lag, found.projections["posts"].applied) == (0, 1)
     assert (found.projections["likes"].lag, found.projections["likes"].applied) == (1, 0)
     assert found.workers["consumer"] == 0
-    assert not sampling.take(now + SECOND), "it is taken"
+    monkeypatch.delattr(sampling, "measure")
+    assert not sampling.take(now + SECOND), "it is taken, and nothing is measured"
 
 
 def test_of_two_workers_at_once_one_writes_the_sample(database: Mode) -> None:
@@ -96,15 +103,15 @@ def test_a_span_is_read_as_so_many_points_with_the_worst_of_each(database: Mode)
 
 
 def test_where_nobody_was_alive_there_is_no_point_and_no_rate(sqlite: Mode) -> None:
-    start = recent(hours=1)
+    start = step_of(database_time() - 2 * HOUR, 1_200)  # where a step of any width begins
     moments = [start + n * 10 * SECOND for n in (0, 1, 30, 31)]
     for n, at in enumerate(moments):
         keep(at, figures(at, position=100 * n))
     found = series(400 * SECOND, 100, until=start + 400 * SECOND)
     assert [p.since for p in found] == moments
     assert [p.stored_per_s for p in found] == [None, 10.0, None, 10.0]
-    (whole,) = series(400 * SECOND, 1, until=start + 400 * SECOND)
-    assert whole.missing_s == 360
+    (whole,) = series(600 * SECOND, 2, until=start + 600 * SECOND)
+    assert whole.missing_s == 560
     assert series(DAY, 100, until=start - DAY) == [], "an empty week is no error"
 
 
@@ -161,6 +168,55 @@ def test_a_sample_that_fails_harms_nothing(
     monkeypatch.undo()
     assert 0 < sampling.Sampler().try_once() <= FINE_S + 1
     assert samples.latest() is not None
+
+
+def test_without_the_read_database_the_rest_is_sampled(sqlite: Mode) -> None:
+    mediator.send(NewPost(message="first"), Context(actor="alice"))
+    with connections["read"].cursor() as cursor:
+        cursor.execute(f"DROP TABLE {Checkpoint._meta.db_table}")
+    found = sampling.measure(database_time())
+    assert (found.position, found.outbox, found.projections) == (1, 1, {})
+
+
+def test_of_several_samples_the_worst_is_kept_and_what_counts_up_is_the_last() -> None:
+    bad = ProjectionFigures(lag=9, lag_s=8.0, applied=1, p95_s=7.0, dead_letters=6, halted=(2,))
+    good = ProjectionFigures(applied=10, p50_s=0.1, p95_s=0.2, halted=(1,))
+    one = Figures(
+        taken_s=1.0, position=1, outbox=5, outbox_age_s=4.0, published=1,
+        projections={"posts": bad, "gone": good}, workers={"relay": 2, "consumer": 1}, leader="a",
+    )  # fmt: skip
+    two = Figures(
+        taken_s=2.0, position=10, projections={"posts": good}, workers={"relay": 1}, leader="b",
+        refused=3, failed=2,
+    )  # fmt: skip
+    worst = ProjectionFigures(
+        lag=9, lag_s=8.0, applied=10, p50_s=0.1, p95_s=7.0, dead_letters=6, halted=(1, 2)
+    )
+    assert one.merged(two) == Figures(
+        taken_s=2.0, position=10, outbox=5, outbox_age_s=4.0, published=1,
+        projections={"posts": worst, "gone": good}, workers={"relay": 1, "consumer": 0},
+        leader="b", refused=3, failed=2, samples=2,
+    )  # fmt: skip
+
+
+def test_a_worker_writes_down_what_its_own_process_has_counted(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = Counter()
+    monkeypatch.setattr(sampling, "counter", counter)
+    stopped = Flag()
+    stopped.set()
+    sampling.Sampler().run(stopped)
+    try:
+        mediator.send(NewPost(message="first"), Context(actor="alice"))
+        publish_all()
+        consume_all()
+    finally:
+        assert applied.disconnect(counter.applied)
+    sampling.Sampler().try_once()
+    row = samples.latest()
+    assert row is not None
+    assert row.figures.projections["posts"].p95_s is not None
 
 
 def test_the_clock_is_the_databases(database: Mode) -> None:
