@@ -20,6 +20,7 @@ from messaging.projections.models import Checkpoint
 from messaging.signals import applied
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.one_database import one_database
 from tests.support.relaying import publish_all
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -176,6 +177,17 @@ def test_without_the_read_database_the_rest_is_sampled(sqlite: Mode) -> None:
         cursor.execute(f"DROP TABLE {Checkpoint._meta.db_table}")
     found = sampling.measure(database_time())
     assert (found.position, found.outbox, found.projections) == (1, 1, {})
+
+
+def test_with_one_database_for_all_samples_are_as_with_two(database: Mode) -> None:
+    with one_database():
+        mediator.send(NewPost(message="first"), Context(actor="alice"))
+        publish_all()
+        consume_all()
+        assert sampling.take(database_time())
+        row = samples.latest()
+    assert row is not None
+    assert (row.figures.position, row.figures.projections["posts"].applied) == (1, 1)
 
 
 def test_of_several_samples_the_worst_is_kept_and_what_counts_up_is_the_last() -> None:
