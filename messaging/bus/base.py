@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from zlib import crc32
 
@@ -250,6 +251,14 @@ class Bus(ABC):
                         )
         finally:
             reader.close()
+
+    def written_since(
+        self, partition: int, since: datetime
+    ) -> Iterator[tuple[LogRecord, datetime]]:
+        """The records of a partition, from the first that was written at `since` or later, and when
+        each was: by the clock of the log or of who published it. Slow; ends at the end. A bus that
+        does not know the times gives none."""
+        yield from ()
 
     def _require_ends(self, ranges: Mapping[int, tuple[int, int]], left: Iterable[int]) -> None:
         ends = self.end_offsets()

@@ -7,10 +7,10 @@ offsets are dense and are committed in their order.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import connections, transaction
 from django.db.models import Q
 
 from messaging.bus.base import (
@@ -27,6 +27,7 @@ from messaging.bus.base import (
     Subscription,
     partition_of,
 )
+from messaging.bus.database_errors import bus_errors
 from messaging.bus.models import (
     ALIVE,
     BEAT,
@@ -37,6 +38,7 @@ from messaging.bus.models import (
     beginnings_of,
     ends_of,
     move_ends,
+    records_since,
     records_up_to,
 )
 from messaging.conf import PARTITIONS, write_alias
@@ -44,7 +46,6 @@ from messaging.dialect import dialect_of
 from messaging.dialect.changes import Changes
 from messaging.dialect.values import SecondsNow, as_uuid, db_uuid
 from messaging.exceptions import BusError, HistoryMismatch, OffsetOutOfRange
-from messaging.transient import is_away
 
 log = logging.getLogger("postlog.embedded")
 
@@ -120,6 +121,13 @@ class EmbeddedBus(Bus):
                 f"Records are missing in {where}. Run `manage.py rebuild --from store`."
             )
         return found
+
+    def written_since(
+        self, partition: int, since: datetime
+    ) -> Iterator[tuple[LogRecord, datetime]]:
+        with bus_errors():
+            for offset, key, value, at in records_since(self.topic, partition, since):
+                yield LogRecord(partition, offset, _bytes(key), _bytes(value)), at
 
     def out_of_range(self, partition: int, offset: int) -> HistoryMismatch:
         first, end = self.begin_offsets().get(partition), self.end_offsets().get(partition)
@@ -280,19 +288,6 @@ class EmbeddedSubscription(Subscription):
         killed = Q(seen_at__lt=now - FORGOTTEN_AFTER_S) | Q(seen_at__gt=now + DEAD_AFTER_S)
         LogMember.objects.filter(killed, group=self._group).delete()
         LogMember.objects.create(member=self._member, group=self._group, seen_at=now)
-
-
-@contextmanager
-def bus_errors() -> Iterator[None]:
-    """The database is the broker here: when it is away, the bus is."""
-    try:
-        yield
-    except (DatabaseError, InterfaceError) as error:
-        if not is_away(error):
-            raise
-        if not connections[write_alias()].in_atomic_block:
-            connections[write_alias()].close()
-        raise BusError(f"the embedded log's database: {error}") from error
 
 
 def _bytes(value: bytes | memoryview | None) -> bytes | None:

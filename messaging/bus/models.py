@@ -1,10 +1,12 @@
 """The embedded log: the tables that stand in for Kafka on one machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.functions import Now
 
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Statement
@@ -84,6 +86,7 @@ class EmbeddedRecord(models.Model):
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
     signature = models.BinaryField(null=True)
+    written_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
@@ -131,6 +134,25 @@ def records_up_to(
     cursor.execute(UP_TO, [topic, partition, start, start + count, size])
     found: list[tuple[Any, ...]] = cursor.fetchall()
     return found
+
+
+def records_since(
+    topic: str, partition: int, since: datetime
+) -> Iterator[tuple[int, Any, Any, datetime]]:
+    """(offset, key, value, written_at) of those that were written at `since` or later. Times grow
+    with offsets, so the first is found by halving: they have no index."""
+    rows = EmbeddedRecord.objects.filter(topic=topic, partition=partition).order_by("offset")
+    times = rows.values_list("offset", "written_at")
+    first, last = times.first(), times.last()
+    if first is None or last is None:
+        return
+    low, end = first[0], last[0] + 1
+    while low < end:
+        middle = (low + end) // 2
+        offset, at = times.filter(offset__gte=middle)[:1].get()
+        low, end = (low, middle) if at >= since else (offset + 1, end)
+    found = rows.filter(offset__gte=low)
+    yield from found.values_list("offset", "key", "value", "written_at").iterator()
 
 
 class LogMember(models.Model):

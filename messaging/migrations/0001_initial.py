@@ -143,6 +143,7 @@ class Migration(migrations.Migration):
                 ('key', models.BinaryField(null=True)),
                 ('value', models.BinaryField(null=True)),
                 ('signature', models.BinaryField(null=True)),
+                ('written_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('topic', 'partition', 'offset'), name='one_record_an_offset')],
@@ -353,6 +354,7 @@ class Migration(migrations.Migration):
                 ('stream_id', models.UUIDField()),
                 ('version', models.IntegerField(default=0)),
                 ('event_id', models.UUIDField(null=True)),
+                ('event_applied_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=None, editable=False, null=True)),
                 ('projection', models.CharField(max_length=100)),
             ],
             options={

@@ -7,14 +7,16 @@ from django.contrib.auth import get_permission_codename
 from django.db.models import Model
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
-from messaging.projections.models import DeadLetter
-from messaging.projections.read_models import ReadModel
+from messaging.monitoring import timeline
+from messaging.monitoring.timeline import Mark, Moment
+from messaging.projections.models import DeadLetter, Discarded, Rebuild
+from messaging.projections.read_models import BY_THE_DATABASE, ReadModel
 from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.serving.live import live, live_root
 
 NEAR = 20_000  # positions before and after: events of one correlation lie close together
 MAX_ROWS = 20  # of a model
-HIDDEN = ("id", "generation", "stream_id")
+HIDDEN = ("id", "generation", "stream_id", BY_THE_DATABASE)
 
 
 def rights() -> list[str]:
@@ -42,6 +44,7 @@ class Step(NamedTuple):
 
 class Trace(NamedTuple):
     event: Event  # where it began
+    marks: list[Mark]  # when it passed each step
     receipt: Receipt | None
     events: list[tuple[Event, bool]]  # of the same correlation, and whether each still waits
     streams: list[tuple[Event, list[Step]]]  # the last event of each stream
@@ -61,10 +64,41 @@ def trace_of(event: Event) -> Trace:
     receipt = Receipt.objects.filter(actor=event.actor, command_id=event.command_id).first()
     return Trace(
         event=event,
+        marks=timeline.marks(_moments(event, event.position in waiting)),
         receipt=receipt,
         events=[(one, one.position in waiting) for one in events],
         streams=[(one, list(_steps(one))) for one in _last_of_each_stream(events)],
     )
+
+
+def _moments(event: Event, waiting: bool) -> Iterator[Moment]:
+    yield timeline.received(event)
+    yield timeline.stored(event)
+    yield timeline.published(event, waiting)
+    for projection in _projections_of(event):
+        yield _applied(projection, event)
+
+
+def _applied(projection: Projection, event: Event) -> Moment:
+    """The root row says when its last event was applied, by the read database's clock."""
+    step, root = f"applied to {projection.name}", live_root(projection, event.stream_id)
+    if root is None or root.version < event.version:
+        return Moment(step, None, _state(projection, event))
+    if projection.inline:
+        return Moment(step, event.recorded_at, "by the command itself")
+    at, notes = root.event_applied_at, []
+    if root.version > event.version:
+        notes.append(f"at the latest: its rows are at version {root.version} by now")
+    rebuilt = Rebuild.objects.filter(projection=projection.name, generation=root.generation)
+    if at is not None and rebuilt.filter(switched_at__gte=at).exists():
+        notes.append(f"by the rebuild of generation {root.generation}")
+    if Discarded.objects.filter(projection=projection.name, event_id=event.event_id).exists():
+        notes.append("passed over: an operator discarded the event")
+    return Moment(step, at, "; ".join(notes))
+
+
+def _projections_of(event: Event) -> list[Projection]:
+    return [one for one in PROJECTIONS.values() if event.stream_type in one.stream_types]
 
 
 def _last_of_each_stream(events: list[Event]) -> list[Event]:
@@ -72,10 +106,9 @@ def _last_of_each_stream(events: list[Event]) -> list[Event]:
 
 
 def _steps(event: Event) -> Iterator[Step]:
-    for projection in PROJECTIONS.values():
-        if event.stream_type in projection.stream_types:
-            tables = [_table(projection, model, event) for model in _of_streams(projection)]
-            yield Step(projection.name, _state(projection, event), tables)
+    for projection in _projections_of(event):
+        tables = [_table(projection, model, event) for model in _of_streams(projection)]
+        yield Step(projection.name, _state(projection, event), tables)
 
 
 def _of_streams(projection: Projection) -> list[type[ReadModel]]:

@@ -18,7 +18,8 @@ from django.db.models.expressions import Col
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Dialect, marks
-from messaging.projections.read_models import ReadModel, TotalModel
+from messaging.dialect.values import sql_now
+from messaging.projections.read_models import BY_THE_DATABASE, ReadModel, RootModel, TotalModel
 
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
 OF_MAKING = [one for name, one in vars(signals).items() if name.endswith("_init")]
@@ -104,7 +105,11 @@ class _Columns:
 
     def __init__(self, model: type[ReadModel], dialect: Dialect) -> None:
         connection, native = connections[read_alias()], dialect.native_fields
-        fields = [f for f in model._meta.concrete_fields if not f.primary_key]
+        fields = [
+            f
+            for f in model._meta.concrete_fields
+            if not f.primary_key and f.name != BY_THE_DATABASE
+        ]
         self._model = model
         self.table = connection.ops.quote_name(model._meta.db_table)
         self.names = [connection.ops.quote_name(str(f.column)) for f in fields]
@@ -121,9 +126,11 @@ class _Columns:
         self.key_marks = f"({', '.join(dialect.uuid_mark if one else '%s' for one in is_uuid)})"
         key_columns = ("generation", *self.key)
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
-        setters = ", ".join(f"{name} = EXCLUDED.{name}" for name in updates)
+        sets = [f"{name} = EXCLUDED.{name}" for name in updates]
+        if issubclass(model, RootModel):
+            sets.append(f"{BY_THE_DATABASE} = {sql_now(connection)}")
         self.on_conflict = f"ON CONFLICT ({', '.join(key_columns)}) DO " + (
-            f"UPDATE SET {setters}" if updates else "NOTHING"
+            f"UPDATE SET {', '.join(sets)}" if sets else "NOTHING"
         )
         self._read(connection)
 

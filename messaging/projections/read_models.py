@@ -1,6 +1,9 @@
 """The bases of every read model. All live in the read database."""
 
 from django.db import models
+from django.db.models.functions import Now
+
+BY_THE_DATABASE = "event_applied_at"  # written by its clock: no two folds of a history agree in it
 
 
 class ReadModel(models.Model):
@@ -38,11 +41,15 @@ class TotalModel(ReadModel):
 class RootModel(ReadModel):
     """The row of the stream itself, kept when the thing is gone. All its fields have defaults.
 
-    `version` is the stream's progress: the last event that was applied.
+    `version` is the stream's progress: the last event that was applied, `event_id` its id, and
+    `event_applied_at` when that was, which the database writes (bulk_sql.py).
     """
 
     version = models.IntegerField(default=0)
     event_id = models.UUIDField(null=True)
+    event_applied_at = models.DateTimeField(
+        null=True, default=None, db_default=Now(), editable=False
+    )
 
     class Meta:
         abstract = True

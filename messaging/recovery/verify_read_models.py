@@ -18,7 +18,7 @@ from messaging.projections.consuming.dead_letters import discarded
 from messaging.projections.consuming.decoding import recorded_of
 from messaging.projections.fold import fold
 from messaging.projections.models import DeadLetter
-from messaging.projections.read_models import ReadModel, TotalModel
+from messaging.projections.read_models import BY_THE_DATABASE, ReadModel, TotalModel
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
 from messaging.projections.serving.live import live
@@ -151,7 +151,8 @@ class ReadModelsAgainstStore:
 
     def _differences(self, expected: Rows) -> Iterator[str]:
         for model in self._projection.models:
-            fields = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
+            names = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
+            fields = [name for name in names if name != BY_THE_DATABASE]
             there, wanted = self._rows.get(model, {}), expected.get(model, {})
             for key in sorted(there.keys() | wanted.keys(), key=str):
                 found, right = _values(there.get(key), fields), _values(wanted.get(key), fields)

@@ -14,6 +14,7 @@ class TestMyBus(BusContract):
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 from uuid import uuid4
 
@@ -142,6 +143,22 @@ class BusContract(GroupContract):
         assert bus.begin_offsets() == bus.end_offsets() == {**every, 7: 9}
         publish(bus, in_partition(7, 1))
         assert bus.end_offsets()[7] == 10, "offsets are not given twice"
+
+    def test_records_are_found_by_when_they_were_written(self, bus: Bus) -> None:
+        for _ in range(5):
+            publish(bus, in_partition(2, 2))
+        long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+        times = [at for _, at in bus.written_since(2, long_ago)]
+        if not times:
+            pytest.skip("this bus does not know when its records were written")
+        assert len(times) == 10
+        assert times == sorted(times)
+        assert abs(times[-1] - datetime.now(UTC)) < timedelta(minutes=5)
+        for at in times:
+            expected = [offset for offset, other in enumerate(times) if other >= at]
+            assert [record.offset for record, _ in bus.written_since(2, at)] == expected
+        assert list(bus.written_since(2, times[-1] + timedelta(milliseconds=1))) == []
+        assert list(bus.written_since(3, long_ago)) == []
 
     def test_read_gives_exactly_what_is_asked_for(self, bus: Bus) -> None:
         publish(bus, in_partition(2, 50))

@@ -17,7 +17,7 @@ from messaging.codec import RecordedEvent, encode_event
 from messaging.message import Envelope, naming_of
 from messaging.projections.consuming.decoding import recorded_of
 from messaging.projections.fold import fold
-from messaging.projections.read_models import ReadModel
+from messaging.projections.read_models import BY_THE_DATABASE, ReadModel
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
 from messaging.testing.events import require_events
@@ -145,6 +145,7 @@ def _require_possible(projection: Projection, envelope: Envelope, event: object)
 
 
 def _shown(row: ReadModel) -> str:
-    names = [field.attname for field in row._meta.concrete_fields if field.attname != "id"]
+    hidden = ("id", BY_THE_DATABASE)
+    names = [field.attname for field in row._meta.concrete_fields if field.attname not in hidden]
     values = ", ".join(f"{name}={getattr(row, name)!r:.80}" for name in names)
     return f"{type(row).__name__}({values})"

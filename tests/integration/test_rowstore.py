@@ -85,7 +85,9 @@ def test_rows_are_stored_as_they_were_whatever_their_values_are(mode: Mode) -> N
 
 
 def _values(row: Post) -> dict[str, object]:
-    return {f.attname: getattr(row, f.attname) for f in Post._meta.fields if not f.primary_key}
+    left_out = ("id", "event_applied_at")  # the database's own
+    names = [f.attname for f in Post._meta.fields if f.attname not in left_out]
+    return {name: getattr(row, name) for name in names}
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])

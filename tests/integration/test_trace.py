@@ -46,6 +46,7 @@ def test_an_event_leads_to_the_same(sqlite: Mode) -> None:
     post_id = mediator.send(NewPost(message="first"), ALICE).stream_id
     mediator.send(LikePost(post_id=post_id), Context(actor="bob"))
     created, liked = Event.objects.order_by("position")
+    publish_all()
     assert traced(created.event_id) == traced(COMMAND_ID)
     text = traced(liked.event_id)
     assert f"command {liked.command_id}, sent by bob" in text

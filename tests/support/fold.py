@@ -60,7 +60,7 @@ def assert_read_models_equal_the_fold(generation: int = 1) -> int:
     found_posts = {
         row.pop("stream_id"): row
         for row in Post.objects.filter(generation=generation).values()
-        if [row.pop("id"), row.pop("generation")]
+        if [row.pop("id"), row.pop("generation"), row.pop("event_applied_at")]
     }
     found_comments = {
         (row.pop("stream_id"), row.pop("comment_id")): row

@@ -1,7 +1,8 @@
 """The bus on Apache Kafka by kafka-python."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
@@ -10,13 +11,14 @@ from kafka.errors import TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from messaging.bus.base import Publisher, Reader, Subscription
+from messaging.bus.base import LogRecord, Publisher, Reader, Subscription
 from messaging.bus.hazards import CONFIGURATION
 from messaging.bus.kafka.bus import PUBLISH_TIMEOUT_S, Cluster, Described, KafkaBus, log
 from messaging.bus.kafka.errors import bus_errors
 from messaging.bus.kafka.oauth import PROVIDER, Tokens, tokens
 from messaging.bus.kafka.publisher import KafkaPublisher
 from messaging.bus.kafka.subscription import RETRY_MS, KafkaReader, KafkaSubscription
+from messaging.bus.kafka.times import written_since
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError
 
@@ -83,6 +85,11 @@ class KafkaPythonBus(KafkaBus):
 
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return KafkaReader(self, positions)
+
+    def written_since(
+        self, partition: int, since: datetime
+    ) -> Iterator[tuple[LogRecord, datetime]]:
+        return written_since(self, partition, since)
 
     def close(self) -> None:
         with self._lock:

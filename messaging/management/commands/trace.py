@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.eventstore.models import Event, Receipt
 from messaging.management.base import DatabaseCommand
-from messaging.monitoring import finding, trace
+from messaging.monitoring import finding, timeline, trace
 from messaging.monitoring.trace import Step
 
 
@@ -31,6 +31,9 @@ class Command(DatabaseCommand):
         self.stdout.write(f"command {event.command_id}, sent by {event.actor}")
         if found.receipt is not None:
             self._show_receipt(found.receipt)
+        self.stdout.write(f"the way of event {event.event_id}")
+        for line in timeline.in_text(found.marks):
+            self.stdout.write(f"  {line}")
         self.stdout.write(f"events of correlation {event.correlation_id}")
         for one, waiting in found.events:
             self._show_event(one, waiting)

@@ -3,20 +3,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from messaging.bus.base import Publisher, Reader, Subscription
+from messaging.bus.base import LogRecord, Publisher, Reader, Subscription
 from messaging.bus.hazards import CONFIGURATION
 from messaging.bus.kafka.bus import PUBLISH_TIMEOUT_S, Cluster, Described, KafkaBus, log
 from messaging.bus.kafka.confluent.errors import Trouble, bus_errors
 from messaging.bus.kafka.confluent.publisher import ConfluentPublisher
 from messaging.bus.kafka.confluent.security import security
 from messaging.bus.kafka.confluent.subscription import ConfluentReader, ConfluentSubscription
+from messaging.bus.kafka.confluent.times import written_since
 from messaging.conf import KafkaSettings
 from messaging.exceptions import BusError
 
@@ -144,6 +146,11 @@ class ConfluentBus(KafkaBus):
 
     def reader(self, positions: Mapping[int, int]) -> Reader:
         return ConfluentReader(self, positions)
+
+    def written_since(
+        self, partition: int, since: datetime
+    ) -> Iterator[tuple[LogRecord, datetime]]:
+        return written_since(self, partition, since)
 
     def close(self) -> None:
         with self._lock:

@@ -1,0 +1,106 @@
+"""When an event passed each step of its way: from what is kept anyway."""
+
+from datetime import timedelta
+from itertools import pairwise
+from threading import Event as Flag
+from typing import NoReturn
+
+import pytest
+
+from commands_app.commands import LikePost, NewPost
+from messaging import mediator
+from messaging.bus import current_bus
+from messaging.eventstore.models import Event
+from messaging.exceptions import BusError
+from messaging.message import Context
+from messaging.monitoring import timeline
+from messaging.monitoring.timeline import Mark
+from messaging.monitoring.trace import trace_of
+from messaging.rebuilding import requests
+from messaging.rebuilding.worker import RebuildWorker
+from queries_app.models import Post
+from queries_app.projections import posts
+from tests.support.console import signed_in, url
+from tests.support.consuming import consume_all
+from tests.support.modes import Mode
+from tests.support.processes import here
+from tests.support.relaying import publish_all
+
+ALICE = Context(actor="alice")
+STEPS = ["received", "stored", "published", "applied to posts"]
+SLACK = timedelta(milliseconds=20)  # a time by another clock of the same host, cut short
+
+
+def way_of(event: Event) -> dict[str, Mark]:
+    return {mark.step: mark for mark in trace_of(event).marks}
+
+
+def test_an_event_has_a_time_for_each_step_that_it_has_passed(mode: Mode) -> None:
+    current_bus().ensure_topic()
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    event = Event.objects.get()
+    way = way_of(event)
+    assert way["published"].at is None
+    assert "waits in the outbox" in way["published"].note
+    assert way["applied to posts"].note == "on its way; the stream is at version 0"
+    publish_all()
+    consume_all(posts)
+    way = way_of(event)
+    times = [way[step].at for step in STEPS]
+    for before, at in pairwise(times):
+        assert before is not None
+        assert at is not None
+        assert at > before - SLACK
+    assert all(way[step].after.startswith("+") for step in STEPS[1:])
+    assert way["applied to history"].at is None
+
+    mediator.send(LikePost(post_id=post_id), Context(actor="bob"))
+    publish_all()
+    consume_all(posts)
+    way, liked = way_of(event), way_of(Event.objects.get(version=2))
+    assert way["published"].at == times[2]
+    assert way["applied to posts"].at == liked["applied to posts"].at == applied_at()
+    assert way["applied to posts"].note == "at the latest: its rows are at version 2 by now"
+    assert not liked["applied to posts"].note
+    assert liked["applied to posts"].at != times[3]
+
+    rebuild = requests.ask("posts", "store", "root")
+    RebuildWorker(current_bus()).build(rebuild, Flag())
+    note = way_of(Event.objects.get(version=2))["applied to posts"].note
+    assert note == "by the rebuild of generation 2"
+
+
+def applied_at() -> object:
+    return Post.objects.get().event_applied_at
+
+
+def test_the_page_and_the_command_tell_the_same(sqlite: Mode) -> None:
+    mediator.send(NewPost(message="a"), ALICE)
+    publish_all()
+    consume_all(posts)
+    event = Event.objects.get()
+    text = here("trace", str(event.event_id)).stdout
+    page = signed_in(is_superuser=True).get(url(Event, event.position, "trace")).content.decode()
+    for step in STEPS:
+        assert f"<b>{step}</b>" in page
+        line = next(one for one in text.splitlines() if one.startswith(f"  {step} "))
+        assert line[23:46] in " ".join(page.split()), line
+    assert page.count("<circle") == len(STEPS)
+
+
+def test_a_log_that_is_away_costs_its_time_only(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mediator.send(NewPost(message="a"), ALICE)
+    publish_all()
+    event = Event.objects.get()
+
+    def fails(*_: object) -> NoReturn:
+        raise BusError("It is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(timeline, "_written_at", fails)
+        published = way_of(event)["published"]
+    assert (published.at, published.note) == (None, "when is unknown: BusError: It is away.")
+    monkeypatch.setattr(timeline, "MAX_READ", 0)
+    assert "not in the 0 records" in way_of(event)["published"].note
