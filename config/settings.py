@@ -155,7 +155,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"  # the console's, where one compares with a line of a log
+FORMAT_MODULE_PATH = "config.formats"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -262,6 +262,13 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": ["messaging.api.constraints.add_domain_constraints"],
+    "TAGS": [
+        {"name": "commands", "description": "Change something. Each is one transaction."},
+        {"name": "queries", "description": "Ask something."},
+        {"name": "auth", "description": "Get a token."},
+        {"name": "operations", "description": "For staff: of the read side, no events."},
+    ],
+    "EXTERNAL_DOCS": {"url": "/api/v1/errors/", "description": "What each error code means"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

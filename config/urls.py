@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from accounts.api import TokenView
 from accounts.web import SignOut
+from config import codes  # noqa: F401  explains the site's own error codes
 from messaging.api.asyncapi import asyncapi, event_schema
 from messaging.api.docs import SchemaView, SwaggerView
 from messaging.api.routes import routes

@@ -70,6 +70,7 @@ __all__ = [
     "error_answer",
     "error_responses",
     "event",
+    "explain_codes",
     "halted",
     "handles",
     "idempotency_window",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from messaging.codec.upcasting import upcaster
     from messaging.conf import idempotency_window
     from messaging.dialect.kept import KeptStatement
+    from messaging.error_codes import explain_codes
     from messaging.eventstore.repository import Loaded, Repository
     from messaging.eventstore.unit_of_work import Appended, UnitOfWork
     from messaging.exceptions import (
@@ -172,6 +174,7 @@ else:  # a type checker would take every name for one that is here
         "codec.upcasting": "upcaster",
         "conf": "idempotency_window",
         "dialect.kept": "KeptStatement",
+        "error_codes": "explain_codes",
         "eventstore.repository": "Loaded Repository",
         "eventstore.unit_of_work": "Appended UnitOfWork",
         "exceptions": "AlreadyReserved ConcurrentChange DomainError Forbidden IdempotencyKeyReused "

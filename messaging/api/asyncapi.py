@@ -1,15 +1,20 @@
 """The events as whoever reads the log finds them: an AsyncAPI 3 document, and JSON Schemas."""
 
-from typing import Any
+import json
+import shlex
+from inspect import getdoc
+from typing import Any, NamedTuple
 
 import msgspec
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import conditional_page, require_safe
 
 from messaging import codec, conf
 from messaging.api.answers import error_answer
-from messaging.message import EVENTS, OWN
+from messaging.message import EVENTS, OWN, naming_of
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 CONTENT_TYPE = "application/cloudevents+json"
@@ -38,11 +43,68 @@ ENVELOPE: dict[str, Any] = {
 OPTIONAL = {"causationid", "traceparent", "datacontenttype"}
 
 
+class Shown(NamedTuple):
+    """An event on the page."""
+
+    name: str
+    line: str
+    stream: str
+    url: str  # of its JSON Schema
+    fields: list[tuple[str, str, str]]  # name, type, description
+
+
 @require_safe
 @conditional_page
-def asyncapi(request: HttpRequest) -> JsonResponse:
-    """All events."""
-    return JsonResponse(document())
+def asyncapi(request: HttpRequest) -> HttpResponse:
+    """All events: the document, or a page for who asks for HTML rather than for JSON."""
+    wanted = request.get_preferred_type(["application/json", "text/html"])
+    answer = page(request) if wanted == "text/html" else JsonResponse(document())
+    patch_vary_headers(answer, ["Accept"])
+    return answer
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """A section for each event: when it is written, and what its fields hold."""
+    events = [_shown(name) for name in EVENTS]
+    where = request.build_absolute_uri()
+    context = {
+        "name": "Events",
+        "breadcrumblist": [("Postlog", reverse("api-root")), ("Events", request.path)],
+        "topic": conf.postlog().kafka.topic,
+        "own": OWN,
+        "events": events,
+        "envelope": [(name, *_described(schema)) for name, schema in ENVELOPE.items()],
+        "curl": shlex.join(["curl", where]),
+    }
+    return render(request, "messaging/api/events.html", context)
+
+
+def _shown(name: str) -> Shown:
+    event = EVENTS[name]
+    schema = codec.json_schemas()[name]
+    fields = _resolved(schema, schema).get("properties", {})
+    return Shown(
+        name=name,
+        line=" ".join((getdoc(event) or "").split()),
+        stream=naming_of(event).stream,
+        url=reverse("event", args=[name]),
+        fields=[(field, *_described(_resolved(one, schema))) for field, one in fields.items()],
+    )
+
+
+def _resolved(schema: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """What a reference leads to."""
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = whole.get("$defs", {})[schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _described(schema: dict[str, Any]) -> tuple[str, str]:
+    """The type in few words, and the description."""
+    options = schema.get("anyOf", [schema])
+    words = [o.get("format") or o.get("type") or json.dumps(o.get("const")) for o in options]
+    return " or ".join(map(str, words)), schema.get("description", "")
 
 
 @require_safe

@@ -1,6 +1,8 @@
 """The OpenAPI entries of commands and queries, all taken from their dataclasses."""
 
 import dataclasses
+import re
+from http import HTTPStatus
 from inspect import getdoc
 from typing import Any
 from uuid import UUID
@@ -17,6 +19,7 @@ from messaging.api.serializers import (
     answer_shown,
     input_serializer,
 )
+from messaging.error_codes import codes_of_every_project
 from messaging.http import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
 from messaging.message import who_may
 
@@ -28,9 +31,33 @@ TOKEN_PARAMETERS = [
 ]
 
 
+SENTENCE = re.compile(r"(.+?[.!?])(\s|$)", re.DOTALL)
+
+
 def error_responses(*statuses: int) -> dict[int, Any]:
-    """The error answers of an operation: all in one form."""
-    return dict.fromkeys(statuses, ErrorAnswerSerializer)
+    """The error answers of an operation: all in one form, with the codes that each status has in
+    every project. A project's own are on the page of error codes."""
+    return {
+        status: OpenApiResponse(ErrorAnswerSerializer, description=_codes_of(status))
+        for status in statuses
+    }
+
+
+def _codes_of(status: int) -> str:
+    codes = [f"`{code}`" for code in codes_of_every_project(status)]
+    return f"{HTTPStatus(status).phrase}: {', '.join(codes)}" if codes else ""
+
+
+def kebab(name: str) -> str:
+    """`PlaceOrder` -> `place-order`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def summary(documented: Any) -> str:
+    """The first sentence of a docstring, on one line."""
+    text = getdoc(documented) or ""
+    found = SENTENCE.match(text)
+    return " ".join((found[1] if found else text.partition("\n\n")[0]).split())
 
 
 TRACE_PARAMETERS = [
@@ -85,6 +112,7 @@ def command_schema(command_type: type) -> Any:
     answer = answer_serializer(command_type)
     return extend_schema(
         operation_id=command_type.__name__,
+        summary=summary(command_type),
         description=_description(command_type),
         parameters=COMMAND_PARAMETERS,
         request={"application/json": input_serializer(command_type)},
@@ -118,6 +146,7 @@ def query_schema(query_type: type) -> Any:
     sent = [input_serializer(query_type)] if dataclasses.fields(query_type) else []
     return extend_schema(
         operation_id=query_type.__name__,
+        summary=summary(query_type),
         description=_description(query_type),
         parameters=[*sent, *TOKEN_PARAMETERS, IF_NONE_MATCH],
         responses={

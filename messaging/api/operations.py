@@ -1,6 +1,7 @@
 """Operations of the read side, for staff: no commands, as nothing of them is an event."""
 
 from dataclasses import dataclass
+from inspect import getdoc
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from messaging.api.openapi import error_responses
+from messaging.api.openapi import error_responses, summary
 from messaging.api.renderers import BrowsableRenderer, FastJSONRenderer
 from messaging.api.serializers import input_serializer
 from messaging.api.views import ApiView, CommandPage
@@ -25,6 +26,7 @@ from messaging.rebuilding import requests
 class SeesRebuilds(BasePermission):
     """As in the console: staff with the permission to view rebuilds."""
 
+    who = "Staff with the permission messaging.view_rebuild."
     message = "This takes a person of the staff with the permission messaging.view_rebuild."
 
     rights: tuple[str, ...] = ("messaging.view_rebuild",)
@@ -37,6 +39,7 @@ class SeesRebuilds(BasePermission):
 class AsksForRebuilds(SeesRebuilds):
     """As the buttons of the console, whose page shows what was asked for."""
 
+    who = "Staff with the permissions messaging.add_rebuild and messaging.view_rebuild."
     message = (
         "This takes a person of the staff with the permissions "
         "messaging.add_rebuild and messaging.view_rebuild."
@@ -73,7 +76,8 @@ class RestoreReadDbView(CommandPage):
 
     @extend_schema(
         operation_id="RestoreReadDb",
-        description=RestoreReadDb.__doc__,
+        summary=f"{summary(RestoreReadDb)} Staff.",
+        description=f"{getdoc(RestoreReadDb)}\n\nWho may: {AsksForRebuilds.who}",
         request={"application/json": input_serializer(RestoreReadDb)},
         responses={
             202: RebuildsSerializer,
@@ -102,6 +106,8 @@ class RebuildView(ApiView):
 
     @extend_schema(
         operation_id="FindRebuild",
+        summary="How far a rebuild has come. Staff.",
+        description=f"How far a rebuild has come.\n\nWho may: {SeesRebuilds.who}",
         responses={200: RebuildSerializer, **error_responses(401, 403, 404, 405, 406, 429, 503)},
         tags=["operations"],
     )

@@ -1,5 +1,6 @@
 """JSON for programs, pages with forms for browsers."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +10,7 @@ if TYPE_CHECKING:  # views ask for the renderers of the settings, maybe these
     from rest_framework.views import APIView
 
 from messaging.access import sentence
+from messaging.api.following import explanations_of, queries_for
 
 NOWHERE = "Not Found"  # as DRF names the view that answers for what is not there
 
@@ -23,7 +25,18 @@ class FastJSONRenderer(JSONRenderer):
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):
-    """DRF's browsable pages, with a form for queries too, and the JSON indented."""
+    """DRF's browsable pages, with a form for queries too, and the JSON indented. A view may have a
+    page of its own in place of the answer: `page`, and `page_context(request)`."""
+
+    template = "messaging/api/page.html"
+
+    def render(
+        self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None
+    ) -> Any:
+        view, response = renderer_context["view"], renderer_context["response"]
+        if response.status_code == HTTPStatus.OK:
+            self.template = getattr(view, "page", self.template)
+        return super().render(data, accepted_media_type, renderer_context)
 
     def get_default_renderer(self, view: "APIView") -> JSONRenderer:
         return JSONRenderer()
@@ -35,10 +48,14 @@ class BrowsableRenderer(BrowsableAPIRenderer):
 
     def get_context(self, data: Any, accepted_media_type: Any, renderer_context: Any) -> Any:
         context = super().get_context(data, accepted_media_type, renderer_context)
-        view = renderer_context["view"]
+        view, response = renderer_context["view"], renderer_context["response"]
         serializer_of = getattr(view, "query_serializer", None)
+        of_page: dict[str, Any] = getattr(view, "page_context", dict)()
         return {
             **context,
+            **of_page,
+            "see": queries_for(data),
+            "explanations": explanations_of(data) if response.status_code >= 400 else [],
             "who_may": sentence(view.who) if hasattr(view, "who") else "",
             "code_style": None,  # an inline style, for code that these pages have none of
             "query_form": serializer_of and _form(serializer_of()),

@@ -1,6 +1,5 @@
 """The URLs of the API, made from the registry once the apps are loaded."""
 
-import re
 from typing import Any
 
 from django.db import transaction
@@ -8,16 +7,13 @@ from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
 from messaging import conf, mediator
+from messaging.api.openapi import kebab
 from messaging.api.operations import RebuildView, RestoreReadDbView
+from messaging.api.root import ErrorCodesView, RootView
 from messaging.api.serializers import fault_of
 from messaging.api.short_way import offer
-from messaging.api.views import RootView, command_view, query_view
+from messaging.api.views import command_view, query_view
 from messaging.message import COMMANDS, QUERIES
-
-
-def kebab(name: str) -> str:
-    """`PlaceOrder` -> `place-order`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def _offered(messages: dict[str, type]) -> dict[str, type]:
@@ -33,8 +29,8 @@ def _offered(messages: dict[str, type]) -> dict[str, type]:
 def routes() -> list[URLPattern]:
     """The list of all at "", `commands/<name>/` and `queries/<name>/`."""
     commands, queries = _offered(COMMANDS), _offered(QUERIES)
-    names = {"commands": [*commands, "restore-read-db"], "queries": list(queries)}
-    root: type[Any] = type("Postlog", (RootView,), {"names": names, "__doc__": RootView.__doc__})
+    offered = {"commands": commands, "queries": queries, "__doc__": RootView.__doc__}
+    root: type[Any] = type("Postlog", (RootView,), offered)
     return [
         path("", root.as_view(), name="api-root"),
         *(
@@ -51,6 +47,7 @@ def routes() -> list[URLPattern]:
             name="commands-restore-read-db",
         ),
         path("rebuilds/<int:pk>/", RebuildView.as_view(), name="rebuild"),
+        path("errors/", ErrorCodesView.as_view(), name="errors"),
     ]
 
 

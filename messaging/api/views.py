@@ -116,23 +116,6 @@ class QueryView(MessageView):
         return Response(body, headers=answer.headers)
 
 
-class RootView(ApiView):
-    """Every command and query."""
-
-    permission_classes = [AllowAny]
-    renderer_classes = [FastJSONRenderer, BrowsableRenderer]
-    schema = None
-    names: ClassVar[dict[str, list[str]]]
-
-    def get(self, request: Request) -> Response:
-        return Response(
-            {
-                kind: {name: reverse(f"{kind}-{name}", request=request) for name in names}
-                for kind, names in self.names.items()
-            }
-        )
-
-
 class NotFoundView(ApiView):
     """Every other address: an error of the API also when DEBUG shows Django's own pages."""
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rest_framework import exceptions, serializers
 
+from config import codes
 from messaging.api.fields import STRICT, LiteralField, MemberField
+from messaging.error_codes import explained
 from tests.support.corpus import cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +82,15 @@ def test_the_page_has_each_code_and_no_other() -> None:
     assert len(of_the_source()) > 30
     assert answered - documented() == set(), "write them into docs/errors.md"
     assert documented() - answered == set(), "nothing answers with these any more"
+
+
+def test_the_running_site_explains_them_alike() -> None:
+    rows = [
+        (int(status), tuple(re.findall("`([a-z_]+)`", cell)), text)
+        for status, cell, text in re.findall(r"^\| (\d{3}) \| (.*?) \| (.*?) \|$", PAGE, re.M)
+    ]
+    assert codes.__name__ == "config.codes"
+    assert explained() == rows
 
 
 def test_the_page_has_each_code_of_the_corpus_under_its_status() -> None:

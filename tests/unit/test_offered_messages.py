@@ -10,7 +10,9 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIRequestFactory
 
 from messaging import Page, Query, anyone, mediator, message
+from messaging.api.component_names import component_name
 from messaging.api.constraints import add_domain_constraints
+from messaging.api.openapi import summary
 from messaging.api.routes import kebab, routes
 from messaging.api.views import command_view, query_view
 from messaging.message import COMMANDS, QUERIES
@@ -134,6 +136,41 @@ def test_the_document_says_of_dataclasses_within_what_it_says_of_the_command(
         assert schemas[name]["additionalProperties"] is False
     assert schemas["Line"]["description"] == "So many of an item."
     assert schemas["Line"]["properties"]["item"] == {"type": "string", "maxLength": 20}
+
+
+def another_line() -> type:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Line:
+        """Another line."""
+
+        price: int = 0
+
+    Line.__module__ = "shop.prices"
+    return Line
+
+
+def test_two_dataclasses_of_one_name_are_two_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = another_line()
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class PriceLines:
+        """Price some lines. Or none."""
+
+        lines: list[other] = field(default_factory=list)  # type: ignore[valid-type]
+
+    for one in (PlaceOrder, PriceLines):
+        monkeypatch.setitem(COMMANDS, one.__name__, one)
+        monkeypatch.setitem(message._WHO, one, anyone)
+        monkeypatch.setitem(mediator._command_handlers, one, unannotated)
+    schemas = schema()["components"]["schemas"]
+    names = [component_name(Line), component_name(other)]
+    assert names == ["TestsUnitTest_Offered_MessagesLine", "ShopPricesLine"]
+    assert [set(schemas[name]["properties"]) for name in names] == [{"item", "price"}, {"price"}]
+    assert schemas[names[0]]["description"] == "So many of an item."
+    assert schemas[names[1]]["properties"]["price"]["type"] == "integer"
+    assert "Line" not in schemas
+    assert component_name(PlaceOrder) == "PlaceOrder"
+    assert summary(PriceLines) == "Price some lines."
 
 
 def to_a_page(query: FindBare) -> Page[OrderView]:
