@@ -19,7 +19,7 @@ class Link(NamedTuple):
 
 def queries_for(answer: Any) -> list[Link]:
     """The queries that the ids of a command's answer are enough for, with its token: they show what
-    the command did. Those that take ids come first."""
+    the command did. Where none takes ids, those that take nothing."""
     if not isinstance(answer, Mapping) or TOKEN_PARAMETER not in answer:
         return []
     found = []
@@ -28,8 +28,9 @@ def queries_for(answer: Any) -> list[Link]:
         if needed <= answer.keys():
             asked = {name: answer[name] for name in sorted(needed)}
             found.append((len(needed), query_type, asked))
-    found.sort(key=lambda one: -one[0])
-    links = (_link(query_type, asked, answer) for _, query_type, asked in found)
+    most = max((count for count, *_ in found), default=0)
+    closest = [one for one in found if bool(one[0]) == bool(most)]
+    links = (_link(query_type, asked, answer) for _, query_type, asked in closest)
     return [one for one in links if one is not None]
 
 

@@ -76,6 +76,10 @@ def test_axe_finds_nothing_in_the_console_beside_djangos_own(people: People) -> 
         ("/admin/", "#path"),
         ("/admin/console/plots/", "#plots"),
         ("/admin/messaging/event/1/trace/", "#content"),
+        ("/admin/find/?q=nonsense", "#content"),
+        ("/api/v1/", ".content-main"),
+        ("/api/v1/events/", ".content-main"),
+        ("/api/v1/errors/", ".content-main"),
     ):
         nothing_that_axe_finds(admin.open(address), address, part)
 
