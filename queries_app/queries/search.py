@@ -37,6 +37,8 @@ NO_WORD = "Write at least one word to look for: of letters or digits."
 WORDS = {
     "serializer_kwargs": {
         "max_length": MAX_QUERY,
+        "allow_blank": False,  # else the document offers the empty text beside the pattern
+        "error_messages": {"blank": NO_WORD},
         "validators": [RegexValidator(WORD, NO_WORD, "blank")],
     },
     "example": "ripe tomatoes",
