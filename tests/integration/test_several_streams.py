@@ -376,7 +376,7 @@ def asked_with(token: str) -> dict[str, Any]:
     """Every query's answer, where all that has to be said is said."""
     api, headers = Api("alice"), {"Consistency-Token": token}
     said = {"post_id": some_id(), "comment_id": some_id(), "author": "alice"}
-    said["username"] = "alice"
+    said |= {"username": "alice", "q": "tea"}
     answers = {}
     for cls in QUERIES.values():
         name = re.sub("(?<!^)([A-Z])", r"-\1", cls.__name__).lower()
