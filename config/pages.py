@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from commands_app import web as write_side
 from messaging import PreconditionFailed
 from queries_app import web as read_side
-from queries_app.newposts import new_posts
+from queries_app.newposts import new_comments, new_posts
 from queries_app.searchpage import search_page
 
 View = Callable[..., HttpResponse]
@@ -54,6 +54,7 @@ urlpatterns = [
     path(f"{POST}like/", write_side.like, name="like"),
     path(f"{POST}unlike/", write_side.unlike, name="unlike"),
     path(f"{POST}comments/", write_side.comment, name="comment-on"),
+    path(f"{POST}new-comments/", new_comments, name="new-comments"),
     path(COMMENT, read_side.comment, name="comment"),
     path(
         f"{COMMENT}edit/",

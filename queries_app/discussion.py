@@ -25,6 +25,18 @@ def comments_of(request: HttpRequest, post_id: UUID) -> Page[CommentView]:
     return replace(last, next=None)
 
 
+def new_ones(request: HttpRequest, post_id: UUID, shown: Page[CommentView]) -> str:
+    """Where a page asks for comments after its last one; "" where a next page has them."""
+    if shown.next:
+        return ""
+    cursor = request.GET.get("cursor", "")
+    if shown.results:
+        cursor = encode_cursor(False, shown.results[-1].commented_at, shown.results[-1].comment_id)
+    return reverse("new-comments", args=[post_id]) + (
+        f"?{urlencode({'cursor': cursor})}" if cursor else ""
+    )
+
+
 def query_of(request: HttpRequest) -> str:
     """What leads to this page of comments again, for a link that adds to it."""
     given = {name: request.GET[name] for name in ("cursor", "at") if name in request.GET}

@@ -26,7 +26,7 @@ from messaging import (
 )
 from queries_app import previews
 from queries_app.cards import cards, html_of, one_card
-from queries_app.discussion import address_of, comments_of, query_of, quoted
+from queries_app.discussion import address_of, comments_of, new_ones, query_of, quoted
 from queries_app.projections import history, likes, people, posts
 from queries_app.queries import (
     FindAllPosts,
@@ -115,10 +115,11 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
             raise
         pending = {"behind": late, "text": sent_text(request)}
         return render(request, "pending.html", pending, status=202)
-    before = kept(request)
+    before, comments = kept(request), comments_of(request, post_id)
     context = {
         **one_card(request, found),
-        "comments": comments_of(request, post_id),
+        "comments": comments,
+        "new_comments": new_ones(request, post_id, comments),
         "behind": late,
         "here": query_of(request),
         "preview": previews.of_post(request, found),

@@ -125,10 +125,14 @@ const isShown = (xhr) => [412, 422].includes(xhr.status) || xhr.getResponseHeade
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt } = event.detail.requestConfig;
-  if (polls(elt) && document.hidden) {
-    event.preventDefault();
-  } else if (changes(event)) {
-    toasts.querySelectorAll(".error").forEach((one) => one.remove());
+  if (polls(elt)) {
+    if (document.hidden) {
+      event.preventDefault(); // asked for once it is looked at
+    }
+    return;
+  }
+  toasts.querySelectorAll(".error").forEach((one) => one.remove());
+  if (changes(event)) {
     work(elt, true);
     if (elt.matches(".like")) {
       turn(elt);
@@ -156,7 +160,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { requestConfig: { elt }, target, xhr } = event.detail;
   if (elt.matches(".behind") && target.querySelector("textarea")) {
     event.detail.shouldSwap = false; // it would overwrite what somebody is writing
-  } else if (isShown(xhr)) {
+  } else if (isShown(xhr) && !polls(elt)) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }

@@ -125,6 +125,31 @@ def test_a_form_at_work_shows_it_and_can_be_used_again(people: People) -> None:
     expect(page.locator(".toast")).to_contain_text("Post deleted.")
 
 
+def test_comments_of_others_are_announced_where_somebody_looks(people: People) -> None:
+    alice, bob = people("alice"), people("bob")
+    path = a_post(alice.context, alice.site.url, comments=1)
+    asked: list[str] = []
+    alice.page.on("request", lambda request: asked.append(request.url))
+    alice.page.clock.install()
+    page = alice.open(path)
+    page.get_by_label("Write a comment").fill("Half written")
+    there = bob.open(path)
+    there.get_by_label("Write a comment").fill("From Bob")
+    there.get_by_role("button", name="Comment", exact=True).click()
+    expect(there.locator(".toast")).to_contain_text("Comment added.")
+    polls = page.locator("#new-comments")
+    expect(polls).to_have_role("status")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.clock.run_for(120_000)
+    assert not any("new-comments" in url for url in asked), "nobody looks at the tab"
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    notice = page.get_by_role("link", name="1 new comment")
+    expect(notice).to_be_visible()
+    notice.click()
+    expect(page.locator("ol.comments .text").last).to_have_text("From Bob")
+    expect(page.get_by_label("Write a comment")).to_have_value("Half written")
+
+
 def test_without_scripts_it_stands_on_the_page(people: People) -> None:
     alice = people("alice", java_script_enabled=False)
     page = alice.open()

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -338,6 +339,53 @@ def test_asking_for_new_posts_touches_no_session_and_says_304(
         mediator.send(NewPost(message=f"newer {number}"), Context(actor="bob"))
     arrive()
     assert "20 or more new posts" in alice.get(address).content.decode()
+
+
+def test_asking_for_new_comments_touches_no_session_and_says_304(post_id: UUID) -> None:
+    alice = signed_in()
+    page = alice.get(f"/posts/{post_id}/").text
+    address = unescape(re.findall(r'hx-get="([^"]+/new-comments/[^"]*)"', page)[0])
+    with (
+        CaptureQueriesContext(connections["default"]) as written,
+        CaptureQueriesContext(connections["read"]) as read,
+    ):
+        first = alice.get(address)
+    assert (first.status_code, first.content) == (200, b"")
+    assert (len(written), len(read)) == (0, 2)
+    same = alice.get(address, headers={"If-None-Match": first["ETag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    sent = AddComment(post_id=post_id, text="The first of others")
+    added = mediator.send(sent, Context(actor="bob")).ids["comment_id"]
+    for number in range(2):
+        sent = AddComment(post_id=post_id, text=f"new {number}")
+        mediator.send(sent, Context(actor="bob"))
+    arrive()
+    changed = alice.get(address, headers={"If-None-Match": first["ETag"]})
+    assert (changed.status_code, "3 new comments" in changed.text) == (200, True)
+    [link] = re.findall('href="([^"]+)"', changed.text)
+    assert link == f"/posts/{post_id}/comments/{added}/"
+    assert "The first of others" in alice.get(link, follow=True).text
+    for number in range(20):
+        sent = AddComment(post_id=post_id, text=f"newer {number}")
+        mediator.send(sent, Context(actor="bob"))
+    arrive()
+    last = alice.get(address)
+    assert "20 or more new comments" in last.text
+    assert last.status_code == 286, "htmx asks no more"
+    assert "new-comments" not in alice.get(f"/posts/{post_id}/").text, "it has a next page"
+    assert f"{address[:50]}" in alice.get(f"/posts/{post_id}/?at=end").text
+    assert alice.get(f"{address[:57]}?cursor=x").status_code == 400
+
+
+def test_where_nobody_has_commented_the_first_comment_is_announced(sqlite: Mode) -> None:
+    post_id = mediator.send(NewPost(message="Alone"), Context(actor="alice")).stream_id
+    arrive()
+    address = f"/posts/{post_id}/new-comments/"
+    assert f'hx-get="{address}"' in Client().get(f"/posts/{post_id}/").text
+    assert Client().get(address).content == b""
+    mediator.send(AddComment(post_id=post_id, text="Not any more"), Context(actor="bob"))
+    arrive()
+    assert "1 new comment<" in Client().get(address).text
 
 
 def test_a_feed_costs_few_statements(post_id: UUID) -> None:
