@@ -25,7 +25,7 @@ function step(by) {
 }
 
 function search() {
-  const field = document.querySelector("header [type=search]");
+  const field = document.querySelector("[type=search]");
   field?.focus();
   return Boolean(field);
 }

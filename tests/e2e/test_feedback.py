@@ -121,6 +121,10 @@ def test_a_form_at_work_shows_it_and_can_be_used_again(people: People) -> None:
     expect(button).to_have_attribute("aria-busy", "true")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     expect(button).not_to_have_attribute("aria-busy", "true")
+    alice.context.set_offline(True)
+    button.click()
+    expect(page.locator(".toast", has_text="Nothing was sent")).to_be_visible()
+    alice.context.set_offline(False)
     button.click()
     expect(page.locator(".toast")).to_contain_text("Post deleted.")
 

@@ -129,6 +129,11 @@ def test_keys_lead_through_posts_unless_somebody_types_or_has_switched_them_off(
     expect(page.get_by_label("Write a post")).to_have_value("jkn?/")
     page.get_by_label("Write a post").fill("")
     page.locator("article").first.focus()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("searchbox")).to_have_value("?")
+    page.locator("article").first.focus()
 
     keys = page.get_by_role("dialog", name="Keys")
     page.keyboard.press("?")
