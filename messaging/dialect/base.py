@@ -142,6 +142,7 @@ class Dialect(ABC):
     def uuid_text(self, column: str) -> str:
         """SQL for the canonical form of a UUID."""
 
+    ids_mark = ""  # takes many ids at once, as `{1f3e…,8c0a…}`; empty: there is none
     uuid_mark: str  # stands for the canonical form or the 32 digits of one
 
     @abstractmethod

@@ -50,6 +50,7 @@ class PostgreSQL(Dialect):
     is_server = True
     can_write_in_ctes = True
     uuid_mark = "%s::uuid"
+    ids_mark = "%s::uuid[]"
     triggers_of = (
         "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"
     )

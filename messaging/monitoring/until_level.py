@@ -11,6 +11,7 @@ from messaging.projections.registry import consumed
 from messaging.transient import drop_connections, is_away
 
 LOOK_EVERY_S = 0.2
+PAUSE = 20  # times as long as a look took, which takes the consumers' processor
 # A consumer that has just started tries a halted partition again.
 HALTED_FOR_S = 30.0
 
@@ -35,6 +36,7 @@ class UntilLevel:
         Raises `WorkerFailed` when nothing but halted partitions is left.
         """
         while not stop.is_set():
+            begun = time.thread_time()
             try:
                 self.is_level = self.look()
             except Exception as error:  # the parts that work log it
@@ -43,7 +45,7 @@ class UntilLevel:
                 drop_connections()
             if self.is_level:
                 return
-            stop.wait(LOOK_EVERY_S)
+            stop.wait(max(LOOK_EVERY_S, PAUSE * (time.thread_time() - begun)))
 
     def look(self) -> bool:
         if self._ends is None and self._after_the_outbox and self._outbox_waits():

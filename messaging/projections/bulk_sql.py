@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, UUIDField, signals
@@ -35,25 +36,16 @@ def load(model: type[ReadModel], generation: int, keys: Iterable[Key]) -> dict[K
     found: dict[Key, ReadModel] = {}
     with connection.cursor() as cursor:
         for chunk in _chunks(list(keys)):
-            # The first key says of which types all are.
-            all_marks = ", ".join(
-                [columns.key_marks, *[marks(len(columns.key))] * (len(chunk) - 1)]
-            )
-            sql = (
-                f"SELECT {columns.selected} FROM (VALUES {all_marks}) AS k "
-                f"JOIN {columns.table} t ON t.generation = %s AND {columns.on_key}"
-            )
-            params = [value for key in chunk for value in columns.key_values(key)]
-            cursor.execute(sql, [*params, generation])
-            for values in cursor.fetchall():
+            cursor.execute(*columns.select(generation, chunk))
+            for values in columns.read(cursor.fetchall()):
                 row = row_of(values)
                 found[key_of(row)] = row
     return found
 
 
 def key_of(row: ReadModel) -> Key:
-    key = tuple(getattr(row, name) for name in row.key)
-    return key if isinstance(row, TotalModel) else (row.stream_id, *key)
+    key = [getattr(row, name) for name in row.key] if row.key else ()
+    return tuple(key) if isinstance(row, TotalModel) else (row.stream_id, *key)
 
 
 def upsert(model: type[ReadModel], rows: Sequence[ReadModel]) -> None:
@@ -115,7 +107,7 @@ class _Columns:
         self.names = [connection.ops.quote_name(str(f.column)) for f in fields]
         self._values = attrgetter(*(f.attname for f in fields))
         self.key = model.key if issubclass(model, TotalModel) else ("stream_id", *model.key)
-        self.on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
+        self._on_key = " AND ".join(f"t.{name} = k.column{n}" for n, name in enumerate(self.key, 1))
         adapters = [_adapter(field, connection, native) for field in fields]
         self._adapters = [(n, adapt) for n, adapt in enumerate(adapters) if adapt]
         self.all_native = not self._adapters
@@ -123,7 +115,8 @@ class _Columns:
             _key_adapter(model._meta.get_field(name), connection, native) for name in self.key
         ]
         is_uuid = [isinstance(model._meta.get_field(name), UUIDField) for name in self.key]
-        self.key_marks = f"({', '.join(dialect.uuid_mark if one else '%s' for one in is_uuid)})"
+        self._key_marks = f"({', '.join(dialect.uuid_mark if one else '%s' for one in is_uuid)})"
+        self._ids_mark = dialect.ids_mark if self.key == ("stream_id",) else ""
         key_columns = ("generation", *self.key)
         updates = [n for n, f in zip(self.names, fields, strict=True) if f.name not in key_columns]
         sets = [f"{name} = EXCLUDED.{name}" for name in updates]
@@ -132,13 +125,22 @@ class _Columns:
         self.on_conflict = f"ON CONFLICT ({', '.join(key_columns)}) DO " + (
             f"UPDATE SET {', '.join(sets)}" if sets else "NOTHING"
         )
-        self._read(connection)
+        self._note_reading(connection, dialect, native)
 
-    def _read(self, connection: BaseDatabaseWrapper) -> None:
+    def _note_reading(
+        self, connection: BaseDatabaseWrapper, dialect: Dialect, native: tuple[type, ...]
+    ) -> None:
         """Note how a row is read: its columns, and what makes a field's value of a column's."""
         fields = self._model._meta.concrete_fields
-        columns = [connection.ops.quote_name(str(f.column)) for f in fields]
-        self.selected = ", ".join(f"t.{column}" for column in columns)
+        columns = [f"t.{connection.ops.quote_name(str(f.column))}" for f in fields]
+        # As text, which msgspec makes ids of at once: the client would call Python for each.
+        as_text = [isinstance(f, UUIDField) and isinstance(f, native) for f in fields]
+        self._selected = ", ".join(
+            dialect.uuid_text(column) if is_id else column
+            for column, is_id in zip(columns, as_text, strict=True)
+        )
+        types = tuple(UUID | None if is_id else Any for is_id in as_text)
+        self._rows_type = list[tuple[types]] if any(as_text) else None  # type: ignore[valid-type]
         self._attnames = [f.attname for f in fields]
         self._converters = []
         for n, column in enumerate(Col("t", field) for field in fields):
@@ -150,6 +152,28 @@ class _Columns:
             and self._model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined]
             and not any(hasattr(getattr(self._model, f.attname), "__set__") for f in fields)
         )
+
+    def select(self, generation: int, keys: Sequence[Key]) -> tuple[str, list[Any]]:
+        """A statement for the rows with these keys, and its values."""
+        what = f"SELECT {self._selected} FROM"
+        if self._ids_mark:
+            ids = ",".join([_digits(one) for (one,) in keys])
+            where = f"t.generation = %s AND t.{self.key[0]} = ANY({self._ids_mark})"
+            return f"{what} {self.table} t WHERE {where}", [generation, f"{{{ids}}}"]
+        # The first key says of which types all are.
+        all_marks = ", ".join([self._key_marks, *[marks(len(self.key))] * (len(keys) - 1)])
+        params = [value for key in keys for value in self.key_values(key)]
+        return (
+            f"{what} (VALUES {all_marks}) AS k "
+            f"JOIN {self.table} t ON t.generation = %s AND {self._on_key}"
+        ), [*params, generation]
+
+    def read(self, fetched: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The values of what `select` selects."""
+        if self._rows_type is None:
+            return fetched
+        found: list[tuple[Any, ...]] = msgspec.convert(fetched, self._rows_type)
+        return found
 
     def row_maker(self) -> Callable[[Sequence[Any]], Any]:
         """A function from a row's values to the row. Django's own costs as much as the rest of
