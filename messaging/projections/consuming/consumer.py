@@ -11,6 +11,7 @@ from django.db import connections
 
 from messaging import signals
 from messaging.bus.base import Bus, LogRecord, Subscription
+from messaging.bus.shared import FollowingSubscription, Trail
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
@@ -51,9 +52,11 @@ class Consumer:
     partitions; others stand by.
     """
 
-    def __init__(self, projection: Projection, bus: Bus) -> None:
+    def __init__(self, projection: Projection, bus: Bus, trail: Trail | None = None) -> None:
+        """`trail`: shared with other consumers of this process, each with a thread of its own."""
         self._projection = projection
         self._bus = bus
+        self._trail = trail
         self.name = projection.name
         self._group = f"postlog.{projection.name}"
         self._lock = (
@@ -117,7 +120,10 @@ class Consumer:
         if self._subscription is None:
             self._bus.ensure_topic()
             self._start()
-            self._subscription = self._bus.subscribe(self._group)
+            joined = self._bus.subscribe(self._group)
+            self._subscription = (
+                joined if self._trail is None else FollowingSubscription(joined, self._trail)
+            )
             self._announce(active=True)
         return self._step(self._subscription)
 

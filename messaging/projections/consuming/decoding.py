@@ -14,6 +14,7 @@ from django.db import connections
 
 from messaging import codec, conf, plausible
 from messaging.bus.base import LogRecord, partition_of
+from messaging.bus.shared import SharedRecord
 from messaging.bus.signing import FORGED, Fault, key_ring
 from messaging.conf import read_alias
 from messaging.exceptions import DecodeError, UnknownMessage
@@ -72,9 +73,16 @@ class Decoder:
         return [one for one in found if one.concerns(self._projection)]
 
     def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
-        """Believe a record only if its signature is right, where records are signed, and if a relay
-        can have written it. `signed`: it was refused for its signature before, and is not believed
-        because signatures were switched off."""
+        if not isinstance(record, SharedRecord):
+            return self._handled(self._believed(record, signed=signed))
+        if record.found is None:
+            record.found = self._believed(record)
+        return self._handled(record.found)
+
+    def _believed(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
+        """As every projection reads it. Believe a record only if its signature is right, where
+        records are signed, and if a relay can have written it. `signed`: it was refused for its
+        signature before, and is not believed because signatures were switched off."""
         found = read(record)
         if unsigned := self._fault_of_signature(record, signed):
             return self._refused(found, unsigned.code, unsigned.reason)
@@ -89,7 +97,7 @@ class Decoder:
         if self._is_future(at := envelope.recorded_at):
             reason = f"It says that it was recorded at {at:%Y-%m-%d %H:%M:%S} UTC."
             return self._refused(found, FROM_THE_FUTURE, reason, at - plausible.FUTURE)
-        return self._handled(found)
+        return found
 
     def from_dead_letter(self, dead_letter: DeadLetter) -> DecodedRecord:
         """Read a dead letter. One that names a stream was believed when it was parked."""

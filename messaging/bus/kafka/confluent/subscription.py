@@ -163,6 +163,8 @@ class ConfluentSubscription(Subscription):
             self._consumer.incremental_assign([at])
             if partition in self._paused:
                 self._consumer.pause([at])
+            else:  # the client forgets no pause, not even of a partition that was another's since
+                self._consumer.resume([at])
         self._fetched.add(partition)
         self._fetcher.positions.sought(partition, offset)
 

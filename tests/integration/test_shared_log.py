@@ -1,0 +1,56 @@
+"""Following others' trail keeps a place in a group of Kafka's, and loses no record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from messaging.bus import current_bus, shared
+from messaging.bus.base import LogRecord
+from messaging.bus.shared import FollowingSubscription, Trail
+from messaging.testing.bus_members import PARTITIONS, Member, everything, numbered, publish
+from messaging.testing.waiting import wait_until
+from tests.support.modes import Mode, fresh_mode
+
+
+@pytest.fixture(params=["kafka-python", "confluent"])
+def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path) -> Iterator[Mode]:
+    with django_db_blocker.unblock(), fresh_mode("sqlite", "kafka", tmp_path, request.param) as one:
+        current_bus().ensure_topic()
+        yield one
+
+
+def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LEAST", 1)
+    monkeypatch.setattr(shared, "PLACE_EVERY_S", 0.3)
+    bus = current_bus()
+    publish(bus, numbered(3_000, keys=100))
+    log: dict[int, list[LogRecord]] = {}
+    for record in everything(bus):
+        log.setdefault(record.partition, []).append(record)
+    trail = Trail()
+    one = Member(FollowingSubscription(bus.subscribe("a"), trail))
+    wait_until(lambda: one.owns(PARTITIONS), "it has all partitions")
+    fetched_before = len(one.records)
+    other = Member(bus.subscribe("a"))
+
+    def follows_and_hears() -> bool:
+        """One record at a time, so that there is always another to follow to."""
+        other.step()
+        for partition, part in log.items():
+            at = one.positions.get(partition, 0)
+            if partition in one.assignment and at < len(part):
+                trail.leave({partition: part[at : at + 1]})
+                break
+        one.step(timeout_s=0, max_records=1)
+        return len(one.assignment) == len(other.assignment) == PARTITIONS // 2
+
+    wait_until(follows_and_hears, "it has handed half of them over", 60)
+    assert len(one.records) > fetched_before
+    assert one.subscription._held  # type: ignore[attr-defined]  # until it fetches by itself
+    other.subscription.close()
+    wait_until(lambda: one.has(3_000), "it has read the rest, in order and without a gap", 60)
+    one.subscription.close()

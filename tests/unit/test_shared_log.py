@@ -1,0 +1,227 @@
+"""Consumers of one process that catch up side by side read the log once, and none depends on
+another for it."""
+
+import time
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from contracts.posts import CommentAdded
+from messaging import codec, conf
+from messaging.bus import shared
+from messaging.bus.base import LogRecord, Polled, Subscription, partition_of
+from messaging.bus.shared import FollowingSubscription, SharedRecord, Trail
+from messaging.projections.consuming.decoding import Decoder
+from messaging.testing import MemoryBus
+from messaging.testing.bus_contract import BusContract
+from messaging.testing.bus_members import PARTITIONS, Member, in_partition, numbered, publish
+from queries_app.projections import likes, posts
+from tests.support.records import record_of
+
+
+class SharedBus(MemoryBus):
+    """Counts what its subscriptions fetch."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=PARTITIONS)
+        self.trail = Trail()
+        self.fetched: list[tuple[int, int]] = []
+
+    def subscribe(self, group: str) -> Any:
+        return FollowingSubscription(Counted(super().subscribe(group), self), self.trail)  # type: ignore[arg-type]
+
+
+class Counted:
+    def __init__(self, inner: Subscription, bus: SharedBus) -> None:
+        self._inner, self._bus = inner, bus
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def poll(self, *, timeout_s: float, max_records: int) -> Polled:
+        polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
+        self._bus.fetched += [(p, r.offset) for p, part in polled.records.items() for r in part]
+        return polled
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedBus]:
+    monkeypatch.setattr(shared, "LEAST", 1)
+    monkeypatch.setattr(shared, "PATIENCE_S", 0.05)
+    made = SharedBus()
+    made.ensure_topic()
+    yield made
+    made.close()
+
+
+class TestContract(BusContract):
+    @pytest.fixture
+    def bus(self, bus: SharedBus) -> SharedBus:
+        return bus
+
+    def lose_records_before(self, bus: SharedBus, partition: int, offset: int) -> None:  # type: ignore[override]
+        bus.delete_records(partition, offset)
+
+    def delete_topic(self, bus: SharedBus) -> None:  # type: ignore[override]
+        bus.delete_topic()
+
+
+def joined(bus: SharedBus, *groups: str) -> list[Member]:
+    members = [Member(bus.subscribe(group)) for group in groups]
+    for one in members:
+        one.step()
+    return members
+
+
+def test_what_one_has_fetched_others_take_from_it(bus: SharedBus) -> None:
+    publish(bus, numbered(100))
+    first, second, third = joined(bus, "a", "b", "c")
+    for one in (first, second, third):
+        while len(one.records) < 100:
+            one.step(max_records=10)
+    assert sorted(first.records) == sorted(second.records) == sorted(third.records)
+    assert len(bus.fetched) == len(set(bus.fetched)) == 100
+    assert all(a is b for a, b in zip(first.records, second.records, strict=True))
+
+
+def test_one_that_was_ahead_and_one_that_was_behind_both_go_on_where_they_were(
+    bus: SharedBus,
+) -> None:
+    first, second = joined(bus, "a", "b")
+    for n in range(1, 6):  # each leads in turn; `step` holds that no record is missing or repeated
+        publish(bus, numbered(20))
+        for one in (first, second) if n % 2 else (second, first):
+            while len(one.records) < 20 * n:
+                one.step(max_records=7)
+    assert len(bus.fetched) == len(set(bus.fetched)) == 100
+
+
+def side_by_side(members: list[Member], count: int) -> None:
+    """Each in a thread of its own, as consumers are."""
+
+    def read(one: Member) -> None:
+        while len(one.records) < count:
+            one.step(max_records=10)
+        one.subscription.close()
+
+    threads = [Thread(target=read, args=(one,), daemon=True) for one in members]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert {len(one.records) for one in members} == {count}
+
+
+def test_one_that_is_close_behind_is_let_catch_up(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "BATCH_BYTES", 50)
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    publish(bus, numbered(300))
+    side_by_side(joined(bus, "a", "b", "c"), 300)
+    assert len(set(bus.fetched)) == 300
+    assert len(bus.fetched) <= 320, "what they begin with may be fetched by each"
+
+
+def test_one_that_stands_still_is_not_waited_for_again_and_again(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "BATCH_BYTES", 50)
+    monkeypatch.setattr(shared, "PATIENCE_S", 0.5)
+    publish(bus, numbered(300))
+    first, other, still = joined(bus, "a", "b", "c")
+    begun = time.monotonic()
+    side_by_side([first, other], 300)
+    assert time.monotonic() - begun < 5, "thirty times as many batches, and half a second each"
+    assert bus.trail._bytes == 0, "nor is anything kept for it"
+    side_by_side([still], 300)
+
+
+def test_a_paused_partition_is_not_taken_from_others_either(bus: SharedBus) -> None:
+    publish(bus, [*in_partition(3, 5), *in_partition(4, 5)])
+    first, second = joined(bus, "a", "b")
+    second.subscription.pause(3)
+    while len(first.records) < 10:
+        first.step()
+    for _ in range(5):
+        second.step(timeout_s=0)
+    assert {one.partition for one in second.records} == {4}
+    second.subscription.resume(3)
+    while len(second.records) < 10:
+        second.step()
+
+
+def test_one_that_is_set_back_reads_again_from_there(bus: SharedBus) -> None:
+    publish(bus, in_partition(3, 9))
+    first, second = joined(bus, "a", "b")
+    for one in (first, second):
+        while len(one.records) < 9:
+            one.step(max_records=3)
+    second.positions[3] = 2
+    second.subscription.seek(3, 2)
+    while len(second.records) < 16:
+        second.step()
+    assert [one.offset for one in second.records[9:]] == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_what_was_found_in_a_record_goes_with_it() -> None:
+    """It may refer to the record, and nothing looks for such garbage while a batch is at work."""
+    trail = Trail()
+    ((record,),) = trail.leave({3: [LogRecord(3, 0, b"k", b"v")]}).values()
+    assert isinstance(record, SharedRecord)
+    record.found = record
+    trail.note("somebody", {3: 1})
+    assert record.found is None
+
+
+def test_offsets_that_hold_no_record_are_passed_over_by_those_behind_as_well() -> None:
+    trail = Trail()
+    trail.leave({3: [LogRecord(3, 7, b"k", b"v", gap=2), LogRecord(3, 9, b"k", b"v", gap=1)]})
+    assert not trail.take({3: 7}, 10)
+    assert [one.offset for one in trail.take({3: 5}, 10)[3]] == [7, 9]
+
+
+def test_a_record_is_decoded_once_and_each_projection_sees_what_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded = []
+    decode = codec.decode_envelope
+    monkeypatch.setattr(codec, "decode_envelope", lambda one: decoded.append(one) or decode(one))
+    added = CommentAdded(post_id=uuid4(), comment_id=uuid4(), author="ann", text="Hi")
+    message = record_of(added.post_id, 2, added)
+    at = partition_of(message.key, conf.postlog().kafka.partitions)
+    record = SharedRecord(at, 0, message.key.encode(), message.value)
+    in_posts, in_likes = (Decoder(one).record_of_the_log(record) for one in (posts, likes))
+    assert (in_posts.event, in_likes.event) == (added, None), "likes have no function for it"
+    assert in_posts.envelope is in_likes.envelope
+    assert len(decoded) == 1
+
+
+def test_a_shared_record_that_is_not_believed_is_refused_by_each() -> None:
+    record = SharedRecord(0, 0, b"k", b"no JSON")
+    for projection in (posts, likes):
+        found = Decoder(projection).record_of_the_log(record)
+        assert (found.envelope, found.code) == (None, "unreadable")
+
+
+def test_what_is_left_twice_counts_once() -> None:
+    trail = Trail()
+    for _ in range(2):
+        trail.leave({3: [LogRecord(3, 0, b"k", b"v")]})
+    trail.note("somebody", {3: 1})
+    assert trail._bytes == 0
+
+
+def test_a_partition_that_was_handed_over_is_not_followed(bus: SharedBus) -> None:
+    (first,) = joined(bus, "a")
+    second = Member(bus.subscribe("a"))
+    while len(first.assignment) != PARTITIONS // 2 or len(second.assignment) != PARTITIONS // 2:
+        first.step(timeout_s=0)
+        second.step(timeout_s=0)
+    lost = min(second.assignment)
+    bus.trail.leave({lost: [LogRecord(lost, 0, b"k", b"v")]})
+    first.step(timeout_s=0)
+    assert first.records == []
