@@ -18,6 +18,7 @@ from benchmarks.setup import servers
 NAMES = (
     "write", "relay", "consume", "serve", "latency", "long_streams", "rebuild", "scale", "outage",
     "browse", "signing", "bulk", "clients", "plots", "samples",
+    "search",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 
