@@ -1,6 +1,7 @@
 """The search: what is found, in which order, and with which marks."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -208,3 +209,11 @@ def test_a_search_needs_six_statements(database: Mode, monkeypatch: pytest.Monke
         with CaptureQueriesContext(connections["read"]) as captured:
             assert mediator.ask(FindPosts(q=q, page_size=5)).results
         assert len(captured) <= most, [one["sql"] for one in captured]
+
+
+def test_posts_come_in_the_order_of_their_dates_as_in_all_lists(database: Mode) -> None:
+    send(NewPost(message="apple now"))
+    old = datetime(2005, 4, 7, tzinfo=UTC)
+    mediator.send(NewPost(message="apple then"), Context(actor="alice", at=old))
+    deliver_all()
+    assert found("apple") == ["apple now", "apple then"]
