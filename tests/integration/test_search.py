@@ -21,6 +21,7 @@ from contracts.posts import CommentAdded, PostCreated
 from messaging import mediator
 from messaging.exceptions import Invalid, ReadSideBehind
 from messaging.message import Context
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import paging
 from messaging.testing import deliver_all
@@ -217,3 +218,22 @@ def test_posts_come_in_the_order_of_their_dates_as_in_all_lists(database: Mode) 
     mediator.send(NewPost(message="apple then"), Context(actor="alice", at=old))
     deliver_all()
     assert found("apple") == ["apple now", "apple then"]
+
+
+def test_a_word_of_10_000_letters_holds_nothing_up_and_is_found(database: Mode) -> None:
+    for letter in "xé語":
+        send(NewPost(message=letter * 10_000))
+    send(NewPost(message="".join(f"w{n} " for n in range(1_600)) + "last"))
+    deliver_all()
+    assert not DeadLetter.objects.exists()
+    assert [len(found(letter * 200)) for letter in "xé語"] == [1, 1, 1]
+    assert len(found("w0 w1599 last")) == 1
+
+
+def test_of_many_comments_the_first_three_are_shown(database: Mode) -> None:
+    post_id = send(NewPost(message="plum"))["post_id"]
+    for n in range(6):
+        send(AddComment(post_id=post_id, text=f"apple {n}"))
+    deliver_all()
+    (post,) = mediator.ask(FindPosts(q="apple")).results
+    assert marked(post) == ["[apple] 0", "[apple] 1", "[apple] 2"]
