@@ -88,7 +88,7 @@ def test_the_link_of_a_removed_comment_says_that_there_is_none(sqlite: Mode) -> 
     mediator.send(RemoveComment(post_id=there.post_id, comment_id=comment_id), Context(actor="bob"))
     arrive()
     answer = Client().get(there.link(comment_id))
-    assert (answer.status_code, "There is no such comment" in answer.text) == (404, True)
+    assert (answer.status_code, "This comment is gone" in answer.text) == (404, True)
 
 
 def test_a_link_to_a_comment_of_ones_own_that_is_not_shown_yet_leads_to_its_post(
