@@ -128,7 +128,7 @@ def test_each_box_has_a_small_line_of_the_last_hour() -> None:
     assert all(title in drawn for title in DRAWN)
     commands, outbox = drawn["Commands"], drawn["Outbox"]
     assert commands is not None
-    assert commands.path.startswith("M0 0L17 0")
+    assert commands.path.startswith("M0 50L17 50"), "of 10 at least"
     assert commands.words == "In the last hour at most 5 events stored a second"
     assert outbox is not None
     assert "at most 59 s of waiting" in outbox.words
