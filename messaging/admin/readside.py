@@ -33,7 +33,7 @@ class DiscardedAdmin(ReadOnlyAdmin):
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
-    list_display = ("role", "process", "active", "since", "beat_at")
+    list_display = ("role", "process", "active", "since", "beat_at", "stopped_at")
     ordering = ("role", "process")
 
 
