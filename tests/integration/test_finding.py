@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -189,9 +189,9 @@ def test_no_list_reads_a_table_without_an_index(database: Mode) -> None:
             asked += [(alias, sql) for sql in found if "NOT EXISTS" not in sql]
     assert len(asked) > 60
     for alias, sql in asked:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SET enable_seqscan = off")
-            cursor.execute("SET enable_bitmapscan = off")
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
             cursor.execute(f"EXPLAIN {sql}")
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "Seq Scan" not in plan, f"{sql}\n{plan}"
