@@ -41,6 +41,7 @@ FOLDED = "<details><summary>{} unchanged</summary>{}</details>"
             + "<p><ins>New.\n\n</ins>Two.</p>",
         ),
         ("a\nb", "a b", "<p>a<del>\n</del><ins> </ins>b</p>"),
+        ("\n\na red", "\n\na blue", "<p>a <del>red</del><ins>blue</ins></p>"),
     ],
 )  # fmt: skip
 def test_an_edit_shows_its_words_and_folds_the_rest(old: str, new: str, html: str) -> None:
