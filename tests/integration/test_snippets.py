@@ -46,7 +46,7 @@ from messaging.testing import deliver_all
 from messaging.testing.bus_contract import BusContract
 from messaging.testing.in_memory import MemoryBus
 from tests.support.modes import Mode
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, manage
 from tests.support.settings import postlog
 from tests.support.stock import Reserved, items, stock
 from tests.support.walk import Block, blocks_of
@@ -85,6 +85,7 @@ HELD_BY = {
     "docs/guides/*.md": "tests/integration/test_walks.py",
     "docs/guides/kubernetes.md": "tests/integration/test_snippets.py",
     "docs/guides/managed-kafka.md": "tests/integration/test_snippets.py",
+    "docs/operations.md": "tests/integration/test_snippets.py",
     "docs/poolers.md": "tests/faults/test_poolers.py",
     "docs/quickstart.md": "tests/integration/test_walks.py",
     "docs/reference.md": "tests/integration/test_reference.py",
@@ -223,10 +224,12 @@ PAGE = "docs/guides/kubernetes.md"
 PROBE = {"httpGet", "periodSeconds", "failureThreshold", "timeoutSeconds"}  # of core/v1
 
 
-def test_the_probes_middleware_is_first_as_the_page_says() -> None:
-    shown = executed(block(PAGE, "python", "MIDDLEWARE"))["MIDDLEWARE"]
-    assert settings.MIDDLEWARE[: len(shown) - 1] == shown[:-1]
-    assert all(map(import_string, shown[:-1]))
+@pytest.mark.parametrize("of", ["SecurityMiddleware", "metrics.metrics"])
+def test_the_middleware_of_the_page_is_first_and_in_this_order(of: str) -> None:
+    shown = executed(block(PAGE, "python", of))["MIDDLEWARE"][:-1]
+    assert [one for one in settings.MIDDLEWARE if one in shown] == shown
+    assert settings.MIDDLEWARE[0] == shown[0]
+    assert all(map(import_string, shown))
 
 
 def test_the_probes_of_the_page_are_answered(sqlite: Mode) -> None:
@@ -317,3 +320,35 @@ def test_an_upcaster_lifts_as_the_page_says() -> None:
     text = dedent(block("docs/generators.md", "python", "@upcaster"))
     lift = executed(text, upcaster=lambda *_: lambda function: function)["with_amount"]
     assert lift({"order_id": "x"}) == {"order_id": "x", "amount": 0}
+
+
+# --- metrics and traces ------------------------------------------------------------------------
+
+
+def test_prometheus_scrapes_as_the_page_has_it(sqlite: Mode) -> None:
+    (job,) = yaml.safe_load(block("docs/operations.md", "yaml", "scrape_configs"))["scrape_configs"]
+    assert set(job) == {"job_name", "authorization", "static_configs"}
+    assert set(job["authorization"]) == {"credentials_file"}, "its type is Bearer by default"
+    with postlog(METRICS_TOKEN="a-token-of-this-test"):
+        answer = Client(headers={"Authorization": "Bearer a-token-of-this-test"}).get("/metrics")
+    assert answer.status_code == 200
+
+
+def test_traces_go_where_the_variables_on_the_page_say(sqlite: Mode) -> None:
+    line = block("docs/operations.md", "sh", "TRACES=on")
+    env = dict(word.split("=", 1) for word in shlex.split(line))
+    said = """if True:
+        from messaging import conf
+        from messaging.monitoring.spans import _provider
+        provider = _provider()
+        (processor,) = provider._active_span_processor._span_processors
+        print(conf.postlog().traces, provider.sampler.get_description())
+        print(processor.span_exporter._endpoint, provider.resource.attributes["service.name"])
+    """
+    done = manage(sqlite.env | env, "shell", "-v0", "-c", said)
+    assert done.stdout.split() == [
+        "True",
+        "TraceIdRatioBased{0.01}",
+        "http://127.0.0.1:4318/v1/traces",
+        "postlog",
+    ], done.stderr
