@@ -200,6 +200,16 @@ def test_a_record_is_decoded_once_and_each_projection_sees_what_is_its_own(
     assert len(decoded) == 1
 
 
+def test_a_record_that_leaves_the_trail_while_it_is_decoded_is_decoded_all_the_same() -> None:
+    class Cleared(SharedRecord):
+        """As if another thread cleared it at once."""
+
+        found = property(lambda _: None, lambda _, found: None)  # type: ignore[assignment]
+
+    found = Decoder(posts).record_of_the_log(Cleared(0, 0, b"k", b"no JSON"))
+    assert found.code == "unreadable"
+
+
 def test_a_shared_record_that_is_not_believed_is_refused_by_each() -> None:
     record = SharedRecord(0, 0, b"k", b"no JSON")
     for projection in (posts, likes):

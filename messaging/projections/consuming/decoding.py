@@ -75,9 +75,10 @@ class Decoder:
     def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
         if not isinstance(record, SharedRecord):
             return self._handled(self._believed(record, signed=signed))
-        if record.found is None:
-            record.found = self._believed(record)
-        return self._handled(record.found)
+        found = record.found  # read once: the trail clears it when nobody follows any more
+        if found is None:
+            found = record.found = self._believed(record)
+        return self._handled(found)
 
     def _believed(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
         """As every projection reads it. Believe a record only if its signature is right, where
