@@ -204,7 +204,7 @@ def test_a_record_that_leaves_the_trail_while_it_is_decoded_is_decoded_all_the_s
     class Cleared(SharedRecord):
         """As if another thread cleared it at once."""
 
-        found = property(lambda _: None, lambda _, found: None)  # type: ignore[assignment]
+        found = property(lambda _: None, lambda *_: None)  # type: ignore[assignment]
 
     found = Decoder(posts).record_of_the_log(Cleared(0, 0, b"k", b"no JSON"))
     assert found.code == "unreadable"
