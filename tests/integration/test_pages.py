@@ -430,7 +430,7 @@ def test_a_page_that_waits_shows_what_was_sent(post_id: UUID) -> None:
 def test_what_somebody_made_up_as_sent_is_not_shown(post_id: UUID) -> None:
     alice = signed_in()
     where = alice.post("/write/", {"text": "mine", "form": "f"})["Location"]
-    for forged in ("", "mine", signing.dumps("forged", salt="another"), "\x7f:::", "a:b:c"):
+    for forged in ("", "mine", signing.dumps("forged", salt="another"), ":::", "a:b:c"):
         alice.cookies["sent"] = forged
         waiting = alice.get(where)
         assert waiting.status_code == 202
