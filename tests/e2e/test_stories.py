@@ -15,6 +15,12 @@ SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no 
 def write(page: Page, text: str) -> None:
     page.get_by_label("Write a post").fill(text)
     page.get_by_role("button", name="Post", exact=True).click()
+    see_it_alone(page, text)
+
+
+def see_it_alone(page: Page, text: str) -> None:
+    """On the page of the post: what stands on the feed has texts of others as well."""
+    expect(page).to_have_url(re.compile("/posts/"))
     expect(page.locator("article .text")).to_have_text(text)
 
 
@@ -108,7 +114,8 @@ def test_ones_own_change_is_seen_at_once_on_another_tab_too(people: People) -> N
         text = f"Post {uuid4()}"
         page = alice.open()
         page.get_by_label("Write a post").fill(text)
-        page.get_by_role("button", name="Post", exact=True).click()
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.get_by_role("button", name="Post", exact=True).click()
         other.goto(alice.site.url)
         expect(other.locator("article .title").first).to_have_text(text, timeout=1)
 
@@ -171,7 +178,7 @@ def test_a_double_click_posts_once(people: People) -> None:
     page = alice.open()
     page.get_by_label("Write a post").fill(text)
     page.get_by_role("button", name="Post", exact=True).dblclick()
-    expect(page.locator("article .text")).to_have_text(text)
+    see_it_alone(page, text)
     page = alice.open("/people/alice/")
     expect(page.get_by_text(text)).to_have_count(1)
 
@@ -248,4 +255,4 @@ def test_everything_is_reached_by_keyboard(people: People) -> None:
     page.keyboard.type(text)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator("article .text")).to_have_text(text)
+    see_it_alone(page, text)
