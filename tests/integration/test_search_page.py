@@ -12,10 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from commands_app.commands import AddComment, NewPost
 from messaging import mediator
 from messaging.message import Context
+from messaging.projections.registry import PROJECTIONS
 from messaging.testing import deliver_all
 from queries_app.queries import MAX_QUERY
 from tests.support.api import person
+from tests.support.consuming import consume_all
 from tests.support.modes import Mode
+from tests.support.relaying import publish_all
 
 FIELD = re.compile(r'<input type="search" id="q" name="q"[^>]*? maxlength="(\d+)"')
 
@@ -104,6 +107,14 @@ def test_whatever_is_looked_for_gets_a_clear_answer(
     assert len(answer.content) < 100_000
 
 
+def test_what_was_refused_stands_in_its_field(sqlite: Mode) -> None:
+    page = opened("***", status=400, author="bob")
+    assert 'value="***"' in page
+    assert 'value="bob"' in page
+    assert 'aria-describedby="refused how" aria-invalid="true"' in page
+    assert f'value="{"x" * MAX_QUERY}"' in opened("x" * 10_000, status=400), "and no more of it"
+
+
 def test_there_is_one_field_in_the_head_of_each_page(sqlite: Mode) -> None:
     client = Client()
     pages = ["/", "/accounts/login/", "/search/", "/people/nobody/", "/none/"]
@@ -117,6 +128,10 @@ def test_a_signed_in_person_finds_what_they_have_just_written_or_is_told(sqlite:
     client = Client()
     client.force_login(person("alice"))
     assert client.post("/write/", {"text": "kumquat"}).status_code == 302
+    for reached in ("posts", "likes"):
+        assert "not shown here yet" in client.get("/search/?q=kumquat").content.decode()
+        publish_all()
+        consume_all(PROJECTIONS[reached])
     assert "not shown here yet" in client.get("/search/?q=kumquat").content.decode()
     deliver_all()
     page = client.get("/search/?q=kumquat").content.decode()
