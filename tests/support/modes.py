@@ -5,10 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from socket import socket
-from typing import Any
 from uuid import uuid4
 
 import psycopg2
@@ -37,8 +34,6 @@ def fresh_mode(vendor: str, bus: str, folder: Path, client: str = KAFKA_CLIENT) 
     name = f"t{uuid4().hex[:12]}"
     urls = new_sqlite(folder) if vendor == "sqlite" else new_postgresql(name)
     kafka = os.environ["TEST_KAFKA"] if bus == "kafka" else ""
-    if kafka:
-        close_sockets_that_do_not_connect()
     settings = {"bootstrap_servers": kafka, "topic": name, "client": client}
     env = {**urls, **{f"KAFKA_{key.upper()}": value for key, value in settings.items()}}
     env["DEBUG"] = "on"
@@ -49,24 +44,6 @@ def fresh_mode(vendor: str, bus: str, folder: Path, client: str = KAFKA_CLIENT) 
     if vendor == "postgresql":
         for alias in ALIASES:
             postgresql(f'DROP DATABASE "{name}_{alias}" WITH (FORCE)')
-
-
-@cache
-def close_sockets_that_do_not_connect() -> None:
-    """kafka-python leaves them to the garbage collector: one whose client was closed while it
-    connected would be an error of whichever test runs by then."""
-    from kafka.net.inet import KafkaNetSocket
-
-    connect = KafkaNetSocket.sock_connect
-
-    async def connect_or_close(self: Any, net: Any, sock: socket, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await connect(self, net, sock, *args, **kwargs)
-        except BaseException:
-            sock.close()
-            raise
-
-    KafkaNetSocket.sock_connect = connect_or_close
 
 
 def stop_looking() -> None:
