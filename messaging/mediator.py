@@ -133,9 +133,10 @@ def send(command: object, context: Context) -> Result:
         try:
             with unit_of_work(context) as uow:
                 outcome = uow.earlier or _carried_out(command, handler, uow)
+            result = outcome.replay()
             if uow.earlier is None:
-                _announce(command, context, outcome.replay())
-            return outcome.replay()
+                _announce(command, context, result)
+            return result
         except ConcurrencyError:
             # Wait longer each time, and out of step with the others that lost.
             time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**attempt)
