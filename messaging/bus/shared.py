@@ -1,7 +1,7 @@
 """One reading of the log for all consumers of a process that catch up side by side.
 
-Each keeps its own place in its group, and its own positions. Whoever comes first leaves what it has
-fetched on a trail, which is short, and those behind take it from there instead of fetching it
+Each keeps its own place in its group, and its own positions. Whoever comes first puts what it has
+fetched into a buffer, which is small, and those behind take it from there instead of fetching it
 again. One that is too far behind fetches by itself, as if it were alone.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from messaging.bus.base import BATCH_BYTES, LogRecord, Polled, Subscription
 
-LEAST = 500  # records of a poll that is left for others: whoever catches up gets as many
+LEAST = 500  # records of a poll that is buffered for others: whoever catches up gets as many
 # For how long the first one waits for others to follow, where it would lose them otherwise: until
 # then they get the processor. Whoever does not move for so long is waited for no more.
 PATIENCE_S = 1.0
@@ -25,7 +25,7 @@ class SharedRecord(LogRecord):
     found: Any = None
 
 
-class Trail:
+class FetchBuffer:
     """What subscriptions of this process have fetched, for those behind them. Of one topic."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Trail:
                     most -= len(chunk)
         return found
 
-    def leave(self, records: Mapping[int, Sequence[LogRecord]]) -> dict[int, list[LogRecord]]:
+    def add(self, records: Mapping[int, Sequence[LogRecord]]) -> dict[int, list[LogRecord]]:
         """Keep records for others; return them as they are shared."""
         found = {p: [*part] for p, part in records.items()}
         with self._moved:
@@ -60,7 +60,7 @@ class Trail:
                     found[partition] = [*self._chunks[at]]
         return found
 
-    def note(self, member: object, positions: dict[int, int]) -> None:
+    def report(self, member: object, positions: dict[int, int]) -> None:
         """Say where a member is; nowhere: it has left."""
         with self._moved:
             self._members.pop(member, None)
@@ -99,12 +99,12 @@ class Trail:
                     record.found = None  # which may refer to the record: both would stay
 
 
-class FollowingSubscription(Subscription):
-    """A subscription that takes from the trail what it can, and is held back meanwhile."""
+class BufferedSubscription(Subscription):
+    """A subscription that takes from the buffer what it can; its own client is paused meanwhile."""
 
-    def __init__(self, inner: Subscription, trail: Trail) -> None:
+    def __init__(self, inner: Subscription, buffer: FetchBuffer) -> None:
         self._inner = inner
-        self._trail = trail
+        self._buffer = buffer
         self._next: dict[int, int] = {}  # of each partition that was sought
         self._paused: set[int] = set()
         self._held: set[int] = set()  # where the inner one is held back, and stands elsewhere
@@ -113,20 +113,20 @@ class FollowingSubscription(Subscription):
         self._is_behind = False  # the last poll gave as many as one that catches up gets
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
-        self._trail.note(self, self._wanted())
-        if found := self._trail.take(self._wanted(), max_records):
+        self._buffer.report(self, self._wanted())
+        if found := self._buffer.take(self._wanted(), max_records):
             return self._follow(found)
         if not self._is_behind:
             return self._fetch(timeout_s, max_records)
-        self._trail.wait_for_room(self, self._wanted())
-        is_first = self._trail.first.acquire(timeout=PATIENCE_S)
+        self._buffer.wait_for_room(self, self._wanted())
+        is_first = self._buffer.first.acquire(timeout=PATIENCE_S)
         try:
-            if found := self._trail.take(self._wanted(), max_records):
+            if found := self._buffer.take(self._wanted(), max_records):
                 return self._follow(found)
             return self._fetch(timeout_s, max_records)
         finally:
             if is_first:
-                self._trail.first.release()
+                self._buffer.first.release()
 
     def _wanted(self) -> dict[int, int]:
         return {p: at for p, at in self._next.items() if p not in self._paused}
@@ -152,7 +152,7 @@ class FollowingSubscription(Subscription):
         polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
         self._polled = time.monotonic()
         if sum(map(len, polled.records.values())) >= LEAST:
-            polled = polled._replace(records=self._trail.leave(polled.records))
+            polled = polled._replace(records=self._buffer.add(polled.records))
         return self._told(polled)
 
     def _told(self, polled: Polled) -> Polled:
@@ -169,7 +169,7 @@ class FollowingSubscription(Subscription):
     def seek(self, partition: int, offset: int) -> None:
         self._next[partition] = offset
         self._inner.seek(partition, offset)
-        self._trail.note(self, self._wanted())
+        self._buffer.report(self, self._wanted())
 
     def pause(self, partition: int) -> None:
         self._paused.add(partition)
@@ -181,7 +181,7 @@ class FollowingSubscription(Subscription):
             self._inner.resume(partition)
 
     def close(self) -> None:
-        self._trail.note(self, {})
+        self._buffer.report(self, {})
         self._inner.close()
 
 

@@ -1,4 +1,4 @@
-"""Following others' trail keeps a place in a group of Kafka's, and loses no record."""
+"""Following others' buffer keeps a place in a group of Kafka's, and loses no record."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from messaging.bus import current_bus, shared
 from messaging.bus.base import LogRecord
-from messaging.bus.shared import FollowingSubscription, Trail
+from messaging.bus.shared import BufferedSubscription, FetchBuffer
 from messaging.testing.bus_members import PARTITIONS, Member, everything, numbered, publish
 from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode, fresh_mode
@@ -31,8 +31,8 @@ def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
     log: dict[int, list[LogRecord]] = {}
     for record in everything(bus):
         log.setdefault(record.partition, []).append(record)
-    trail = Trail()
-    one = Member(FollowingSubscription(bus.subscribe("a"), trail))
+    buffer = FetchBuffer()
+    one = Member(BufferedSubscription(bus.subscribe("a"), buffer))
     wait_until(lambda: one.owns(PARTITIONS), "it has all partitions")
     fetched_before = len(one.records)
     other = Member(bus.subscribe("a"))
@@ -43,7 +43,7 @@ def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
         for partition, part in log.items():
             at = one.positions.get(partition, 0)
             if partition in one.assignment and at < len(part):
-                trail.leave({partition: part[at : at + 1]})
+                buffer.add({partition: part[at : at + 1]})
                 break
         one.step(timeout_s=0, max_records=1)
         return len(one.assignment) == len(other.assignment) == PARTITIONS // 2

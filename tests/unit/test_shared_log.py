@@ -13,7 +13,7 @@ from contracts.posts import CommentAdded
 from messaging import codec, conf
 from messaging.bus import shared
 from messaging.bus.base import LogRecord, Polled, Subscription, partition_of
-from messaging.bus.shared import FollowingSubscription, SharedRecord, Trail
+from messaging.bus.shared import BufferedSubscription, FetchBuffer, SharedRecord
 from messaging.projections.consuming.decoding import Decoder
 from messaging.testing import MemoryBus
 from messaging.testing.bus_contract import BusContract
@@ -27,11 +27,11 @@ class SharedBus(MemoryBus):
 
     def __init__(self) -> None:
         super().__init__(partitions=PARTITIONS)
-        self.trail = Trail()
+        self.buffer = FetchBuffer()
         self.fetched: list[tuple[int, int]] = []
 
     def subscribe(self, group: str) -> Any:
-        return FollowingSubscription(Counted(super().subscribe(group), self), self.trail)  # type: ignore[arg-type]
+        return BufferedSubscription(Counted(super().subscribe(group), self), self.buffer)  # type: ignore[arg-type]
 
 
 class Counted:
@@ -136,7 +136,7 @@ def test_one_that_stands_still_is_not_waited_for_again_and_again(
     begun = time.monotonic()
     side_by_side([first, other], 300)
     assert time.monotonic() - begun < 5, "thirty times as many batches, and half a second each"
-    assert bus.trail._bytes == 0, "nor is anything kept for it"
+    assert bus.buffer._bytes == 0, "nor is anything kept for it"
     side_by_side([still], 300)
 
 
@@ -169,19 +169,19 @@ def test_one_that_is_set_back_reads_again_from_there(bus: SharedBus) -> None:
 
 def test_what_was_found_in_a_record_goes_with_it() -> None:
     """It may refer to the record, and nothing looks for such garbage while a batch is at work."""
-    trail = Trail()
-    ((record,),) = trail.leave({3: [LogRecord(3, 0, b"k", b"v")]}).values()
+    buffer = FetchBuffer()
+    ((record,),) = buffer.add({3: [LogRecord(3, 0, b"k", b"v")]}).values()
     assert isinstance(record, SharedRecord)
     record.found = record
-    trail.note("somebody", {3: 1})
+    buffer.report("somebody", {3: 1})
     assert record.found is None
 
 
 def test_offsets_that_hold_no_record_are_passed_over_by_those_behind_as_well() -> None:
-    trail = Trail()
-    trail.leave({3: [LogRecord(3, 7, b"k", b"v", gap=2), LogRecord(3, 9, b"k", b"v", gap=1)]})
-    assert not trail.take({3: 7}, 10)
-    assert [one.offset for one in trail.take({3: 5}, 10)[3]] == [7, 9]
+    buffer = FetchBuffer()
+    buffer.add({3: [LogRecord(3, 7, b"k", b"v", gap=2), LogRecord(3, 9, b"k", b"v", gap=1)]})
+    assert not buffer.take({3: 7}, 10)
+    assert [one.offset for one in buffer.take({3: 5}, 10)[3]] == [7, 9]
 
 
 def test_a_record_is_decoded_once_and_each_projection_sees_what_is_its_own(
@@ -200,7 +200,7 @@ def test_a_record_is_decoded_once_and_each_projection_sees_what_is_its_own(
     assert len(decoded) == 1
 
 
-def test_a_record_that_leaves_the_trail_while_it_is_decoded_is_decoded_all_the_same() -> None:
+def test_a_record_that_leaves_the_buffer_while_it_is_decoded_is_decoded_all_the_same() -> None:
     class Cleared(SharedRecord):
         """As if another thread cleared it at once."""
 
@@ -218,11 +218,11 @@ def test_a_shared_record_that_is_not_believed_is_refused_by_each() -> None:
 
 
 def test_what_is_left_twice_counts_once() -> None:
-    trail = Trail()
+    buffer = FetchBuffer()
     for _ in range(2):
-        trail.leave({3: [LogRecord(3, 0, b"k", b"v")]})
-    trail.note("somebody", {3: 1})
-    assert trail._bytes == 0
+        buffer.add({3: [LogRecord(3, 0, b"k", b"v")]})
+    buffer.report("somebody", {3: 1})
+    assert buffer._bytes == 0
 
 
 def test_a_partition_that_was_handed_over_is_not_followed(bus: SharedBus) -> None:
@@ -232,6 +232,6 @@ def test_a_partition_that_was_handed_over_is_not_followed(bus: SharedBus) -> Non
         first.step(timeout_s=0)
         second.step(timeout_s=0)
     lost = min(second.assignment)
-    bus.trail.leave({lost: [LogRecord(lost, 0, b"k", b"v")]})
+    bus.buffer.add({lost: [LogRecord(lost, 0, b"k", b"v")]})
     first.step(timeout_s=0)
     assert first.records == []

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from messaging.bus import current_bus
 from messaging.bus.hazards import watch_hazards
-from messaging.bus.shared import Trail
+from messaging.bus.shared import FetchBuffer
 from messaging.dialect import sessions
 from messaging.management.base import DatabaseCommand
 from messaging.monitoring.sampling import Sampler
@@ -41,8 +41,8 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        trail = Trail()
-        consumers = [Consumer(projection, current_bus(), trail) for projection in consumed()]
+        buffer = FetchBuffer()
+        consumers = [Consumer(projection, current_bus(), buffer) for projection in consumed()]
         for one in PROJECTIONS.values():
             if one.inline:
                 self.stderr.write(f"{one.name} is left out: it is inline, commands write its rows.")

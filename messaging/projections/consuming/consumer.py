@@ -11,7 +11,7 @@ from django.db import connections
 
 from messaging import signals
 from messaging.bus.base import Bus, LogRecord, Subscription
-from messaging.bus.shared import FollowingSubscription, Trail
+from messaging.bus.shared import BufferedSubscription, FetchBuffer
 from messaging.conf import read_alias
 from messaging.dialect import dialect_of
 from messaging.exceptions import FencedOff, HistoryMismatch, OffsetOutOfRange
@@ -52,11 +52,11 @@ class Consumer:
     partitions; others stand by.
     """
 
-    def __init__(self, projection: Projection, bus: Bus, trail: Trail | None = None) -> None:
-        """`trail`: shared with other consumers of this process, each with a thread of its own."""
+    def __init__(self, projection: Projection, bus: Bus, buffer: FetchBuffer | None = None) -> None:
+        """`buffer`: shared with other consumers of this process, each with a thread of its own."""
         self._projection = projection
         self._bus = bus
-        self._trail = trail
+        self._buffer = buffer
         self.name = projection.name
         self._group = f"postlog.{projection.name}"
         self._lock = (
@@ -122,7 +122,7 @@ class Consumer:
             self._start()
             joined = self._bus.subscribe(self._group)
             self._subscription = (
-                joined if self._trail is None else FollowingSubscription(joined, self._trail)
+                joined if self._buffer is None else BufferedSubscription(joined, self._buffer)
             )
             self._announce(active=True)
         return self._step(self._subscription)

@@ -75,7 +75,7 @@ class Decoder:
     def record_of_the_log(self, record: LogRecord, *, signed: bool = False) -> DecodedRecord:
         if not isinstance(record, SharedRecord):
             return self._handled(self._believed(record, signed=signed))
-        found = record.found  # read once: the trail clears it when nobody follows any more
+        found = record.found  # read once: the buffer clears it when nobody follows any more
         if found is None:
             found = record.found = self._believed(record)
         return self._handled(found)
