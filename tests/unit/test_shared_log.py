@@ -99,6 +99,39 @@ def test_one_that_was_ahead_and_one_that_was_behind_both_go_on_where_they_were(
     assert len(bus.fetched) == len(set(bus.fetched)) == 100
 
 
+@pytest.fixture
+def asks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that follows asks its group at each poll."""
+    monkeypatch.setattr(shared, "PLACE_EVERY_S", 0)
+    monkeypatch.setattr(shared, "PLACE_S", 0)
+
+
+def test_one_that_follows_fetches_nothing_while_it_asks_its_group(
+    bus: SharedBus, asks_each_time: None
+) -> None:
+    publish(bus, numbered(100))
+    for one in joined(bus, "a", "b"):
+        while len(one.records) < 100:
+            one.step(max_records=10)
+    assert len(bus.fetched) == 100
+
+
+def test_one_that_follows_hears_that_partitions_are_anothers(
+    bus: SharedBus, asks_each_time: None
+) -> None:
+    publish(bus, numbered(100))
+    first, second = joined(bus, "a", "b")
+    while len(first.records) < 100:
+        first.step(max_records=10)
+    second.step(max_records=10)
+    third = Member(bus.subscribe("b"))
+    for _ in range(8):
+        third.step(timeout_s=0, max_records=1)
+        second.step(timeout_s=0, max_records=10)
+    assert 0 < len(second.records) < 100, "it still follows"
+    assert len(second.assignment) == PARTITIONS // 2
+
+
 def side_by_side(members: list[Member], count: int) -> None:
     """Each in a thread of its own, as consumers are."""
 
