@@ -86,6 +86,8 @@ def test_workers_stop_in_time_though_the_broker_hangs(postgresql: Mode) -> None:
     try:
         with Worker(env, "runrelay") as relay, Worker(env, "runconsumer", "--no-relay") as consumer:
             one_post_is_shown()
+            # The consumer may be quicker to show it than the relay to hear that the log has it.
+            wait_until(lambda: outbox.waiting() == 0, "the relay knows that it is published")
             assert kafka.process
             kafka.process.send_signal(signal.SIGSTOP)
             mediator.send(NewPost(message="while it hangs"), ALICE)
