@@ -118,7 +118,8 @@ class ActionAdmin(ReadOnlyAdmin):
         return render(request, self.confirm_template, context)
 
     def _do(self, request: HttpRequest, button: Button, row: Model | None) -> None:
-        detail = f"{row}" if row is not None else ascii(request.POST.get("projection", ""))[:100]
+        asked_of = request.POST.get("projection")
+        detail = f"{row}" if row is not None else ascii(asked_of)[:100] if asked_of else ""
         record(request.user.get_username(), f"{self.opts.verbose_name}: {button.name}", detail)
         try:
             messages.success(request, button.do(request, row))

@@ -1,6 +1,7 @@
 """Dead letters by what is wrong: one cause often parks many streams, and one stream many events."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -8,11 +9,11 @@ from uuid import UUID
 from django.db.models import Count
 
 from messaging.admin.readonly_admin import page_of
-from messaging.projections.consuming.dead_letters import is_head
-from messaging.projections.models import DeadLetter
+from messaging.projections.consuming.dead_letters import heads
+from messaging.projections.models import DeadLetter, ProjectionState, Rebuild
 from messaging.projections.registry import PROJECTIONS
 
-MAX_HEADS = 1_000  # the newest dead letters that others wait behind
+MAX_HEADS = 1_000  # dead letters that others wait behind, of a generation
 MAX_STREAMS = 20  # of a cause, in the list
 # What differs from stream to stream in an error: ids, hashes, numbers.
 OF_ONE_STREAM = re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b0x[0-9a-f]+\b|\b\d+\b")
@@ -33,6 +34,7 @@ class Stream:
 @dataclass(slots=True)
 class Group:
     projection: str
+    generation: int
     code: str
     error: str  # without what differs from stream to stream
     since: datetime
@@ -52,17 +54,26 @@ class Group:
 
 
 def by_cause() -> list[Group]:
-    """The newest dead letters that others wait behind, the cause with the most streams first."""
-    heads = list(DeadLetter.objects.filter(is_head()).order_by("-id")[:MAX_HEADS])
-    parked, versions = _parked(heads), _versions(heads)
-    groups: dict[tuple[str, str, str], Group] = {}
-    for head in heads:
-        key = (head.projection, head.code, OF_ONE_STREAM.sub(ELLIPSIS, error_of(head)))
-        group = groups.setdefault(key, Group(*key, since=head.parked_at))
-        group.since = min(group.since, head.parked_at)
-        behind = max(0, parked.get(_key(head), 1) - 1)
-        group.streams.append(Stream(head, behind, _seen(head, versions)))
+    """The dead letters that others wait behind, the cause with the most streams first."""
+    groups: dict[tuple[str, int, str, str], Group] = {}
+    for name, generation in _generations():
+        first = heads(name, generation, MAX_HEADS)
+        parked, versions = _parked(first), _versions(first)
+        for head in first:
+            key = (name, generation, head.code, OF_ONE_STREAM.sub(ELLIPSIS, error_of(head)))
+            group = groups.setdefault(key, Group(*key, since=head.parked_at))
+            group.since = min(group.since, head.parked_at)
+            behind = max(0, parked.get(_key(head), 1) - 1)
+            group.streams.append(Stream(head, behind, _seen(head, versions)))
     return sorted(groups.values(), key=lambda one: -len(one.streams))
+
+
+def _generations() -> Iterator[tuple[str, int]]:
+    """Those that readers see, and those that are being built."""
+    live = dict(ProjectionState.objects.values_list("name", "live_generation"))
+    yield from ((name, live.get(name, 1)) for name in PROJECTIONS)
+    building = Rebuild.objects.exclude(state__in=(*Rebuild.ENDED, Rebuild.State.CLEANING_UP))
+    yield from building.order_by("id").values_list("projection", "generation")
 
 
 def stream_of(letter: DeadLetter) -> Stream:
@@ -77,9 +88,12 @@ def stream_of(letter: DeadLetter) -> Stream:
 
 
 def error_of(letter: DeadLetter) -> str:
-    """The last line of its traceback, which is what went wrong."""
+    """What went wrong: the first line of the exception, behind the last frame of its traceback. A
+    database's message goes on for some lines, with what was being done."""
     lines = letter.reason.strip().splitlines()
-    return lines[-1] if lines else ""
+    frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
+    behind = lines[frames[-1] :] if frames else lines[-1:]
+    return next((line for line in behind if line[:1].strip()), "")
 
 
 Key = tuple[str, int, UUID | None]
@@ -89,9 +103,9 @@ def _key(letter: DeadLetter) -> Key:
     return letter.projection, letter.generation, letter.stream_id
 
 
-def _parked(heads: list[DeadLetter]) -> dict[Key, int]:
+def _parked(first: list[DeadLetter]) -> dict[Key, int]:
     """How many are parked of each stream."""
-    ids = {one.stream_id for one in heads if one.stream_id}
+    ids = {one.stream_id for one in first if one.stream_id}
     rows = DeadLetter.objects.filter(stream_id__in=ids).order_by()
     counted = rows.values_list("projection", "generation", "stream_id").annotate(n=Count("id"))
     return {(name, generation, stream): n for name, generation, stream, n in counted}

@@ -295,6 +295,7 @@ def test_retry_all_applies_every_stream(database: Mode) -> None:
     answer = root().post(url(DeadLetter, "retry-all"), follow=True)
     assert "4 applied, 0 still wait" in answer.content.decode()
     assert not DeadLetter.objects.exists()
+    assert OperatorAction.objects.get().detail == "", "of all"
 
 
 def test_discard_gives_the_event_up_and_the_stream_goes_on(database: Mode) -> None:
@@ -336,7 +337,7 @@ def test_dead_letters_are_grouped_by_cause_with_the_error_first_and_what_readers
     client = root()
     text = page(client, url(DeadLetter))
     assert text.count("<strong>ZeroDivisionError: division by zero of …, … times</strong>") == 1
-    assert "posts, poison: 2 streams, 4 events, since" in text
+    assert "posts generation 1, poison: 2 streams, 4 events, since" in text
     assert "<td>version 2</td> <td>1</td> <td>version 1</td>" in text
     text = page(client, url(DeadLetter, dead_letter.pk, "change"))
     error, folded = (text.index(part) for part in ("17 times</strong>", "<summary>Traceb"))

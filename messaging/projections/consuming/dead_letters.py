@@ -48,6 +48,26 @@ ANY_SET_ASIDE = KeptStatement(
       OR EXISTS (SELECT 1 FROM messaging_discarded WHERE projection = %s)
     """,
 )
+# Of the streams from the last one on, each found by the index behind the one before: among a
+# hundred thousand events behind one stream's first, nothing but that first one is read.
+HEADS = KeptStatement(
+    "postlog_dead_letter_heads",
+    """
+    WITH RECURSIVE streams(stream_id, number) AS (
+      SELECT * FROM (SELECT stream_id, 1 FROM messaging_deadletter
+        WHERE projection = %s AND generation = %s AND stream_id IS NOT NULL
+        ORDER BY stream_id DESC LIMIT 1) AS newest
+      UNION ALL
+      SELECT (SELECT one.stream_id FROM messaging_deadletter one
+          WHERE one.projection = %s AND one.generation = %s AND one.stream_id < streams.stream_id
+          ORDER BY one.stream_id DESC LIMIT 1), number + 1
+        FROM streams WHERE stream_id IS NOT NULL AND number < %s)
+    SELECT (SELECT one.id FROM messaging_deadletter one
+        WHERE one.projection = %s AND one.generation = %s AND one.stream_id = streams.stream_id
+        ORDER BY one.version LIMIT 1)
+      FROM streams WHERE stream_id IS NOT NULL
+    """,
+)
 NOT_IN_LOG = -1  # the offset of a record that was made from the store
 
 
@@ -131,6 +151,16 @@ def is_head() -> Q:
         version__lt=OuterRef("version"),
     )
     return Q(~Exists(earlier))
+
+
+def heads(projection: str, generation: int, at_most: int) -> list[DeadLetter]:
+    """As `is_head`, of a generation, the newest streams first. Reads no more than it returns."""
+    of = (projection, generation)
+    rows = HEADS.rows(connections[read_alias()], *of, *of, at_most, *of)
+    found = DeadLetter.objects.in_bulk([one for (one,) in rows])
+    parked = DeadLetter.objects.filter(projection=projection, generation=generation)
+    nameless = parked.filter(stream_id=None).order_by("-id")[:at_most]
+    return [*(found[one] for (one,) in rows if one in found), *nameless]
 
 
 def record_of(parked: DeadLetter) -> LogRecord:
