@@ -30,6 +30,21 @@ def a_post(person: Person, text: str = "") -> str:
     return person.page.url.removeprefix(person.site.url)
 
 
+def test_the_longest_name_fits_each_page_that_shows_it(people: People) -> None:
+    person = people(viewport={"width": 360, "height": 740})
+    page, name = person.open("/accounts/sign-up/"), uuid4().hex[:8].ljust(150, "n")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password:", exact=True).fill("correct horse battery")
+    page.get_by_role("button", name="Sign up").click()
+    path = a_post(person)
+    page.get_by_role("button", name="Like").click()
+    expect(page.get_by_role("button", name="Like, 1 so far")).to_be_visible()
+    for where in ("/", f"/people/{name}/", path, f"{path}likes/", f"{path}history/", "/accounts/"):
+        page = person.open(where)
+        expect(page.locator("main").get_by_text(name).first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, where
+
+
 @SCRIPTS
 def test_a_stranger_signs_up_writes_edits_likes_comments_and_deletes(
     people: People, scripts: bool
