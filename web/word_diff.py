@@ -99,6 +99,8 @@ def _html(changes: list[Change]) -> str:
             parts.append(escape(old))
             continue
         parts += [f"<del>{escape(old)}</del>"] if old else []
+        # What is put in for lines begins on a line of its own, not behind the last of them.
+        parts += ["<br>"] if old.strip() and new.strip() and "\n" in old + new else []
         parts += [f"<ins>{escape(new)}</ins>"] if new else []
     return f"<p>{''.join(parts)}</p>"
 

@@ -41,6 +41,7 @@ FOLDED = "<details><summary>{} unchanged</summary>{}</details>"
             + "<p><ins>New.\n\n</ins>Two.</p>",
         ),
         ("a\nb", "a b", "<p>a<del>\n</del><ins> </ins>b</p>"),
+        ("a\nb", "c", "<p><del>a\nb</del><br><ins>c</ins></p>"),
         ("\n\na red", "\n\na blue", "<p>a <del>red</del><ins>blue</ins></p>"),
     ],
 )  # fmt: skip
