@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from queries_app.queries import PersonView, PostView
 from web.people import address_of
-from web.texts import excerpt
+from web.texts import excerpt, shortened
 
 MAX_TITLE, MAX_DESCRIPTION = 80, 200  # characters; others cut what is longer
 IMAGE = "postlog-512.png"  # a PNG, for those who know no SVG
@@ -63,7 +63,7 @@ def of_post(request: HttpRequest, post: PostView) -> Preview:
     title = f"{post.author}: {headline(post.message)}"
     return Preview(
         title=title,
-        description=shortened(post.message, MAX_DESCRIPTION),
+        description=in_one_line(post.message, MAX_DESCRIPTION),
         kind="article",
         url=request.build_absolute_uri(reverse("post", args=[post.post_id])),
         image=_image(request),
@@ -73,20 +73,12 @@ def of_post(request: HttpRequest, post: PostView) -> Preview:
 
 def headline(text: str) -> str:
     """The title of a text, or how it begins, in one line."""
-    return shortened(excerpt(text).title or text, MAX_TITLE)
+    return in_one_line(excerpt(text).title or text, MAX_TITLE)
 
 
-def shortened(text: str, length: int) -> str:
-    """In one line, cut between words where that can be.
-
-    >>> shortened("one two  three", 8)
-    'one two…'
-    """
+def in_one_line(text: str, length: int) -> str:
     line = " ".join(text.split())
-    if len(line) <= length:
-        return line
-    kept = line[: length - 1]
-    return f"{kept.rpartition(' ')[0] or kept}…"
+    return line if len(line) <= length else shortened(line, length)
 
 
 def _image(request: HttpRequest) -> str:

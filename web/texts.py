@@ -110,7 +110,7 @@ def _first_lines(found: Iterable[Block]) -> tuple[list[Block], bool]:
             if lines == 0 or characters <= 0:
                 return kept, True
             if len(line) > characters:
-                part.lines.append(_shortened(line, characters))
+                part.lines.append(shortened(line, characters))
                 return kept, True
             part.lines.append(line)
             lines -= 1
@@ -118,9 +118,14 @@ def _first_lines(found: Iterable[Block]) -> tuple[list[Block], bool]:
     return kept, False
 
 
-def _shortened(line: str, length: int) -> str:
-    kept = line[:length]
-    return f"{kept.rpartition(' ')[0].rstrip() or kept}{CUT}"
+def shortened(line: str, length: int) -> str:
+    """The beginning of a line that is longer, cut between words unless that leaves less than half.
+
+    >>> shortened("one two three", 9)
+    'one two…'
+    """
+    space = line.rfind(" ", length // 2, length)
+    return f"{line[: space if space > 0 else length - 1].rstrip()}{CUT}"
 
 
 def _html(found: Iterable[Block]) -> SafeString:

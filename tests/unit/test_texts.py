@@ -6,6 +6,7 @@ import time
 import pytest
 from django.utils.html import escape
 
+from queries_app.previews import MAX_TITLE, headline
 from web.links import MAX_LINKS
 from web.texts import MAX_CHARACTERS, MAX_LINES, excerpt, html_of
 
@@ -132,6 +133,11 @@ def test_a_long_line_is_no_title_and_ends_at_a_word() -> None:
     assert (title, more) == ("", True)
     assert body.endswith("word…</p>")
     assert len(body) <= MAX_CHARACTERS + len("<p>…</p>")
+
+
+def test_a_long_word_behind_a_short_one_is_shown_as_far_as_there_is_room() -> None:
+    assert len(excerpt("A " + "x" * 9_998).body) > MAX_CHARACTERS // 2
+    assert len(headline("A " + "x" * 9_998)) == MAX_TITLE
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, " " * 500 + "x", "http://a/" + "x" * 9_000])
