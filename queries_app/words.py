@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import Lock
 
 from Stemmer import Stemmer
@@ -20,9 +20,7 @@ EXCERPT = 240  # characters
 BEFORE = 60  # of them in front of the first hit
 KEPT = 20_000  # words
 
-# Signs that stand within a word, such as accents and vowels: `\w` does not take them.
-_MARKS = "".join(c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] == "M")
-WORD = re.compile(rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*")
+BEGIN = r"[^\W_]"  # of a word: a letter or a digit
 
 _stemmer, _alone = Stemmer("english"), Lock()  # it is not safe for threads
 
@@ -35,15 +33,24 @@ class Piece:
     hit: bool
 
 
+@cache
+def word() -> re.Pattern[str]:
+    """Finds words. It has signs that stand within one, such as accents and vowels, which `\\w` does
+    not take: found on first use, as most processes need them late or never."""
+    marks = "".join(c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] == "M")
+    return re.compile(rf"{BEGIN}+(?:[{marks}]+{BEGIN}*)*")
+
+
 def words_of(text: str) -> str:
     """The words of a text as the index holds them: each once, sorted, a space between them."""
-    return " ".join(sorted({_normal(found[0][:MAX_WORD]) for found in WORD.finditer(text)}))
+    return " ".join(sorted({_normal(found[0][:MAX_WORD]) for found in word().finditer(text)}))
 
 
 def excerpt(text: str, wanted: Collection[str]) -> list[Piece]:
     """About 240 characters of the text, from shortly before the first of the wanted words, as
     pieces that follow each other."""
-    hits = [found.span() for found in WORD.finditer(text) if _normal(found[0][:MAX_WORD]) in wanted]
+    found = word().finditer(text)
+    hits = [one.span() for one in found if _normal(one[0][:MAX_WORD]) in wanted]
     first = hits[0][0] if hits else 0
     begin = 0 if first <= BEFORE else _after_space(text, first - BEFORE, first)
     end = _whole_words(text, begin, begin + EXCERPT)

@@ -28,7 +28,7 @@ from queries_app.projections.posts import posts
 from queries_app.projections.search import search
 from queries_app.queries.posts import PostView, summary
 from queries_app.queries.visible import visible_posts
-from queries_app.words import WORD, Piece, excerpt, words_of
+from queries_app.words import BEGIN, Piece, excerpt, words_of
 
 MAX_QUERY = 200  # characters
 MAX_HITS = 3  # of a post, in an answer
@@ -39,7 +39,7 @@ WORDS = {
         "max_length": MAX_QUERY,
         "allow_blank": False,  # else the document offers the empty text beside the pattern
         "error_messages": {"blank": NO_WORD},
-        "validators": [RegexValidator(WORD, NO_WORD, "blank")],
+        "validators": [RegexValidator(BEGIN, NO_WORD, "blank")],
     },
     "example": "ripe tomatoes",
 }

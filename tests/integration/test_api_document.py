@@ -57,6 +57,12 @@ def test_the_document_is_valid_and_names_every_command_and_query(document: Any) 
     assert set(operations(document)) == {*COMMANDS, *QUERIES, *OTHERS}
 
 
+def test_no_parameter_takes_much_of_the_document(document: Any) -> None:
+    for name, operation in operations(document).items():
+        for parameter in operation.get("parameters", ()):
+            assert len(str(parameter)) < 1_000, f"{name}: {parameter['name']}"
+
+
 def test_an_operation_is_described_by_the_docstring_of_its_message(document: Any) -> None:
     for name, message in {**COMMANDS, **QUERIES}.items():
         description, _, who = operations(document)[name]["description"].rpartition("\n\n")

@@ -1,5 +1,8 @@
 """What a word is for the search, and what an excerpt shows."""
 
+import subprocess
+import sys
+
 import pytest
 
 from queries_app.words import EXCERPT, MAX_WORD, Piece, excerpt, words_of
@@ -26,6 +29,12 @@ from queries_app.words import EXCERPT, MAX_WORD, Piece, excerpt, words_of
 )
 def test_case_accents_endings_and_punctuation_make_no_difference(text: str, words: str) -> None:
     assert words_of(text) == " ".join(sorted(words.split()))
+
+
+def test_a_process_that_searches_nothing_does_not_look_at_all_characters() -> None:
+    made = "from queries_app.words import word; print(word.cache_info().currsize)"
+    found = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=True)
+    assert found.stdout == "0\n"
 
 
 @pytest.mark.parametrize("before", ["", "a " * 20, "a " * 2_000, "a" * 4_000])
