@@ -58,8 +58,8 @@ def write(request: HttpRequest) -> HttpResponse:
     except Invalid as refused:
         return refused_form(request, write_post(), refused)
     done(request, "Posted.")
-    shown_at = post_url(result.ids["post_id"])
-    return keep_sent(lead_to(request, shown_at), shown_at, text_of(request))
+    post_id = result.ids["post_id"]
+    return shown_later(request, lead_to(request, post_url(post_id)), post_id, result)
 
 
 @require_POST
@@ -67,13 +67,14 @@ def write(request: HttpRequest) -> HttpResponse:
 @signed_in
 def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
-        send(request, EditMessage(post_id=post_id, message=text_of(request)))
+        result = send(request, EditMessage(post_id=post_id, message=text_of(request)))
     except Invalid as refused:
         return refused_form(request, textform.edit_post(post_id), refused)
     except PreconditionFailed:
         return conflict(request, post_id)
     done(request, "Saved.")
-    return redirect(reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id))
+    shown = reverse("card", args=[post_id]) if is_fragment(request) else post_url(post_id)
+    return shown_later(request, redirect(shown), post_id, result)
 
 
 @require_POST
@@ -112,8 +113,10 @@ def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
     done(request, "Comment added.")
     comment_id = result.ids["comment_id"]
     if is_fragment(request):  # where only the fragment differs, the browser would not load it
-        return lead_to(request, reverse("comment", args=[post_id, comment_id]))
-    return redirect(f"{post_url(post_id)}?at=end#comment-{comment_id}")
+        answer = lead_to(request, reverse("comment", args=[post_id, comment_id]))
+    else:
+        answer = redirect(f"{post_url(post_id)}?at=end#comment-{comment_id}")
+    return shown_later(request, answer, post_id, result)
 
 
 @require_POST
@@ -122,13 +125,14 @@ def comment(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def edit_comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     command = EditComment(post_id=post_id, comment_id=comment_id, text=text_of(request))
     try:
-        send(request, command)
+        result = send(request, command)
     except Invalid as refused:
         return refused_form(request, textform.edit_comment(post_id, comment_id), refused)
     except PreconditionFailed:
         return conflict(request, post_id)
     done(request, "Saved.")
-    return redirect("comment", post_id, comment_id)
+    answer = redirect("comment", post_id, comment_id)
+    return shown_later(request, answer, post_id, result)
 
 
 @require_POST
@@ -160,6 +164,13 @@ def send(request: HttpRequest, command: object, *, once: bool = False) -> Result
     tell(request, answer_headers(context, result))
     remember(request, *result.positions)
     return result
+
+
+def shown_later(
+    request: HttpRequest, answer: HttpResponse, post_id: UUID, result: Result
+) -> HttpResponse:
+    """Let the page of the post show the text that was sent until the read side has it."""
+    return keep_sent(request, answer, post_url(post_id), text_of(request), result.version)
 
 
 def conflict(request: HttpRequest, post_id: UUID) -> HttpResponse:

@@ -34,12 +34,12 @@ from queries_app.queries import (
     FindLikes,
     FindMostLikedPosts,
     FindPerson,
-    FindPostById,
     FindPostHistory,
     FindPostsByAuthor,
     FindPostsWithComments,
     PersonView,
     PostView,
+    one_post,
 )
 from web import textform
 from web.pages import page
@@ -109,25 +109,28 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts, likes)
     try:
-        found = ask(FindPostById(post_id=post_id))
+        found = one_post(post_id)
     except NotFound:
         if late is None or post_id not in late.streams:
             raise
-        pending = {"behind": late, "text": sent_text(request)}
+        pending = {"behind": late, "text": unseen(request, late, post_id)}
         return render(request, "pending.html", pending, status=202)
     before, comments = kept(request), comments_of(request, post_id)
+    sent = unseen(request, late, post_id, found.version)
     context = {
         **one_card(request, found),
         "comments": comments,
         "new_comments": new_ones(request, post_id, comments),
         "behind": late,
+        "sent": sent,
         "here": query_of(request),
         "preview": previews.of_post(request, found),
         "whole": True,
         "form_id": before.get(FORM) or uuid4().hex,
         "text": before.get(TEXT) or quoted(request, found),
     }
-    return forget_sent(request, render(request, "post.html", context))
+    answer = render(request, "post.html", context)
+    return answer if sent else forget_sent(request, answer)
 
 
 @require_safe
@@ -135,10 +138,12 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """One post alone, for htmx: on its own page the whole text, and in a list its beginning."""
     late = behind(request, posts, likes)
-    shown = one_card(request, ask(FindPostById(post_id=post_id)))
+    found = one_post(post_id)
+    shown = one_card(request, found)
     address = shown["card"].address
     whole = urlsplit(request.headers.get("HX-Current-URL", address)).path == address
-    context = {**shown, "behind": late, "whole": whole, "single": True}
+    sent = unseen(request, late, post_id, found.version)
+    context = {**shown, "behind": late, "sent": sent, "whole": whole, "single": True}
     return render(request, "card.html", context)
 
 
@@ -155,7 +160,8 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
         return redirect(f"{reverse('post', args=[post_id])}?at=end")  # which says what is missing
     if not is_fragment(request):
         return redirect(address_of(post_id, found))
-    context = {"comment": found, "post_id": post_id, "behind": late, "single": True}
+    sent = unseen(request, late, post_id)
+    context = {"comment": found, "post_id": post_id, "behind": late, "sent": sent, "single": True}
     return render(request, "comment.html", context)
 
 
@@ -183,7 +189,7 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @signed_in
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, posts)
-    found = ask(FindPostById(post_id=post_id))
+    found = one_post(post_id)
     return editing(request, textform.edit_post(post_id), post_id, found.message, late)
 
 
@@ -200,7 +206,7 @@ def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> 
 @signed_in
 def delete_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
     behind(request, posts)
-    found = ask(FindPostById(post_id=post_id))
+    found = one_post(post_id)
     what = "Delete this post, with its comments and likes?"
     back = reverse("post", args=[post_id])
     return confirmation(request, what, "Delete post", found.message, back)
@@ -214,6 +220,12 @@ def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -
     found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     back = reverse("comment", args=[post_id, comment_id])
     return confirmation(request, "Delete this comment?", "Delete comment", found.text, back)
+
+
+def unseen(request: HttpRequest, late: Behind | None, post_id: UUID, version: int = 0) -> str:
+    """What its reader has just sent to the post, or to a comment, if this version of the post is
+    without it."""
+    return sent_text(request, version) if late is not None and post_id in late.streams else ""
 
 
 def person_of(username: str) -> PersonView | None:

@@ -17,6 +17,7 @@ from queries_app.queries.posts import (
     PostDetail,
     PostView,
     newest_changes,
+    one_post,
 )
 from queries_app.queries.search import MAX_QUERY, FindPosts, FoundPost, Hit
 
@@ -47,5 +48,6 @@ __all__ = [
     "PostView",
     "liked_by",
     "newest_changes",
+    "one_post",
     "some_who_like",
 ]

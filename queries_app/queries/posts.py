@@ -136,6 +136,11 @@ def find_post_by_id(query: FindPostById) -> PostDetail:
     return PostDetail(**summary(post), comments=comments)
 
 
+def one_post(post_id: UUID) -> PostView:
+    """A post without its comments: pages ask for those that they show."""
+    return PostView(**summary(visible_post(post_id)))
+
+
 @answers(FindAllPosts, posts)
 def find_all_posts(query: FindAllPosts) -> Page[PostView]:
     return page_of_posts(visible_posts(), query.cursor, query.page_size)

@@ -11,9 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from commands_app.commands import EditMessage, LikePost, NewPost
+from commands_app.commands import AddComment, EditMessage, LikePost, NewPost
 from messaging import mediator
 from messaging.message import Context
+from queries_app.models import Comment
 from queries_app.templatetags import times
 from tests.support.api import person
 from tests.support.forms import arrive, hidden
@@ -49,6 +50,16 @@ def test_the_feed_of_a_signed_in_reader_takes_six_statements(sqlite: Mode) -> No
     assert page.count("<article") == 20
     # The session, the person and their changes; how far the rows are, the posts, and their likes.
     assert (len(writes), len(reads)) == (3, 3)
+
+
+def test_the_page_of_a_post_asks_for_its_comments_once(post_id: UUID) -> None:
+    mediator.send(AddComment(post_id=post_id, text="A comment"), Context(actor="bob"))
+    arrive()
+    for path, count in (("", 1), ("?at=end", 1), ("card/", 0)):
+        with CaptureQueriesContext(connections["read"]) as reads:
+            assert Client().get(f"/posts/{post_id}/{path}").status_code == 200
+        asked = [one for one in reads if f'FROM "{Comment._meta.db_table}"' in one["sql"]]
+        assert len(asked) == count, path
 
 
 def test_a_card_is_that_of_whoever_looks(post_id: UUID) -> None:
