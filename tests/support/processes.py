@@ -5,17 +5,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from django.core.management import CommandError, call_command
 
 from dev.guard import Guard
+from tests.support.forked import Forked
 
+COMMAND_S = 300
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -44,16 +47,24 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  has no name, so nothing of it stays
         self._said = ""
         self.arguments = arguments
-        self.process = subprocess.Popen(
-            [*(program or [sys.executable, "manage.py"]), *arguments],
+        env = {**environment(env), "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"}
+        self.process = self._start(program, folder, env)
+        guard().watch(self.process.pid)
+
+    def _start(
+        self, program: list[str] | None, folder: Path, env: dict[str, str]
+    ) -> Forked | subprocess.Popen[bytes]:
+        if program is None and folder == ROOT:
+            return forked(self.arguments, env, self._log, self._log)
+        return subprocess.Popen(
+            [*(program or [sys.executable, "manage.py"]), *self.arguments],
             cwd=folder,
-            env={**environment(env), "PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1"},
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        guard().watch(self.process.pid)
 
     def __enter__(self) -> "Worker":
         return self
@@ -110,19 +121,40 @@ class Worker:
         return self.process.wait(deadline_s)
 
 
+def forked(arguments: Sequence[str], env: dict[str, str], out: IO[Any], error: IO[Any]) -> Forked:
+    """`manage.py` of this checkout, with nothing to read."""
+    with open(os.devnull) as nothing:
+        return Forked(arguments, ROOT, env, (nothing.fileno(), out.fileno(), error.fileno()))
+
+
 def manage(
-    env: dict[str, str], *arguments: str, folder: Path = ROOT, **kwargs: Any
+    env: dict[str, str], *arguments: str, folder: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
+    if folder != ROOT:
+        return _executed(env, arguments, folder)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
+        process = forked(arguments, environment(env), out, error)
+        try:
+            code = process.wait(COMMAND_S)
+        finally:
+            process.send_signal(signal.SIGKILL)
+        for said in (out, error):
+            said.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), error.read())
+
+
+def _executed(
+    env: dict[str, str], arguments: Sequence[str], folder: Path
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=folder,
         env=environment(env),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=COMMAND_S,
         check=False,
-        **kwargs,
     )
 
 
