@@ -20,6 +20,7 @@ from tests.support.processes import ROOT
 from tests.support.walk import Block, Walk
 from tests.support.web import status_of
 
+pytestmark = pytest.mark.timeout(1_200)  # a hundred commands, one after the other
 DOCS = ROOT / "docs"
 SHOP = ROOT / "examples" / "shop"
 SHOPS_OWN = [
