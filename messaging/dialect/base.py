@@ -120,10 +120,16 @@ class Dialect(ABC):
         """Let all statements of the transaction that has just begun see the same moment."""
 
     @abstractmethod
-    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+    def read_what_is_committed(self, connection: Connection) -> None:
+        """Let each statement of the transaction that has just begun see what was committed before
+        it, also what it has waited for, whatever isolation level the settings have."""
+
+    @abstractmethod
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> bool:
         """Take a named lock until the transaction ends: alone, or with others that do not hold it
         alone. They are served in the order in which they came. The transaction has written, or
-        will before it reads what the lock is about."""
+        will before it reads what the lock is about. Returns whether it sees what those before it
+        have committed."""
 
     @abstractmethod
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:

@@ -36,6 +36,7 @@ _planned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 class PostgreSQL(Dialect):
     words = {
         "lock": "FOR UPDATE",
+        "share": "FOR SHARE",
         "skip": "FOR UPDATE SKIP LOCKED",
         "greatest": "GREATEST",
         "least": "LEAST",
@@ -205,12 +206,18 @@ class PostgreSQL(Dialect):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
-    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+    def read_what_is_committed(self, connection: Connection) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> bool:
         """An advisory lock: of a row, shared holders that come and go would starve the one who
         wants it alone, and each would write to it."""
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        level = "current_setting('transaction_isolation')"
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {lock}(hashtextextended(%s, 0))", [name])
+            cursor.execute(f"SELECT {lock}(hashtextextended(%s, 0)), {level}", [name])
+            return bool(cursor.fetchone()[1] == "read committed")
 
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         """By a sub-select, because that is hashed; ALL(array) would be compared one by one."""

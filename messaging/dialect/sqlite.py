@@ -14,6 +14,7 @@ NOW = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{})"
 class SQLite(Dialect):
     words = {
         "lock": "",
+        "share": "",
         "skip": "",
         "greatest": "MAX",
         "least": "MIN",
@@ -70,8 +71,12 @@ class SQLite(Dialect):
     def read_at_one_moment(self, connection: Connection) -> None:
         """Every transaction does."""
 
-    def hold(self, connection: Connection, name: str, *, alone: bool) -> None:
+    def read_what_is_committed(self, connection: Connection) -> None:
+        """Every transaction of ours does: it locks before it reads."""
+
+    def hold(self, connection: Connection, name: str, *, alone: bool) -> bool:
         """Whoever writes is alone."""
+        return True
 
     def not_in(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
         return f"{column} NOT IN {marks(len(values))}", list(values)

@@ -10,6 +10,7 @@ from django.db import connections, transaction
 
 from messaging import inline
 from messaging.conf import read_alias
+from messaging.dialect import dialect_of
 from messaging.dialect.values import as_uuid
 from messaging.exceptions import HistoryMismatch
 from messaging.message import utc_now
@@ -47,8 +48,10 @@ class InlineBuilder(Builder):
     def _switch(self) -> None:
         """Apply the rest and switch readers and commands to this generation, in one transaction."""
         name, generation = self._projection.name, self._rebuild.generation
+        connection = connections[read_alias()]
         with transaction.atomic(using=read_alias(), durable=True):
-            self._require_mine()  # first, as in `Builder._switched`
+            dialect_of(connection).read_what_is_committed(connection)  # of commands waited for
+            self._require_mine()  # then, as in `Builder._switched`
             # Commands wait from here on, at their end. Readers do not.
             writers.hold(name, alone=True)
             state = ProjectionState.objects.select_for_update().get(name=name)

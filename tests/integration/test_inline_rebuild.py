@@ -42,7 +42,7 @@ from tests.support.consuming import Running, consume_all
 from tests.support.fold import assert_read_models_equal_the_fold
 from tests.support.losing import wipe_store
 from tests.support.modes import Mode
-from tests.support.one_database import make_inline, one_database
+from tests.support.one_database import make_inline, one_database, writers_lock_is_waited_for
 from tests.support.processes import here
 from tests.support.rebuilding import assert_equals_the_fold, at_step, rebuild, some_posts
 from tests.support.threads import together
@@ -71,16 +71,6 @@ def more() -> None:
     for post_id in there[:2]:
         mediator.send(LikePost(post_id=post_id), Context(actor=f"person{Event.objects.count()}"))
     mediator.send(NewPost(message="meanwhile"), ALICE)
-
-
-def is_waited_for() -> bool:
-    """Whether somebody waits for the lock between commands and the switch."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        return cursor.fetchone() is not None
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -136,7 +126,7 @@ def test_a_command_waits_for_the_switch_and_writes_to_the_new_generation(
         workers.append(Thread(target=together, args=(more,)))
         workers[0].start()
         if connections["default"].vendor == "postgresql":  # SQLite has one writer
-            wait_until(is_waited_for, "the command waits")
+            wait_until(writers_lock_is_waited_for, "the command waits")
 
     with at_step("about to switch", command) as hook:
         assert rebuild(posts, "store").state == "done"
@@ -160,7 +150,7 @@ def test_the_switch_waits_for_a_command_that_has_written_rows(
             old.apply(post, event, rows)
             if event.username == "carol" and post.generation == 1:
                 applied.set()
-                wait_until(is_waited_for, "the switch waits")
+                wait_until(writers_lock_is_waited_for, "the switch waits")
 
         monkeypatch.setitem(posts.appliers, PostLiked, Applier(holds, old.row_keys))
         worker = Thread(
@@ -388,7 +378,7 @@ def test_a_consumer_waits_for_commands_that_are_writing_before_it_takes_over(
             old.apply(post, event, rows)
             if not applied.is_set():
                 applied.set()
-                wait_until(is_waited_for, "the consumer waits")
+                wait_until(writers_lock_is_waited_for, "the consumer waits")
 
         def consumer() -> None:
             assert applied.wait(60)

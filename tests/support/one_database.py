@@ -28,3 +28,13 @@ def make_inline(monkeypatch: pytest.MonkeyPatch, *projections: Projection) -> No
     """As if these were declared so, until `monkeypatch.undo()`."""
     for projection in projections:
         monkeypatch.setattr(projection, "inline", True)
+
+
+def writers_lock_is_waited_for() -> bool:
+    """Whether somebody waits for the lock between commands and the switch."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return cursor.fetchone() is not None
