@@ -45,10 +45,11 @@ TEST_PSYCOPG_3 = os.environ.get("TEST_PSYCOPG") == "3"
 PSYCOPG_3 = {
     "__init__", "conftest", "clean_up", "clients", "clocks", "dead_letters", "flush", "history",
     "importevents", "inline", "inline_rebuild", "interrupted_retries", "isolation",
-    "kept_connections", "kept_statements", "leadership", "likes", "newer_columns", "once", "one_database", "outbox",
-    "read_timeout", "rebuild", "rebuild_requests", "receipts", "reservations", "restore_events",
-    "round_trips", "rowstore", "sendcommands_jobs", "sessions", "several_streams", "shop",
-    "snapshots", "sorted_pages", "store", "together", "totals", "two_builders", "verify", "walks",
+    "kept_connections", "kept_statements", "leadership", "likes", "newer_columns", "once",
+    "one_database", "outbox", "read_timeout", "rebuild", "rebuild_requests", "receipts",
+    "reservations", "restore_events", "round_trips", "rowstore", "sendcommands_jobs", "sessions",
+    "several_streams", "shop", "snapshots", "sorted_pages", "store", "together", "totals",
+    "two_builders", "verify", "walks",
 }  # fmt: skip
 
 running_servers: list[Server] = []

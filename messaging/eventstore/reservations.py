@@ -75,7 +75,12 @@ def release(uow: "UnitOfWork", kind: str, key: str, holder: UUID) -> None:
     reservations.save(uow, found, [Released(kind=kind, holder=holder)])
 
 
-def _load(uow: "UnitOfWork", kind: str, key: str) -> Loaded[Reservation]:
+def id_of(kind: str, key: str) -> UUID:
+    """Return the id of a value's stream. Raises `Invalid` for a key that cannot name anything."""
     if not kind.isidentifier():
         raise ValueError(f"{kind!r:.80} is no kind of value: say it in a word, such as 'username'.")
-    return reservations.load_id(uow, id_of_key(f"{STREAM_TYPE}.{kind}", key), may_begin=True)
+    return id_of_key(f"{STREAM_TYPE}.{kind}", key)
+
+
+def _load(uow: "UnitOfWork", kind: str, key: str) -> Loaded[Reservation]:
+    return reservations.load_id(uow, id_of(kind, key), may_begin=True)

@@ -17,7 +17,9 @@ from messaging import conf, inline
 from messaging.conf import write_alias
 from messaging.dialect.values import database_now
 from messaging.eventstore import bulk
+from messaging.eventstore.reservations import STREAM_TYPE, Reserved
 from messaging.exceptions import Invalid, PostlogError
+from messaging.importing import values
 from messaging.importing.lines import ImportedEvent, Place, Wrong
 from messaging.importing.reading import parsed_chunks
 from messaging.importing.streams import Stream, Streams
@@ -54,6 +56,7 @@ class Imported:
     begun: int = 0  # streams
     repeats: int = 0  # events that were stored before
     actors: int = 0  # accounts
+    reserved: int = 0  # values that may be used once
 
 
 def import_events(
@@ -137,11 +140,18 @@ class _Import:
         return True
 
     def _take(self, events: list[ImportedEvent]) -> None:
-        streams = self._streams.load(event.envelope.stream_id for event in events)
+        ids = [event.envelope.stream_id for event in events]
+        ids += [change.stream_id for event in events for change in event.changes]
+        streams = self._streams.load(ids)
         there = [e.envelope for e in events if e.envelope.version <= self._streams.of(e).stored]
         found = bulk.events_at([(e.stream_id, e.version) for e in there])
         stored = {place: one.event_id for place, one in found.items()}
-        new = [event for event in events if self._is_new(event, stored)]
+        new = [
+            one
+            for event in events
+            if self._is_new(event, stored)
+            for one in (event, *self._values_of(event))
+        ]
         if not self._faults:
             self._write(streams, new)
             self._streams.forget()
@@ -165,7 +175,17 @@ class _Import:
             self._done.repeats += 1
         except Wrong as wrong:
             self._refuse(event.number, wrong)
+            values.doubt(event, self._streams)
         return False
+
+    def _values_of(self, event: ImportedEvent) -> list[ImportedEvent]:
+        """What the event changes of values that may be used once. Not asked behind a line that
+        cannot be read, which may have changed them too."""
+        try:
+            return list(values.events_of(event, self._streams)) if not self._left_out else []
+        except Wrong as wrong:
+            self._refuse(event.number, wrong)
+            return []
 
     def _write(self, streams: list[Stream], new: list[ImportedEvent]) -> None:
         grown = [one for one in streams if one.version > one.stored]
@@ -176,5 +196,6 @@ class _Import:
         inline.apply([one.at_version(one.stored) for one in grown])
         for one in grown:
             one.stored = one.version
-        self._done.events += len(new)
-        self._done.begun += len(begun)
+        self._done.events += sum(e.envelope.stream_type != STREAM_TYPE for e in new)
+        self._done.reserved += sum(isinstance(e.event, Reserved) for e in new)
+        self._done.begun += sum(one.stream_type != STREAM_TYPE for one in begun)

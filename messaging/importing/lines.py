@@ -3,8 +3,8 @@
     {"stream": "any-id", "version": 1, "type": "orders.order_placed.v1",
      "at": "2019-04-07T15:13:13+02:00", "actor": "alice", "data": {"customer": "C-17"}}
 
-All keys are required, and there are no others. What `data` may be, its event says; the field with
-the stream's own id may be left out.
+All of these keys are required. What `data` may be, its event says; the field with the stream's own
+id may be left out. "releases" and "reserves" name values that may be used once, by their kind.
 """
 
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from messaging import codec, plausible
 from messaging.api import strict_json
 from messaging.api.file_ids import id_of
 from messaging.bus.base import MAX_RECORD_BYTES
+from messaging.eventstore import reservations
 from messaging.eventstore.keys import is_of_key, version_8
 from messaging.eventstore.repository import REPOSITORIES
 from messaging.exceptions import DecodeError, Invalid, PostlogError, UnknownMessage, WrongPayload
@@ -39,11 +40,21 @@ class Wrong(PostlogError):
         self.place = place  # of its event, where that can be read
 
 
+class Change(NamedTuple):
+    """A value that may be used once, and changes hands with an event."""
+
+    kind: str
+    key: str
+    stream_id: UUID  # of the reservation
+    is_release: bool
+
+
 class ImportedEvent(NamedTuple):
     number: int  # of the line, from 1
     envelope: Envelope
     event: Any
     payload: str  # as it is stored
+    changes: tuple[Change, ...] = ()  # in their order
 
     @property
     def place(self) -> Place:
@@ -57,6 +68,8 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     actor: str
     data: msgspec.Raw
+    releases: dict[str, str] = {}  # kind -> value, before those that it reserves
+    reserves: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -104,7 +117,15 @@ def _checked(
         size = len(codec.encode_record(envelope, payload))
         if size > MAX_RECORD_BYTES:
             raise Wrong(f"this makes {size:,} bytes; {MAX_RECORD_BYTES:,} are stored at most")
-    return ImportedEvent(number, envelope, event, payload)
+    return ImportedEvent(number, envelope, event, payload, _changes_of(line))
+
+
+def _changes_of(line: _Line) -> tuple[Change, ...]:
+    return tuple(
+        Change(kind, key, reservations.id_of(kind, key), is_release)
+        for is_release, values in ((True, line.releases), (False, line.reserves))
+        for kind, key in values.items()
+    )
 
 
 def _stream_id_of(line: _Line) -> UUID:
@@ -165,5 +186,11 @@ def _event_id(line: _Line, stream_id: UUID, at: datetime, given: Any) -> UUID:
     """An id made of all that the line says: the same line has the same id whenever it is read,
     and another event of that version another one, which consumers see."""
     said = [stream_id, line.version, line.type, at, line.actor, given]
+    if line.releases or line.reserves:
+        said += [line.releases, line.reserves]
+    return id_made_of(said)
+
+
+def id_made_of(said: list[Any]) -> UUID:
     digest = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).digest()
     return version_8(int.from_bytes(digest))

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from messaging.eventstore import bulk
-from messaging.eventstore.repository import REPOSITORIES
+from messaging.eventstore.repository import REPOSITORIES, Repository
 from messaging.eventstore.unit_of_work import UnitOfWork
-from messaging.importing.lines import ImportedEvent, Wrong
+from messaging.importing.lines import Change, ImportedEvent, Wrong
 from messaging.message import Context, Position
 
 MAX_KEPT = 50_000  # streams in memory; others are looked up again
@@ -33,7 +33,23 @@ class Stream:
     def pass_over(self) -> None:
         """Leave the next version out, whose line is wrong: its fault is named there."""
         self.version += 1
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Take no state for certain any more: a line that would have changed it is wrong."""
         self._state_is_of = NONE
+
+    @property
+    def is_doubted(self) -> bool:
+        return self._state_is_of == NONE
+
+    def state_by(self, repository: Repository[Any, Any]) -> Any:
+        """The state after the last event; None without one."""
+        if self._state_is_of != self.version:
+            uow = UnitOfWork(Context(actor=""))  # which only reads
+            self._state = repository.load(uow, self.stream_id).state
+            self._state_is_of = self.version
+        return self._state
 
     def take(self, new: ImportedEvent) -> None:
         """Take the next event. Raises `Wrong`, after which later events are taken all the same: one
@@ -85,6 +101,9 @@ class Streams:
 
     def of(self, event: ImportedEvent) -> Stream:
         return self._kept[event.envelope.stream_id.int]
+
+    def of_value(self, change: Change) -> Stream:
+        return self._kept[change.stream_id.int]
 
     def load(self, stream_ids: Iterable[UUID]) -> list[Stream]:
         """Have these at hand, locked where they exist."""

@@ -23,7 +23,8 @@ from messaging.api.file_ids import id_of
 from messaging.eventstore import bulk
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.eventstore.repository import REPOSITORIES
-from messaging.exceptions import PostlogError
+from messaging.eventstore.unit_of_work import unit_of_work
+from messaging.exceptions import AlreadyReserved, ConcurrencyError, PostlogError
 from messaging.importing import importer, reading, streams
 from messaging.importing.importer import ImportRefused, import_events
 from messaging.message import Context
@@ -377,3 +378,101 @@ def test_a_file_that_is_not_there_is_wrong_usage(sqlite: Mode) -> None:
     with pytest.raises(CommandError) as error:
         call_command("importevents", "nowhere.jsonl")
     assert error.value.returncode == 2
+
+
+def slugged(raw: bytes, **changes: dict[str, str]) -> bytes:
+    return json.dumps({**json.loads(raw), **changes}).encode()
+
+
+def reserve(slug: str, post_id: UUID) -> None:
+    with unit_of_work(Context(actor="alice")) as uow:
+        uow.reserve("slug", slug, post_id)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_what_lines_reserve_is_theirs_as_if_handlers_had_reserved_it(database: Mode) -> None:
+    history = [
+        slugged(created("p1"), reserves={"slug": "tea"}),
+        slugged(liked("p1", 2), releases={"slug": "tea"}, reserves={"slug": "milk"}),
+        slugged(
+            created("p2", minute=0), reserves={"slug": "tea"}
+        ),  # earlier, and later in the file
+        slugged(liked("p2", 2, minute=6), reserves={"slug": "tea"}),
+    ]
+    done = imports(history)
+    assert (done.events, done.begun, done.reserved) == (4, 2, 3)
+    for slug, holder, other in (("tea", P2, P1), ("milk", P1, P2)):
+        reserve(slug, holder)
+        with pytest.raises(AlreadyReserved):
+            reserve(slug, other)
+    done = imports(history)
+    assert (done.events, done.reserved, done.repeats) == (0, 0, 4)
+    publish_all()
+    verified = here("verify", "--patience", "0")
+    assert verified.returncode == 1, "the read models are to come"
+    assert "posts" in verified.stdout
+    for one in PROJECTIONS.values():
+        assert consume_all(one) == {}
+    assert here("verify").returncode == 0
+
+
+TAKES = slugged(created("p1"), reserves={"slug": "tea"})
+VALUES: dict[str, tuple[list[bytes], str]] = {
+    "of a stream of the store": (
+        [slugged(created("p1"), reserves={"slug": "old"})], "the slug 'old' is taken: stream ",
+    ),
+    "of another stream of the file": (
+        [TAKES, slugged(created("p2"), reserves={"slug": "tea"})], f"is taken: stream {P1} has it",
+    ),
+    "released by who has it not": (
+        [slugged(created("p1"), releases={"slug": "old"})], "'old' is not reserved for",
+    ),
+    "released and never reserved": (
+        [slugged(created("p1"), releases={"slug": "tea"})], "'tea' is not reserved for",
+    ),
+    "no word": ([slugged(created("p1"), reserves={"the slug": "tea"})], "no kind of value"),
+    "nothing that is seen": ([slugged(created("p1"), reserves={"slug": " "})], "1 to 200 char"),
+    "added to what was imported without": (
+        [created("p1"), slugged(created("p1"), reserves={"slug": "tea"})], "another event already",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("chunks")
+@pytest.mark.parametrize(("lines", "why"), VALUES.values(), ids=VALUES.keys())
+def test_a_value_that_cannot_be_reserved_is_refused_with_all_lines(
+    database: Mode, lines: list[bytes], why: str
+) -> None:
+    mediator.send(NewPost(message="first"), Context(actor="carol"))
+    reserve("old", Stream.objects.get().pk)
+    before = stored()
+    [(number, said)] = faults(*lines)
+    assert (number, why in said) == (len(lines), True), said
+    assert stored() == before
+
+
+@pytest.mark.usefixtures("chunks")
+def test_who_has_a_value_behind_a_wrong_line_is_no_fault(sqlite: Mode) -> None:
+    wrong = slugged(liked("p1", 4), releases={"slug": "tea"})
+    after = slugged(created("p2", minute=5), reserves={"slug": "tea"})
+    assert [number for number, _ in faults(TAKES, wrong, after)] == [2]
+    unreadable = slugged(liked("p1", 2), releases={"slug": "tea"}).replace(b"username", b"name")
+    assert [number for number, _ in faults(TAKES, unreadable, after)] == [2]
+    twice = slugged(created("p3", minute=6), reserves={"slug": "tea"})
+    released = slugged(liked("p2", 2, minute=7), releases={"slug": "tea"})
+    assert [number for number, _ in faults(TAKES, after, twice, released)] == [2]
+
+
+def test_who_wants_a_value_during_its_import_waits_and_finds_it_taken(postgresql: Mode) -> None:
+    results: list[object] = []
+    command = Thread(target=lambda: results.extend(together(lambda: reserve("tea", P2))))
+
+    def meanwhile(_: int) -> None:
+        command.start()
+        wait_until(lambda: waiting_for_a_lock() == 1, "the command waits for the value")
+
+    assert import_events([TAKES], meanwhile).reserved == 1
+    command.join()
+    assert isinstance(results[0], ConcurrencyError), "and is carried out again"
+    with pytest.raises(AlreadyReserved):
+        reserve("tea", P2)

@@ -54,5 +54,7 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{done.events:,} events {what}, and {done.begun:,} streams begun.")
         if done.repeats:
             self.stdout.write(f"{done.repeats:,} events were stored before.")
+        if done.reserved:
+            self.stdout.write(f"{done.reserved:,} values reserved.")
         if done.actors:
             self.stdout.write(f"{done.actors:,} accounts without a password.")
