@@ -1,9 +1,16 @@
 """The payload of an event: JSON, checked against its types when it is written and when it is
 read."""
 
-from dataclasses import fields
+import copy
+import typing
+from dataclasses import fields, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import cache
+from types import NoneType, UnionType
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -15,6 +22,9 @@ Payload = str | bytes | msgspec.Raw
 
 _encoder = msgspec.json.Encoder()
 
+IMMUTABLE = (
+    str, int, float, bytes, datetime, date, time, timedelta, Decimal, UUID, Enum, NoneType,
+)  # fmt: skip
 # What msgspec raises for bytes that are not what they should be; the third for deep nesting.
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -87,3 +97,35 @@ def _event_class(wire_name: str) -> type:
         return EVENTS.get(wire_name) or OWN_EVENTS[wire_name]
     except KeyError:
         raise UnknownMessage(f"No event is registered as {wire_name!r}.") from None
+
+
+def own_copy(event: Any) -> Any:
+    """The event for a function that may keep or change what it holds, such as a list: it is read
+    once for all projections of a process, and again where a batch begins again."""
+    event_type: type = type(event)
+    names = _mutable(event_type)
+    if not names:
+        return event
+    return replace(event, **{name: copy.deepcopy(getattr(event, name)) for name in names})
+
+
+@cache
+def _mutable(event_type: Any) -> tuple[str, ...]:
+    """The fields whose values can be changed."""
+    hints = typing.get_type_hints(event_type)
+    return tuple(name for name, hint in hints.items() if not _is_immutable(hint))
+
+
+def _is_immutable(hint: Any, *outer: Any) -> bool:
+    """`outer`: the types that it is a part of, which may be itself."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _is_immutable(parts[0], *outer)
+    if origin in (tuple, frozenset, typing.Union, UnionType):
+        return all(_is_immutable(one, *outer) for one in parts if one is not ...)
+    if origin is typing.Literal or hint in outer:
+        return True
+    if (params := getattr(hint, "__dataclass_params__", None)) is not None:
+        within = typing.get_type_hints(hint).values()
+        return params.frozen and all(_is_immutable(one, hint, *outer) for one in within)
+    return isinstance(hint, type) and issubclass(hint, IMMUTABLE)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DataError, IntegrityError, OperationalError
 
-from messaging.codec import RecordedEvent
+from messaging.codec import RecordedEvent, own_copy
 from messaging.dialect.psycopg import sqlstate
 from messaging.exceptions import PostlogError, TooManyFailures
 from messaging.message import Envelope
@@ -115,7 +115,7 @@ class RowBatch:
         root = self._root_of(recorded.envelope.stream_id)
         applier = self._projection.appliers.get(type(recorded.event))
         if applier is not None:
-            applier.apply(root, recorded.event, Rows(self, recorded, applier))
+            applier.apply(root, own_copy(recorded.event), Rows(self, recorded, applier))
         self._advance(root, recorded.envelope)
 
     def skip(self, envelope: Envelope) -> None:

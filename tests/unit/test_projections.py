@@ -2,6 +2,7 @@
 projection is asked for what it has not."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,10 +20,11 @@ from contracts.posts import (
     PostRemoved,
     PostUnliked,
 )
+from messaging.codec import RecordedEvent, own_copy
 from messaging.exceptions import RegistrationError
 from messaging.projections.models import StreamProgress
-from messaging.projections.registry import PROJECTIONS, Projection
-from messaging.projections.rows import ForeignRow, MissingRow, Rows, UndeclaredRow
+from messaging.projections.registry import PROJECTIONS, Applier, Projection, no_rows
+from messaging.projections.rows import ForeignRow, MissingRow, RowBatch, Rows, UndeclaredRow
 from messaging.testing import project, recorded, registered
 from queries_app.models import (
     Comment,
@@ -123,6 +125,44 @@ def test_an_event_may_need_rows_that_its_envelope_names(scratch: Projection) -> 
     other = PostLiked(post_id=ID, username="carol")
     rows = project(scratch, LIKED, other, recorded(UNLIKED, actor="carol"))
     assert [like.username for like in rows.all(Like)] == ["bob"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    name: str
+    parts: tuple["Tag", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    post_id: UUID
+    tags: list[Tag]
+    notes: tuple[dict[str, str], ...]
+    main: Tag | None
+
+
+def test_what_a_function_does_to_its_event_changes_the_event_for_nobody_else(
+    scratch: Projection,
+) -> None:
+    """Projections of one process read it once, and a batch that begins again takes it again."""
+    seen = []
+
+    def tagged(post: Likes, event: Tagged, rows: Rows) -> None:
+        event.tags.append(Tag(name="new"))
+        event.notes[0]["of"] = "mine"
+        seen.append(event)
+
+    scratch.appliers[Tagged] = Applier(tagged, no_rows)
+    event = Tagged(post_id=ID, tags=[Tag(name="old")], notes=({},), main=None)
+    for _ in range(2):
+        RowBatch(scratch, 1).apply(RecordedEvent(recorded(CREATED).envelope, event))
+    assert (event.tags, event.notes) == ([Tag(name="old")], ({},))
+    assert seen[0] == seen[1] != event
+
+
+def test_an_event_that_nobody_can_change_is_not_copied() -> None:
+    assert own_copy(COMMENTED) is COMMENTED
+    assert own_copy(tree := Tag(name="a", parts=(Tag(name="b"),))) is tree
 
 
 # --- totals ---
