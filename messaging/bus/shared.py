@@ -6,17 +6,18 @@ again. One that is too far behind fetches by itself, as if it were alone.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from threading import Condition, Lock
+from collections.abc import Collection, Mapping, Sequence
+from threading import Condition
 from typing import Any
 
 from messaging.bus.base import BATCH_BYTES, LogRecord, Polled, Subscription
 
 LEAST = 500  # records of a poll that is buffered for others: whoever catches up gets as many
-# For how long the first one waits for others to follow, where it would lose them otherwise: until
-# then they get the processor. Whoever does not move for so long is waited for no more.
+# For how long one waits for others, who get the processor meanwhile: a second, and as long again as
+# it has worked since. So one that is slow or stuck takes no more than half from those beside it.
 PATIENCE_S = 1.0
 PLACE_EVERY_S, PLACE_S = 1.0, 0.1  # how often, and how long, one that follows asks its group
+OVERLOOKED_S = 5.0  # after which it fetches by itself what others do not read, or elsewhere
 
 
 class SharedRecord(LogRecord):
@@ -31,10 +32,9 @@ class FetchBuffer:
     def __init__(self) -> None:
         self._chunks: dict[tuple[int, int], list[SharedRecord]] = {}  # by partition and position
         self._bytes = 0
-        # When each one was last heard of, and what it reads from where.
-        self._members: dict[object, tuple[float, dict[int, int]]] = {}
+        self._members: dict[object, dict[int, int]] = {}  # what each one reads, and from where
+        self._fetching: dict[object, Mapping[int, int]] = {}  # those of them who fetch now
         self._moved = Condition()
-        self.first = Lock()  # held by the one that fetches, so that others do not fetch the same
 
     def take(self, positions: Mapping[int, int], most: int) -> dict[int, list[LogRecord]]:
         """What follows these positions, at most `most` records."""
@@ -49,9 +49,11 @@ class FetchBuffer:
         return found
 
     def add(self, records: Mapping[int, Sequence[LogRecord]]) -> dict[int, list[LogRecord]]:
-        """Keep records for others; return them as they are shared."""
+        """Keep records for others, if there is room; return them as they are shared."""
         found = {p: [*part] for p, part in records.items()}
         with self._moved:
+            if self._bytes >= BATCH_BYTES:
+                return found
             for partition, part in records.items():
                 at = (partition, part[0].offset - part[0].gap)
                 if at not in self._chunks:
@@ -65,38 +67,64 @@ class FetchBuffer:
         with self._moved:
             self._members.pop(member, None)
             if positions:
-                self._members[member] = (time.monotonic(), positions)
+                self._members[member] = positions
             self._drop()
             self._moved.notify_all()
 
-    def wait_for_room(self, member: object, positions: Mapping[int, int]) -> None:
-        """Let others follow before more is kept than a batch may hold. Whoever has not moved for
-        `PATIENCE_S` is waited for no more."""
+    def wait_for_turn(
+        self, member: object, positions: Mapping[int, int], patience_s: float
+    ) -> float:
+        """Wait until there is something to take, or it is this member's turn to fetch: nobody else
+        fetches the same, and what it adds will have room. Return for how long it has waited.
+
+        When its patience is over, who is furthest behind falls out: it fetches by itself.
+        """
+        begun = now = time.monotonic()
         with self._moved:
-            self._drop()
-            # Unless there is something for it, for which others would wait in turn.
-            while self._bytes >= BATCH_BYTES and not self._chunks.keys() & positions.items():
-                self._moved.wait(PATIENCE_S / 5)
-                late = time.monotonic() - PATIENCE_S
-                for one, (heard, _) in list(self._members.items()):
-                    if one is not member and heard < late:
-                        del self._members[one]
-                self._drop()
+            while not self._chunks.keys() & positions.items():
+                if now - begun < patience_s and self._has_to_wait(positions):
+                    self._moved.wait(begun + patience_s - now)
+                    now = time.monotonic()
+                    continue
+                while self._bytes >= BATCH_BYTES:
+                    self._drop_the_last()
+                self._fetching[member] = positions
+                break
+        return now - begun
+
+    def fetched(self, member: object) -> None:
+        """Let others fetch."""
+        with self._moved:
+            self._fetching.pop(member, None)
+            self._moved.notify_all()
+
+    def _has_to_wait(self, positions: Mapping[int, int]) -> bool:
+        fetched = any(one.items() & positions.items() for one in self._fetching.values())
+        return fetched or self._bytes >= BATCH_BYTES
+
+    def _drop_the_last(self) -> None:
+        """Do without those who come next to what was fetched first."""
+        for partition, start in self._chunks:
+            last = [one for one, at in self._members.items() if at.get(partition) == start]
+            if last:
+                break
+        for one in last:
+            del self._members[one]
+        self._drop()
 
     def _drop(self) -> None:
-        """Drop what nobody follows any more: a member follows a partition as long as what comes
-        next for it is kept."""
-        needed: dict[int, int] = {}  # partition -> from where on
-        for _, positions in self._members.values():
-            for partition, position in positions.items():
-                if (partition, position) in self._chunks:
-                    needed[partition] = min(position, needed.get(partition, position))
-        for partition, start in list(self._chunks):
-            if partition not in needed or start < needed[partition]:
-                chunk = self._chunks.pop((partition, start))
-                self._bytes -= _size(chunk)
-                for record in chunk:
-                    record.found = None  # which may refer to the record: both would stay
+        """Drop what no member comes to by what is kept."""
+        needed: set[tuple[int, int]] = set()
+        for positions in self._members.values():
+            for at in positions.items():
+                while at in self._chunks and at not in needed:
+                    needed.add(at)
+                    at = (at[0], self._chunks[at][-1].offset + 1)
+        for at in self._chunks.keys() - needed:
+            chunk = self._chunks.pop(at)
+            self._bytes -= _size(chunk)
+            for record in chunk:
+                record.found = None  # which may refer to the record: both would stay
 
 
 class BufferedSubscription(Subscription):
@@ -109,55 +137,68 @@ class BufferedSubscription(Subscription):
         self._paused: set[int] = set()
         self._held: set[int] = set()  # where the inner one is held back, and stands elsewhere
         self._assignment: frozenset[int] = frozenset()
-        self._polled = 0.0
+        self._polled = 0.0  # when it asked its own client
+        self._followed: dict[int, float] = {}  # when others, or itself alone, had each partition
         self._is_behind = False  # the last poll gave as many as one that catches up gets
+        self._patience_s = PATIENCE_S
+        self._returned = time.monotonic()  # from the last poll
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
-        self._buffer.report(self, self._wanted())
-        if found := self._buffer.take(self._wanted(), max_records):
-            return self._follow(found)
-        if not self._is_behind:
-            return self._fetch(timeout_s, max_records)
-        self._buffer.wait_for_room(self, self._wanted())
-        is_first = self._buffer.first.acquire(timeout=PATIENCE_S)
+        worked_s = time.monotonic() - self._returned
+        self._patience_s = min(PATIENCE_S, self._patience_s + worked_s)
         try:
-            if found := self._buffer.take(self._wanted(), max_records):
-                return self._follow(found)
-            return self._fetch(timeout_s, max_records)
+            return self._poll(timeout_s, max_records)
         finally:
-            if is_first:
-                self._buffer.first.release()
+            self._buffer.fetched(self)
+            self._returned = time.monotonic()
+
+    def _poll(self, timeout_s: float, max_records: int) -> Polled:
+        wanted = self._wanted()
+        self._buffer.report(self, wanted)
+        found = self._buffer.take(wanted, max_records)
+        if not found and self._is_behind:
+            self._patience_s -= self._buffer.wait_for_turn(self, wanted, self._patience_s)
+            found = self._buffer.take(wanted, max_records)
+        if found:
+            return self._follow(found, max_records)
+        self._followed = dict.fromkeys(self._next, time.monotonic())
+        return self._fetch(self._next.keys(), timeout_s, max_records)
 
     def _wanted(self) -> dict[int, int]:
         return {p: at for p, at in self._next.items() if p not in self._paused}
 
-    def _follow(self, found: dict[int, list[LogRecord]]) -> Polled:
+    def _follow(self, found: dict[int, list[LogRecord]], max_records: int) -> Polled:
         for partition in self._next.keys() - self._held:
             self._held.add(partition)
             self._inner.pause(partition)
-        if time.monotonic() - self._polled < PLACE_EVERY_S:
-            return self._told(Polled(self._assignment, False, found, {}))
-        # All is paused: this is for its place in the group. As long as any poll may take, since
-        # kafka-python begins a join again that takes longer than a poll.
-        polled = self._inner.poll(timeout_s=PLACE_S, max_records=1)
-        self._polled = time.monotonic()
-        return self._told(polled if polled.changed else polled._replace(records=found, passed={}))
+        now = time.monotonic()
+        self._followed |= dict.fromkeys(found, now)
+        if now - self._polled >= PLACE_EVERY_S:
+            # For its place in the group, and what others do not read. As long as any poll may take,
+            # since kafka-python begins a join again that takes longer than a poll.
+            overlooked = {p for p in self._next if now - self._followed[p] >= OVERLOOKED_S}
+            polled = self._fetch(overlooked, PLACE_S, max_records)
+            if polled.changed or polled.records or polled.passed:
+                return polled  # what was found is taken the next time
+        return self._told(Polled(self._assignment, False, found, {}))
 
-    def _fetch(self, timeout_s: float, max_records: int) -> Polled:
-        while self._held:
-            partition = self._held.pop()
+    def _fetch(self, partitions: Collection[int], timeout_s: float, max_records: int) -> Polled:
+        for partition in self._held.intersection(partitions):
+            self._held.remove(partition)
             if partition not in self._paused:
                 self._inner.resume(partition)
             self._inner.seek(partition, self._next[partition])
         polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
         self._polled = time.monotonic()
-        if sum(map(len, polled.records.values())) >= LEAST:
-            polled = polled._replace(records=self._buffer.add(polled.records))
-        return self._told(polled)
+        records = {p: part for p, part in polled.records.items() if p not in self._held}
+        passed = {p: at for p, at in polled.passed.items() if p not in self._held}
+        if _count(records) >= LEAST:
+            records = self._buffer.add(records)
+        return self._told(polled._replace(records=records, passed=passed))
 
     def _told(self, polled: Polled) -> Polled:
         self._assignment = polled.assignment
-        self._is_behind = sum(map(len, polled.records.values())) >= LEAST
+        self._is_behind = _count(polled.records) >= LEAST
         if polled.changed:
             self._next.clear()
             self._paused &= polled.assignment
@@ -168,6 +209,7 @@ class BufferedSubscription(Subscription):
 
     def seek(self, partition: int, offset: int) -> None:
         self._next[partition] = offset
+        self._followed[partition] = time.monotonic()
         self._inner.seek(partition, offset)
         self._buffer.report(self, self._wanted())
 
@@ -183,6 +225,10 @@ class BufferedSubscription(Subscription):
     def close(self) -> None:
         self._buffer.report(self, {})
         self._inner.close()
+
+
+def _count(records: Mapping[int, Sequence[LogRecord]]) -> int:
+    return sum(map(len, records.values()))
 
 
 def _size(chunk: Sequence[LogRecord]) -> int:

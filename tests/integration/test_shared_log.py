@@ -9,7 +9,14 @@ import pytest
 from messaging.bus import current_bus, shared
 from messaging.bus.base import LogRecord
 from messaging.bus.shared import BufferedSubscription, FetchBuffer
-from messaging.testing.bus_members import PARTITIONS, Member, everything, numbered, publish
+from messaging.testing.bus_members import (
+    PARTITIONS,
+    Member,
+    everything,
+    in_partition,
+    numbered,
+    publish,
+)
 from messaging.testing.waiting import wait_until
 from tests.support.modes import Mode, fresh_mode
 
@@ -54,3 +61,32 @@ def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
     other.subscription.close()
     wait_until(lambda: one.has(3_000), "it has read the rest, in order and without a gap", 60)
     one.subscription.close()
+
+
+def test_one_that_follows_reads_as_well_what_the_others_do_not(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LEAST", 1)
+    monkeypatch.setattr(shared, "PLACE_EVERY_S", 0.3)
+    monkeypatch.setattr(shared, "OVERLOOKED_S", 0.5)
+    bus = current_bus()
+    publish(bus, in_partition(4, 50_000))
+    buffer = FetchBuffer()
+    ahead, behind = (Member(BufferedSubscription(bus.subscribe(g), buffer)) for g in "ab")
+    for one in (ahead, behind):
+        wait_until(lambda one=one: one.owns(PARTITIONS), "it has all partitions")  # type: ignore[misc]
+    ahead.subscription.pause(3)
+
+    def step() -> None:
+        """A few records at a time, so that there are always others to follow to."""
+        for one in (ahead, behind):
+            one.step(timeout_s=0.5, max_records=20)
+
+    wait_until(lambda: step() or len(behind.records) > 100, "it follows", 60)  # type: ignore[func-returns-value]
+    assert behind.subscription._held  # type: ignore[attr-defined]
+    publish(bus, in_partition(3, 10))
+    read = "it has read the partition that the one ahead does not"
+    wait_until(lambda: step() or behind.positions.get(3) == 10, read, 60)  # type: ignore[func-returns-value]
+    assert behind.positions[4] < 50_000, "there was always something to follow to"
+    for one in (ahead, behind):
+        one.subscription.close()

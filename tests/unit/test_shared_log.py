@@ -3,6 +3,7 @@ another for it."""
 
 import time
 from collections.abc import Iterator
+from threading import Event as Flag
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from messaging.projections.consuming.decoding import Decoder
 from messaging.testing import MemoryBus
 from messaging.testing.bus_contract import BusContract
 from messaging.testing.bus_members import PARTITIONS, Member, in_partition, numbered, publish
+from messaging.testing.waiting import wait_until
 from queries_app.projections import likes, posts
 from tests.support.records import record_of
 
@@ -29,20 +31,28 @@ class SharedBus(MemoryBus):
         super().__init__(partitions=PARTITIONS)
         self.buffer = FetchBuffer()
         self.fetched: list[tuple[int, int]] = []
+        self.hangs: dict[str, Flag] = {}  # by group: its clients return when it is set
+        self.hanging: set[str] = set()
+        self.says: dict[int, int] = {}  # what its clients say that they have passed
 
     def subscribe(self, group: str) -> Any:
-        return BufferedSubscription(Counted(super().subscribe(group), self), self.buffer)  # type: ignore[arg-type]
+        return BufferedSubscription(Counted(super().subscribe(group), self, group), self.buffer)  # type: ignore[arg-type]
 
 
 class Counted:
-    def __init__(self, inner: Subscription, bus: SharedBus) -> None:
-        self._inner, self._bus = inner, bus
+    def __init__(self, inner: Subscription, bus: SharedBus, group: str) -> None:
+        self._inner, self._bus, self._group = inner, bus, group
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
+        if self._group in self._bus.hangs:
+            self._bus.hanging.add(self._group)
+            self._bus.hangs[self._group].wait(20)
         polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
+        if self._bus.says:
+            return polled._replace(passed=self._bus.says)
         self._bus.fetched += [(p, r.offset) for p, part in polled.records.items() for r in part]
         return polled
 
@@ -132,18 +142,21 @@ def test_one_that_follows_hears_that_partitions_are_anothers(
     assert len(second.assignment) == PARTITIONS // 2
 
 
-def side_by_side(members: list[Member], count: int) -> None:
-    """Each in a thread of its own, as consumers are."""
+def reading(one: Member, count: int) -> Thread:
+    """In a thread of its own, as each consumer does, until it has so many."""
 
-    def read(one: Member) -> None:
+    def read() -> None:
         while len(one.records) < count:
             one.step(max_records=10)
         one.subscription.close()
 
-    threads = [Thread(target=read, args=(one,), daemon=True) for one in members]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    thread = Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def side_by_side(members: list[Member], count: int) -> None:
+    for thread in [reading(one, count) for one in members]:
         thread.join(20)
     assert {len(one.records) for one in members} == {count}
 
@@ -268,3 +281,81 @@ def test_a_partition_that_was_handed_over_is_not_followed(bus: SharedBus) -> Non
     bus.buffer.add({lost: [LogRecord(lost, 0, b"k", b"v")]})
     first.step(timeout_s=0)
     assert first.records == []
+
+
+def test_what_nobody_comes_to_takes_no_room() -> None:
+    """Else one far ahead would wait for two that follow each other behind it."""
+    buffer = FetchBuffer()
+    for at in (0, 1, 9):
+        buffer.add({3: [LogRecord(3, at, b"k", b"v")]})
+    buffer.report("behind", {3: 0})
+    assert buffer.take({3: 0}, 10).keys() == buffer.take({3: 1}, 10).keys() == {3}
+    assert not buffer.take({3: 9}, 10)
+    assert buffer._bytes == 2
+
+
+def test_a_partition_that_others_do_not_read_is_read_as_well(
+    bus: SharedBus, asks_each_time: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "OVERLOOKED_S", 0, raising=False)
+    publish(bus, [*in_partition(4, 100), *in_partition(3, 10)])
+    first, second = joined(bus, "a", "b")
+    first.subscription.pause(3)
+    while len(first.records) < 90:
+        first.step(max_records=10)
+        second.step(timeout_s=0, max_records=10)
+    assert 3 in {one.partition for one in second.records}
+    assert len(second.records) > 20, "and it still follows"
+
+
+def test_one_that_is_slow_does_not_set_the_pace_of_others(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "BATCH_BYTES", 50)
+    monkeypatch.setattr(shared, "PATIENCE_S", 0.3)
+    publish(bus, numbered(1_000))
+    first, slow = joined(bus, "a", "b")
+    fast = reading(first, 1_000)
+    while fast.is_alive():  # a batch within each time for which it would be waited for
+        slow.step(max_records=10)
+        fast.join(0.1)
+    assert len(first.records) == 1_000
+    assert len(slow.records) < 200
+    assert bus.buffer._bytes == 0, "it has fallen out"
+    side_by_side([slow], 1_000)
+
+
+def test_one_whose_client_hangs_does_not_keep_others_from_fetching(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PATIENCE_S", 0.3)
+    publish(bus, numbered(500))
+    first, other = joined(bus, "a", "b")
+    for one in (first, other):
+        one.step(max_records=10)
+    bus.hangs["a"] = Flag()
+    hanging = Thread(target=lambda: first.step(max_records=10))
+    hanging.start()
+    wait_until(lambda: bus.hanging == {"a"}, "it waits for its client")
+    begun = time.monotonic()
+    while len(other.records) < 500:
+        other.step(max_records=10)
+    assert time.monotonic() - begun < 3, "fifty times as many batches, and 0.3 s each"
+    bus.hangs["a"].set()
+    hanging.join(10)
+
+
+def test_what_a_client_says_of_a_partition_that_it_does_not_read_is_left_out(
+    bus: SharedBus, asks_each_time: None
+) -> None:
+    """A client may tell late how far it had come by itself. A checkpoint would go back."""
+    publish(bus, in_partition(3, 30))
+    first, second = joined(bus, "a", "b")
+    for one in (first, second):
+        one.step(max_records=10)
+    while len(first.records) < 30:
+        first.step(max_records=10)
+    bus.says = {3: 10}
+    polled = second.subscription.poll(timeout_s=0, max_records=10)
+    assert [one.offset for one in polled.records[3]] == [*range(10, 20)]
+    assert polled.passed == {}
