@@ -113,6 +113,15 @@ SNAPSHOT = Advice(
         "Let it end, or end it (pg_stat_activity shows whose it is).",
     ),
 )
+FAILING = Advice(
+    "How it stands",
+    (
+        "Commands that were answered so are stored or not; sent again with the same id, none is "
+        "carried out twice.",
+        "The log of the web processes has a traceback for each that is a mistake of the code.",
+        "503 is no mistake: a database was away, or the server was busy.",
+    ),
+)
 HAZARD = Advice(
     "The topic can lose history",
     ("Nothing is lost yet.", "The warning names the command that cures it."),
@@ -120,5 +129,5 @@ HAZARD = Advice(
 
 ALL = (
     WORKERS, NO_RELAY, STALLED, REFUSED, DATABASE, LOG, OTHER_LOG, HALTED, NOT_BUILT, LAG,
-    DEAD_LETTERS, NEWER_CODE, SNAPSHOT, HAZARD,
+    DEAD_LETTERS, NEWER_CODE, SNAPSHOT, FAILING, HAZARD,
 )  # fmt: skip

@@ -40,7 +40,7 @@ FRESH_S = 1.5
 HAZARDS_FRESH_S = 60
 TREND_S, MIN_TREND_S = 15.0, 1.0  # between the two looks that are compared
 TREND_LOOKS = 32
-LATELY, LATELY_POINTS = timedelta(hours=1), 60
+LATELY, LATELY_POINTS = timedelta(hours=1), 181  # of 20 s, to tell when it was over
 RATE_WINDOW = timedelta(seconds=10)
 MAX_COUNTED = 5_000  # events of the window
 

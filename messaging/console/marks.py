@@ -55,16 +55,11 @@ def _rebuilds(axis: Axis) -> Iterator[Found]:
 
 def of_points(points: Sequence[Point]) -> Iterator[Found]:
     """What differs from one sample to the next."""
+    letters: dict[str, int] = {}  # as last known: while the read database is away, nothing is
     for before, now in pairwise(points):
         was, is_ = before.figures, now.figures
-        for name, one in is_.projections.items():
-            more = one.dead_letters - (
-                was.projections[name].dead_letters if name in was.projections else 0
-            )
-            if more > 0:
-                yield now.since, "letter", f"{more:,} more dead letters of {name}"
-            elif more < 0:
-                yield now.since, "letter", f"{-more:,} fewer dead letters of {name}"
+        letters |= {name: one.dead_letters for name, one in was.projections.items()}
+        yield from _letters(now, letters)
         for role in sorted(was.workers.keys() | is_.workers.keys()):
             alive, then = is_.workers.get(role, 0), was.workers.get(role, 0)
             if alive != then:
@@ -77,3 +72,17 @@ def of_points(points: Sequence[Point]) -> Iterator[Found]:
         if now.since > before.until:
             yield before.until, "stop", "no samples any more: nobody alive"
             yield now.since, "start", "samples again"
+
+
+def _letters(now: Point, before: dict[str, int]) -> Iterator[Found]:
+    """One line for all projections: one event is often a dead letter of each."""
+    changes: dict[int, list[str]] = {}
+    for name, one in now.figures.projections.items():
+        if more := one.dead_letters - before.get(name, 0):
+            changes.setdefault(more, []).append(name)
+    each = [
+        f"{abs(more):,} {'more' if more > 0 else 'fewer'} of {', '.join(names)}"
+        for more, names in changes.items()
+    ]
+    if each:
+        yield now.since, "letter", f"dead letters: {'; '.join(each)}"

@@ -3,6 +3,7 @@ needs a look."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import NamedTuple
 
 from messaging.console.dashboard import Found, LogState, WriteSide
@@ -17,6 +18,7 @@ from messaging.workers.models import Heartbeat
 
 GONE = "gone"  # the class of admin.css for who is not there any more
 MAX_GONE = 3  # of a role
+MAX_ERROR = 120  # characters in a box; the first line of the page has it whole
 
 
 class Line(NamedTuple):
@@ -126,7 +128,8 @@ def consumers(write: WriteSide) -> Step:
     for one in write.consumers:
         lines.append(Line(f"{one.process}: active for {age(one.since)}"))
         if one.error:
-            lines.append(Line(f"It cannot work now and tries again: {one.error}", level=RED))
+            why = shorten(one.error, MAX_ERROR, placeholder="\N{HORIZONTAL ELLIPSIS}")
+            lines.append(Line(f"It cannot work now and tries again: {why}", level=RED))
     return _workers("Consumers", lines, _gone(write, "consumer"))
 
 

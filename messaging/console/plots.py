@@ -19,6 +19,7 @@ from messaging.console.axis import (
     path,
 )
 from messaging.console.marks import Mark, marks
+from messaging.console.troubles import Trouble, troubles
 from messaging.monitoring import levels, samples
 from messaging.monitoring.levels import AMBER, RED, WELL
 from messaging.monitoring.samples import Point
@@ -26,7 +27,8 @@ from messaging.projections.registry import consumed
 
 POINTS = 240
 ROWS = 24  # of the table of values
-STYLES = 6  # of lines, in admin.css; a seventh line looks as the first
+STYLES = 12  # of lines, in admin.css; a thirteenth looks as the first
+MAX_TROUBLES = 40  # the last
 
 
 class Limit(NamedTuple):
@@ -70,6 +72,7 @@ class Picture:
     ticks: list[Tick]
     gaps: list[Band]
     marks: list[Mark]
+    troubles: list[Trouble]
     plots: list[Plot]
     strips: list[Strip]
     columns: list[str]  # of the table of values
@@ -90,6 +93,7 @@ def picture(span: Span) -> Picture:
         ticks=list(axis.ticks()),
         gaps=gaps(axis, points),
         marks=marks(axis, points),
+        troubles=troubles(points)[-MAX_TROUBLES:],
         plots=plots_of(axis, points),
         strips=strips_of(axis, points),
         columns=[f"{one.title}: {name}" for one in specs for name, _ in one.lines],
@@ -195,11 +199,16 @@ def strips_of(axis: Axis, points: Sequence[Point]) -> list[Strip]:
         each = {name: one.halted for name, one in point.figures.projections.items() if one.halted}
         return RED, "; ".join(f"{name}: {', '.join(map(str, at))}" for name, at in each.items())
 
+    def errors(point: Point) -> tuple[str, str]:
+        each = dict.fromkeys(one.partition(": ")[0] for one in point.figures.errors)
+        return RED, "; ".join(each)
+
     return [
         Strip("Leader", bands(axis, points, leader)),
         workers("relay"),
         workers("consumer"),
         Strip("Halted partitions", bands(axis, points, halted)),
+        Strip("Could not work", bands(axis, points, errors)),
     ]
 
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from messaging.console import advice
 from messaging.console.advice import Advice
 from messaging.console.dashboard import Found, ReadSide, WriteSide
-from messaging.console.lately import Over, last_trouble
+from messaging.console.troubles import FAILED, Over, last_trouble, troubles
 from messaging.monitoring import levels
 from messaging.monitoring.levels import AMBER, RED, WELL
+from messaging.monitoring.samples import Point
 from messaging.monitoring.status import NOT_BUILT, ProjectionStatus
 from messaging.templatetags.figures import age, clock, thousands
 from messaging.workers.models import Heartbeat
@@ -78,6 +79,8 @@ def problems(found: Found) -> list[Problem]:
         each += _write_side(found, found.write)
     if found.read is not None:
         each += _read_side(found, found.read)
+    if not each:  # else it is what follows from one of them
+        each += _answers(found.lately)
     each += [
         Problem(AMBER, "Readers see no difference yet", hazard, advice.HAZARD)
         for hazard in (found.log.hazards if found.log else [])
@@ -135,6 +138,15 @@ def _write_side(found: Found, write: WriteSide) -> Iterator[Problem]:
         yield Problem(AMBER, "Readers may soon see changes late", cause, advice.SNAPSHOT, since)
 
 
+def _answers(lately: Sequence[Point]) -> Iterator[Problem]:
+    """Of the newest sample."""
+    failed = lately[-1].failed_per_min if lately else None
+    if failed is not None and failed > levels.FAILED_AMBER:
+        since = [one.since for one in troubles(lately) if one.kind == FAILED and not one.is_over]
+        cause = f"{failed:,.0f} requests a minute are answered with 5xx."
+        yield Problem(AMBER, "Some requests fail", cause, advice.FAILING, min(since))
+
+
 def _read_side(found: Found, read: ReadSide) -> Iterator[Problem]:
     # Where nobody works at all, or no consumer can write, that is the one thing to say.
     alive = found.write.consumers if found.write else []
@@ -144,10 +156,13 @@ def _read_side(found: Found, read: ReadSide) -> Iterator[Problem]:
             yield _stalled(found, stalled)
         late = {one.name: one.lag or 0 for one in read.projections if levels.of_lag(one.lag or 0)}
         if late:
+            lag_s = max(_seconds_behind(found, name) for name in late)
             readers = f"Readers of {names(late)} see changes late"
             cause = f"{thousands(max(late.values()))} records are not applied yet."
             level = levels.of_lag(max(late.values()))
-            yield Problem(level, readers, cause, advice.LAG, command="manage.py runconsumer")
+            since = found.at - timedelta(seconds=lag_s) if lag_s else None
+            yield Problem(level, readers, cause, advice.LAG, since,
+                          command="manage.py runconsumer")  # fmt: skip
     for one in read.projections:
         yield from _halted(read, one)
         if one.state == NOT_BUILT:
@@ -155,6 +170,12 @@ def _read_side(found: Found, read: ReadSide) -> Iterator[Problem]:
             yield Problem(RED, f"Readers of {one.name} see nothing newer", cause,
                           advice.NOT_BUILT, command=f"manage.py rebuild {one.name}")  # fmt: skip
     yield from _parked(read)
+
+
+def _seconds_behind(found: Found, projection: str) -> float:
+    """By the newest sample."""
+    projections = found.lately[-1].figures.projections if found.lately else {}
+    return projections[projection].lag_s if projection in projections else 0.0
 
 
 def _halted(read: ReadSide, one: ProjectionStatus) -> Iterator[Problem]:

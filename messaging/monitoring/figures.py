@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+MAX_ERRORS, MAX_ERROR = 5, 200  # of a sample, and the characters of each
+
 
 class ProjectionFigures(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Of one projection. Of an inline one nothing lags and nothing is parked."""
@@ -44,6 +46,7 @@ class Figures(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     leader: str = ""  # the process whose relay publishes: host and process id
     refused: int = 0  # answers 4xx of the web processes, other than 401 and 404
     failed: int = 0  # answers 5xx
+    errors: tuple[str, ...] = ()  # what could not work: "consumer near 1 could not work: why"
     samples: int = 1  # how many these are merged from: each stands for 10 s
 
     def merged(self, later: "Figures") -> "Figures":
@@ -68,6 +71,7 @@ class Figures(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
             leader=later.leader,
             refused=later.refused,
             failed=later.failed,
+            errors=tuple(dict.fromkeys((*self.errors, *later.errors)))[:MAX_ERRORS],
             samples=self.samples + later.samples,
         )
 

@@ -18,6 +18,9 @@ SNAPSHOT_AMBER_S = 60
 # Of POSTLOG["MAX_LAG"], above which /health/ready says 503.
 LAG_AMBER = 0.1
 
+# Answers 5xx a minute. A deployment or a lost race makes some.
+FAILED_AMBER = 10
+
 
 def of_outbox(oldest_s: float | None) -> str:
     """By the age in seconds of the oldest event that waits; None: none does."""

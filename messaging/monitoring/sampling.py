@@ -3,6 +3,7 @@
 import logging
 import random
 from datetime import UTC, datetime, timedelta
+from textwrap import shorten
 from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError
@@ -12,7 +13,7 @@ from messaging.bus.base import Identity
 from messaging.eventstore.models import Event, Outbox
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.monitoring import samples
-from messaging.monitoring.figures import Figures, ProjectionFigures, decode
+from messaging.monitoring.figures import MAX_ERROR, MAX_ERRORS, Figures, ProjectionFigures, decode
 from messaging.monitoring.models import Sample
 from messaging.monitoring.status import ProjectionStatus, projection_status, roles
 from messaging.monitoring.tallies import counter
@@ -66,27 +67,36 @@ def measure(now: datetime) -> Figures:
     # In the order in which events travel: one that is on its way is counted somewhere.
     position = Event.objects.order_by("-position").values_list("position", flat=True).first()
     waiting = outbox.waiting()
-    ends, identity = _ask_the_log()
+    errors: list[str] = []
+    ends, identity = _ask_the_log(errors)
     published = None if ends is None else sum(ends.values())
-    relays = alive("relay")
+    projections = _projections(now, ends, identity, errors)
+    working = {role: alive(role) for role in roles()}
+    errors += [
+        f"{one.role} {one.process} could not work: {one.error}"
+        for one in (*working["consumer"], *working["relay"])
+        if one.error
+    ]
     return Figures(
         taken_s=now.timestamp(),
         position=position or 0,
         outbox=waiting,
         outbox_age_s=_outbox_age_s(now) if waiting else 0.0,
         published=published,
-        projections=_projections(now, ends, identity),
-        workers={role: len(alive(role)) for role in roles()},
-        leader=next((one.process for one in relays if one.active), ""),
+        projections=projections,
+        workers={role: len(each) for role, each in working.items()},
+        leader=next((one.process for one in working["relay"] if one.active), ""),
+        errors=tuple(shorten(one, MAX_ERROR) for one in errors[:MAX_ERRORS]),
     )
 
 
-def _ask_the_log() -> tuple[dict[int, int] | None, Identity | None]:
+def _ask_the_log(errors: list[str]) -> tuple[dict[int, int] | None, Identity | None]:
     try:
         identity = current_bus().identity()
         return current_bus().end_offsets(), identity
-    except (BusError, HistoryMismatch):
-        return None, None  # the workers report it
+    except (BusError, HistoryMismatch) as error:
+        errors.append(f"the log did not answer: {error}")
+        return None, None
 
 
 def _outbox_age_s(now: datetime) -> float:
@@ -96,11 +106,12 @@ def _outbox_age_s(now: datetime) -> float:
 
 
 def _projections(
-    now: datetime, ends: dict[int, int] | None, identity: Identity | None
+    now: datetime, ends: dict[int, int] | None, identity: Identity | None, errors: list[str]
 ) -> dict[str, ProjectionFigures]:
     try:
         found = [projection_status(name, ends, identity) for name in PROJECTIONS]
-    except (DatabaseError, InterfaceError):  # the read database is away: so is what it knows
+    except (DatabaseError, InterfaceError) as error:  # what it knows is away with it
+        errors.append(f"the read database did not answer: {reason(error)}")
         drop_connections()
         return {}
     published = None if ends is None else sum(ends.values())

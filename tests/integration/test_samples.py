@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 from threading import Event as Flag
+from typing import NoReturn
 
 import pytest
 from django.db import OperationalError, connections
 
 from commands_app.commands import NewPost
 from messaging import mediator
+from messaging.bus import current_bus
+from messaging.exceptions import BusError
 from messaging.message import Context
 from messaging.monitoring import samples, sampling
 from messaging.monitoring.figures import Figures, ProjectionFigures
@@ -18,6 +21,8 @@ from messaging.monitoring.samples import COARSE_S, FINE_S, database_time, keep, 
 from messaging.monitoring.tallies import Counter
 from messaging.projections.models import Checkpoint
 from messaging.signals import applied
+from messaging.workers.heartbeats import Heartbeats
+from messaging.workers.models import Heartbeat
 from tests.support.consuming import consume_all
 from tests.support.modes import Mode
 from tests.support.one_database import one_database
@@ -177,6 +182,27 @@ def test_without_the_read_database_the_rest_is_sampled(sqlite: Mode) -> None:
         cursor.execute(f"DROP TABLE {Checkpoint._meta.db_table}")
     found = sampling.measure(database_time())
     assert (found.position, found.outbox, found.projections) == (1, 1, {})
+    error = found.errors[-1]
+    assert error.startswith("the read database did not answer: no such table")
+
+
+def test_a_sample_says_who_could_not_work_and_why(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = {"relay": "the broker is away", "consumer": "posts: no space left " + "x" * 500}
+    for role, error in errors.items():
+        Heartbeats({role: lambda: True}, {role: lambda error=error: error})._beat()
+
+    def away(_: object) -> NoReturn:
+        raise BusError("no broker answers")
+
+    monkeypatch.setattr(type(current_bus()), "identity", away)
+    log, consumer, relay = sampling.measure(database_time()).errors
+    assert log == "the log did not answer: no broker answers"
+    name = Heartbeat.objects.values_list("process", flat=True)[0]
+    assert consumer.startswith(f"consumer {name} could not work: posts: no space left")
+    assert len(consumer) <= 200
+    assert relay == f"relay {name} could not work: the broker is away"
 
 
 def test_with_one_database_for_all_samples_are_as_with_two(database: Mode) -> None:
@@ -196,10 +222,11 @@ def test_of_several_samples_the_worst_is_kept_and_what_counts_up_is_the_last() -
     one = Figures(
         taken_s=1.0, position=1, outbox=5, outbox_age_s=4.0, published=1,
         projections={"posts": bad, "gone": good}, workers={"relay": 2, "consumer": 1}, leader="a",
+        errors=("x",),
     )  # fmt: skip
     two = Figures(
         taken_s=2.0, position=10, projections={"posts": good}, workers={"relay": 1}, leader="b",
-        refused=3, failed=2,
+        refused=3, failed=2, errors=("x", "y"),
     )  # fmt: skip
     worst = ProjectionFigures(
         lag=9, lag_s=8.0, applied=10, p50_s=0.1, p95_s=7.0, dead_letters=6, halted=(1, 2)
@@ -207,7 +234,7 @@ def test_of_several_samples_the_worst_is_kept_and_what_counts_up_is_the_last() -
     assert one.merged(two) == Figures(
         taken_s=2.0, position=10, outbox=5, outbox_age_s=4.0, published=1,
         projections={"posts": worst, "gone": good}, workers={"relay": 1, "consumer": 0},
-        leader="b", refused=3, failed=2, samples=2,
+        leader="b", refused=3, failed=2, errors=("x", "y"), samples=2,
     )  # fmt: skip
 
 

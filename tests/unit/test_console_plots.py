@@ -1,7 +1,10 @@
 """Plots of the samples: one axis, lines that break at gaps, strips, marks."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +20,11 @@ from messaging.console.axis import (
     path,
     span_of,
 )
-from messaging.console.lately import last_trouble
 from messaging.console.marks import of_points
 from messaging.console.path import steps
-from messaging.console.plots import plots_of, strips_of
+from messaging.console.plots import STYLES, plots_of, strips_of
 from messaging.console.sparks import DRAWN
+from messaging.console.troubles import GAP, last_trouble, troubles
 from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.samples import Point
 from tests.support.console_looks import WRITE, found
@@ -107,6 +110,7 @@ def test_strips_are_red_where_nobody_leads_or_is_alive_and_where_partitions_are_
         "Relays": [("", "2 alive"), ("bad", "no relay is alive")],
         "Consumers": [("", "1 alive"), ("bad", "no consumer is alive")],
         "Halted partitions": [("bad", "posts: 3, 4")],
+        "Could not work": [],
     }
 
 
@@ -149,6 +153,10 @@ WORKS: dict[str, object] = {"workers": {"consumer": 1}, "leader": "near 1"}
          "partitions of posts were halted"),
         ({"projections": {"posts": ProjectionFigures(lag=9, lag_s=16.0)}},
          "readers of posts were 16 s behind"),
+        ({"projections": {"posts": ProjectionFigures(dead_letters=1_200)}},
+         "dead letters: 1,200 of posts"),
+        ({"errors": ("consumer near 1 could not work: no space left",)},
+         "consumer near 1 could not work: no space left"),
     ],
 )  # fmt: skip
 def test_it_is_said_when_the_last_trouble_was_over(trouble: dict[str, object], said: str) -> None:
@@ -162,9 +170,37 @@ def test_it_is_said_when_the_last_trouble_was_over(trouble: dict[str, object], s
 
 def test_a_time_without_samples_was_trouble() -> None:
     points = [point(0, **WORKS), point(7, **WORKS)]
-    over = last_trouble(points)
-    assert over is not None
-    assert over.at == points[1].since
+    assert last_trouble(points) == (points[0].until, points[1].since, GAP)
+
+
+def test_each_trouble_is_told_from_its_beginning_to_its_end_at_its_worst() -> None:
+    def parked(count: int) -> dict[str, ProjectionFigures]:
+        return {"posts": ProjectionFigures(dead_letters=count)}
+
+    full = {"errors": ("consumer near 1 could not work: file 7 is full",)}
+    fuller = {"errors": ("consumer near 1 could not work: file 8 is full",)}
+    points = [
+        point(0, **WORKS),
+        point(1, leader="near 1"),
+        point(2, **WORKS, projections=parked(3)),
+        point(3, **WORKS, **full, projections=parked(5)),
+        point(4, **WORKS, **fuller, projections=parked(4)),
+        point(5, **WORKS, projections=parked(4)),
+        point(6, **WORKS)._replace(failed_per_min=11.0),
+    ]
+    told = [(one.since.minute - points[0].since.minute, one.until.minute - points[0].since.minute,
+             one.what, one.is_over) for one in troubles(points)]  # fmt: skip
+    assert told == [
+        (1, 2, "no consumer was alive", True),
+        (2, 6, "dead letters: 5 of posts", True),
+        (3, 5, "consumer near 1 could not work: file 7 is full", True),
+        (6, 7, "11 requests a minute failed (5xx)", False),
+    ]
+    assert last_trouble(points[:6]) == (
+        points[2].since,
+        points[5].until,
+        "dead letters: 5 of posts",
+    )
 
 
 def of(before: dict[str, object], now: dict[str, object]) -> Sequence[tuple[str, str]]:
@@ -175,8 +211,8 @@ def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
     def letters(count: int) -> dict[str, object]:
         return {"projections": {"posts": ProjectionFigures(dead_letters=count)}}
 
-    assert of(letters(1), letters(13)) == [("letter", "12 more dead letters of posts")]
-    assert of(letters(13), letters(0)) == [("letter", "13 fewer dead letters of posts")]
+    assert of(letters(1), letters(13)) == [("letter", "dead letters: 12 more of posts")]
+    assert of(letters(13), letters(0)) == [("letter", "dead letters: 13 fewer of posts")]
     two, one = {"workers": {"consumer": 2}}, {"workers": {"consumer": 1}}
     assert of(two, one) == [("stop", "2 \N{RIGHTWARDS ARROW} 1 alive as consumer")]
     assert of(one, two) == [("start", "1 \N{RIGHTWARDS ARROW} 2 alive as consumer")]
@@ -184,3 +220,31 @@ def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
     assert of({"leader": "near 1"}, {}) == [("stop", "near 1 leads no longer")]
     gap = [text for _, _, text in of_points([point(0), point(5)])]
     assert gap == ["no samples any more: nobody alive", "samples again"]
+
+
+def test_one_line_tells_of_the_dead_letters_of_all_projections() -> None:
+    def each(likes: int, posts: int, search: int) -> dict[str, object]:
+        counts = {"likes": likes, "posts": posts, "search": search}
+        return {"projections": {n: ProjectionFigures(dead_letters=c) for n, c in counts.items()}}
+
+    assert of(each(6, 6, 1), each(0, 0, 3)) == [
+        ("letter", "dead letters: 6 fewer of likes, posts; 2 more of search")
+    ]
+
+
+def test_dead_letters_are_no_news_after_the_read_database_was_away() -> None:
+    parked: dict[str, object] = {"projections": {"posts": ProjectionFigures(dead_letters=5)}}
+    assert [*of_points([point(0, **parked), point(1), point(2, **parked)])] == []
+
+
+def test_lines_of_a_plot_look_different() -> None:
+    css = Path(str(files("messaging") / "static/messaging/admin.css")).read_text()
+    looks = re.findall(r"\.plots \.line-(\d+) {([^}]*)}", css)
+    assert [int(number) for number, _ in looks] == [*range(1, STYLES)], "the first is as all paths"
+    assert len({look for _, look in looks}) == len(looks)
+
+
+def test_a_strip_says_what_could_not_work_without_what_differs_from_sample_to_sample() -> None:
+    points = [point(m, errors=(f"consumer near 1 could not work: file {m}",)) for m in (0, 1)]
+    (band,) = strips_of(AXIS, points)[-1].bands
+    assert (band.level, band.title) == ("bad", "consumer near 1 could not work")

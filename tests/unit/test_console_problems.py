@@ -4,13 +4,16 @@ from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from messaging.console import advice, dashboard
 from messaging.console.dashboard import Dashboard, Found, LogState
 from messaging.console.problems import Problem, problems, verdict_on
+from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.levels import AMBER, RED, WELL
+from messaging.monitoring.samples import Point
 from messaging.projections.models import Checkpoint
 from tests.support.console_looks import POSTS, READ, WRITE, found, worker
 
@@ -93,6 +96,29 @@ def test_a_lag_is_amber_at_a_tenth_of_the_limit_and_red_above_it(
 ) -> None:
     read = replace(READ, projections=[replace(POSTS, lag=lag)])
     assert [one.level for one in problems(found(read=read))] == ([level] if level else [])
+
+
+def sampled(**values: Any) -> Point:
+    since, figures = AT - timedelta(seconds=20), Figures(**values)
+    return Point(since, AT, figures, 0, None, None, {}, None, None)
+
+
+def test_a_lag_says_since_when_by_the_newest_sample() -> None:
+    read = replace(READ, projections=[replace(POSTS, lag=10_001)])
+    lagging = sampled(projections={"posts": ProjectionFigures(lag=9_000, lag_s=95.0)})
+    one = the_problem(found(AT, read=read, lately=[lagging]))
+    assert one.since == AT - timedelta(seconds=95)
+    assert the_problem(found(AT, read=read)).since is None
+
+
+def test_requests_that_fail_are_a_problem_where_nothing_else_explains_them() -> None:
+    few, many = (sampled()._replace(failed_per_min=rate) for rate in (10.0, 10.1))
+    assert problems(found(AT, lately=[many, few])) == []
+    one = the_problem(found(AT, lately=[few, many]))
+    assert (one.level, one.since) == (AMBER, many.since)
+    assert one.cause == "10 requests a minute are answered with 5xx."
+    write = replace(WRITE, missing=["manage.py runrelay"])
+    assert the_problem(found(AT, write=write, lately=[many])).level == RED
 
 
 def test_dead_letters_are_amber_since_the_oldest() -> None:
