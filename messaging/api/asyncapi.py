@@ -43,6 +43,16 @@ ENVELOPE: dict[str, Any] = {
 OPTIONAL = {"causationid", "traceparent", "datacontenttype"}
 
 
+class Fields(NamedTuple):
+    """A table of the page."""
+
+    rows: list[tuple[str, str, str]]  # name, type, description
+
+    @property
+    def described(self) -> bool:
+        return any(description for *_, description in self.rows)
+
+
 class Shown(NamedTuple):
     """An event on the page."""
 
@@ -50,7 +60,7 @@ class Shown(NamedTuple):
     line: str
     stream: str
     url: str  # of its JSON Schema
-    fields: list[tuple[str, str, str]]  # name, type, description
+    fields: Fields
 
 
 @require_safe
@@ -73,7 +83,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "topic": conf.postlog().kafka.topic,
         "own": OWN,
         "events": events,
-        "envelope": [(name, *_described(schema)) for name, schema in ENVELOPE.items()],
+        "envelope": Fields([(name, *_described(schema)) for name, schema in ENVELOPE.items()]),
         "curl": shlex.join(["curl", where]),
     }
     return render(request, "messaging/api/events.html", context)
@@ -88,7 +98,9 @@ def _shown(name: str) -> Shown:
         line=" ".join((getdoc(event) or "").split()),
         stream=naming_of(event).stream,
         url=reverse("event", args=[name]),
-        fields=[(field, *_described(_resolved(one, schema))) for field, one in fields.items()],
+        fields=Fields(
+            [(field, *_described(_resolved(one, schema))) for field, one in fields.items()]
+        ),
     )
 
 

@@ -161,6 +161,15 @@ def test_breadcrumbs_name_only_what_is_there(people: People) -> None:
     alice.complaints.clear()  # 401: this address takes a password, not a session
 
 
+def test_breadcrumbs_can_be_followed_in_a_narrow_window(people: People) -> None:
+    page = people("alice", viewport={"width": 360, "height": 740}).open(
+        "/api/v1/commands/new-post/"
+    )
+    page.locator(".breadcrumb").get_by_role("link", name="Postlog").click()  # nothing lies over it
+    expect(page.get_by_role("heading", name="Commands")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:
     """In light and dark, on the whole page or a part of it."""
     for scheme in SCHEMES:

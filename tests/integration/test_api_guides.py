@@ -18,6 +18,7 @@ from messaging.api.openapi import summary
 from messaging.error_codes import explained
 from messaging.message import COMMANDS, EVENTS, QUERIES, Context
 from messaging.projections.registry import PROJECTIONS
+from messaging.templatetags.codes import code_marked
 from queries_app.projections import posts
 from tests.support.api import FORM, HTML, Api, browser, person
 from tests.support.consuming import consume_all
@@ -55,7 +56,7 @@ def test_the_list_has_a_line_for_each_who_may_and_a_curl_that_works(sqlite: Mode
         consume_all(projection)
     text = page(browser("alice"), "/api/v1/")
     for name, cls in {**COMMANDS, **QUERIES}.items():
-        assert html.escape(summary(cls)) in text, name
+        assert code_marked(summary(cls)) in text, name
     assert text.count("Who may: ") == len(COMMANDS) + len(QUERIES) + 1
     found = curls(text)
     assert len(found) == len(COMMANDS) + len(QUERIES) + 1
@@ -93,6 +94,7 @@ def test_a_browser_gets_the_events_as_a_page(sqlite: Mode) -> None:
         for one in cls.__dataclass_fields__:
             assert f"<code>{one}</code>" in section, (name, one)
     assert "<code>streamversion</code>" in text
+    assert text.count("What it is") == 1, "fields that nothing is said of have no column for it"
     tag = Client().get("/api/v1/events/", headers={"Accept": HTML})["ETag"]
     assert tag != Client().get("/api/v1/events/")["ETag"]
 
