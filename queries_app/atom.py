@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from messaging import NotFound, ask
 from queries_app.previews import headline
 from queries_app.queries import FindAllPosts, FindPostsByAuthor, PostView
+from web.links import people_in
 from web.pages import page
 from web.people import address_of, has_account
 from web.texts import html_of
@@ -52,13 +53,18 @@ class Newest(PostFeed):
         return reverse("feed")
 
     def items(self) -> list[PostView]:
-        return ask(FindAllPosts()).results
+        return self._named(ask(FindAllPosts()).results)
+
+    def _named(self, found: list[PostView]) -> list[PostView]:
+        """Note whom they name, by one query for all."""
+        self._people = people_in(one.message for one in found)
+        return found
 
     def item_title(self, item: PostView) -> str:
         return storable(f"{item.author}: {headline(item.message)}")
 
     def item_description(self, item: PostView) -> str:
-        shown = html_of(storable(item.message[:MAX_TEXT]))
+        shown = html_of(storable(item.message[:MAX_TEXT]), self._people)
         if len(item.message) <= MAX_TEXT:
             return shown
         return format_html('{}<p><a href="{}">more</a></p>', shown, self.item_link(item))
@@ -100,7 +106,7 @@ class OfPerson(Newest):
         return address_of(person[0])
 
     def items(self, person: tuple[str, list[PostView]]) -> list[PostView]:  # type: ignore[override]
-        return person[1]
+        return self._named(person[1])
 
 
 @require_safe

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from queries_app.queries import PostView, liked_by, some_who_like
 from queries_app.templatetags.times import ago
+from web.links import named_in, people_in
 
 KEPT = 500  # of at most 40 kB of text each
 NAMED = 3  # of those who like a post
@@ -27,6 +28,7 @@ class Card(NamedTuple):
     edited: str  # as ago, or ""
     liked: bool
     mine: bool
+    people: frozenset[str]  # whom it names
     sign_in: str  # where who is not signed in does so; "" for those who are
 
 
@@ -34,6 +36,7 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
     """The posts, as whoever asks sees them."""
     username = request.user.get_username() if request.user.is_authenticated else ""
     liked = liked_by(username, [one.post_id for one in found]) if username else set()
+    people = people_in(one.message for one in found)
     sign_in = "" if username else f"{reverse('login')}?next={quote(request.get_full_path())}"
     return [
         Card(
@@ -43,6 +46,7 @@ def cards(request: HttpRequest, found: Sequence[PostView]) -> list[Card]:
             edited=ago(one.edited_at) if one.edited_at else "",
             liked=one.post_id in liked,
             mine=one.author == username,
+            people=people & named_in(one.message),
             sign_in=sign_in,
         )
         for one in found

@@ -42,6 +42,7 @@ from queries_app.queries import (
     one_post,
 )
 from web import textform
+from web.links import people_in
 from web.pages import page
 from web.people import has_account
 from web.request import is_fragment
@@ -120,6 +121,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     context = {
         **one_card(request, found),
         "comments": comments,
+        "people": people_in(one.text for one in comments.results),
         "new_comments": new_ones(request, post_id, comments),
         "behind": late,
         "sent": sent,
@@ -161,7 +163,14 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
     if not is_fragment(request):
         return redirect(address_of(post_id, found))
     sent = unseen(request, late, post_id)
-    context = {"comment": found, "post_id": post_id, "behind": late, "sent": sent, "single": True}
+    context = {
+        "comment": found,
+        "post_id": post_id,
+        "people": people_in([found.text]),
+        "behind": late,
+        "sent": sent,
+        "single": True,
+    }
     return render(request, "comment.html", context)
 
 
@@ -181,7 +190,8 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
     late = behind(request, history)
     query = FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor"))
     found = ask(query, asker=request.user)
-    context = {"post_id": post_id, "page": found, "behind": late}
+    named = people_in(f"{one.old_text} {one.new_text}" for one in found.results)
+    context = {"post_id": post_id, "page": found, "people": named, "behind": late}
     return render(request, "history.html", context)
 
 

@@ -1,17 +1,21 @@
-"""Links in a text that people wrote: addresses that begin with http or https, and @names.
+"""Links in a text that people wrote: addresses that begin with http or https, and @names of
+people.
 
 Not Django's `urlize`: that guesses (example.com, mailto), takes "&copy=2" in an address for a
 copyright sign, and loses the colon of "(see http://x.org):".
 """
 
 import re
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 from django.utils.html import MAX_URL_LENGTH, escape, format_html, smart_urlquote
 from django.utils.safestring import SafeString
 
-from web.people import address_of
+from web.people import address_of, with_accounts
 
 MAX_LINKS = 200  # a text; whatever comes after them stays text
+MAX_NAMES = 500  # a page; others stay text too
 CUT = "…"
 # Characters that cannot be seen, or that turn around what stands beside them. An address that
 # holds one would look like another.
@@ -24,10 +28,11 @@ PAIRS = {")": "(", "]": "["}
 
 
 class Links:
-    """Makes the links of one text."""
+    """Makes the links of one text; of its @names those of these people."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: Collection[str]) -> None:
         self.left = MAX_LINKS
+        self._people = people
 
     def in_text(self, text: str) -> str:
         """The text as HTML."""
@@ -38,10 +43,33 @@ class Links:
     def _word(self, word: str) -> str:
         if self.left > 0 and _may_link(word):
             lead, middle, trail = trimmed(word)
-            if link := _link(middle):
+            if link := self._link(middle):
                 self.left -= 1
                 return f"{escape(lead)}{link}{escape(trail)}"
         return escape(word)
+
+    def _link(self, word: str) -> SafeString | None:
+        if ADDRESS.match(word):
+            return format_html('<a href="{}" rel="nofollow">{}</a>', smart_urlquote(word), word)
+        found = NAME.fullmatch(word)
+        if found and found[1] in self._people and (address := address_of(found[1])):
+            return format_html('<a href="{}">{}</a>', address, word)
+        return None
+
+
+def named_in(text: str) -> set[str]:
+    """What stands behind an @ and can be a name: `@nobody` or `@property`, too."""
+    if "@" not in text:
+        return set()
+    words = (one for one in BETWEEN_WORDS.split(text) if one.lstrip("([").startswith("@"))
+    found = (NAME.fullmatch(trimmed(one)[1]) for one in islice(words, MAX_LINKS))
+    return {one[1] for one in found if one}
+
+
+def people_in(texts: Iterable[str]) -> frozenset[str]:
+    """The people whom the texts name, by at most one query."""
+    names = dict.fromkeys(name for text in texts for name in sorted(named_in(text)))
+    return with_accounts(list(islice(names, MAX_NAMES)))
 
 
 def trimmed(word: str) -> tuple[str, str, str]:
@@ -69,11 +97,3 @@ def _may_link(word: str) -> bool:
     """An address that was cut off leads elsewhere."""
     is_whole = len(word) <= MAX_URL_LENGTH and not word.endswith(CUT)
     return is_whole and ("://" in word or "@" in word)
-
-
-def _link(word: str) -> SafeString | None:
-    if ADDRESS.match(word):
-        return format_html('<a href="{}" rel="nofollow">{}</a>', smart_urlquote(word), word)
-    if (found := NAME.fullmatch(word)) and (address := address_of(found[1])):
-        return format_html('<a href="{}">{}</a>', address, word)
-    return None

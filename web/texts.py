@@ -6,7 +6,7 @@ fixed number of times, so that no text is expensive.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from django.utils.html import escape
@@ -37,16 +37,18 @@ class Excerpt(NamedTuple):
     more: bool  # whether something is left out
 
 
-def html_of(text: str) -> SafeString:
-    """The whole text as HTML: `<p>` and `<pre>` elements.
+def html_of(text: str, people: Collection[str] = ()) -> SafeString:
+    """The whole text as HTML: `<p>` and `<pre>` elements. An @name of one of these people is a link
+    (`web.links.people_in` says who they are).
 
     >>> html_of("See https://example.org/a.")
     '<p>See <a href="https://example.org/a" rel="nofollow">https://example.org/a</a>.</p>'
     """
-    return _html(blocks(text)) or _html([Block([text])])  # where there are only fences
+    found = blocks(text) or [Block([text])]  # where there are only fences
+    return _html(found, people)
 
 
-def excerpt(text: str) -> Excerpt:
+def excerpt(text: str, people: Collection[str] = ()) -> Excerpt:
     """The first line as a title, and the four lines after it."""
     found = blocks(text) or [Block([text])]
     title, first = "", found[0]
@@ -54,7 +56,7 @@ def excerpt(text: str) -> Excerpt:
         title = first.lines[0].strip()
         found = [first._replace(lines=first.lines[1:]), *found[1:]]
     kept, more = _first_lines(found)
-    return Excerpt(title, _html(kept), more)
+    return Excerpt(title, _html(kept, people), more)
 
 
 def blocks(text: str) -> list[Block]:
@@ -128,8 +130,8 @@ def shortened(line: str, length: int) -> str:
     return f"{line[: space if space > 0 else length - 1].rstrip()}{CUT}"
 
 
-def _html(found: Iterable[Block]) -> SafeString:
-    links = Links()
+def _html(found: Iterable[Block], people: Collection[str]) -> SafeString:
+    links = Links(people)
     parts = [_code(one) if one.is_code else _paragraph(one, links) for one in found if one.lines]
     return mark_safe("".join(parts))
 

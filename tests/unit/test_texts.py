@@ -7,7 +7,7 @@ import pytest
 from django.utils.html import escape
 
 from queries_app.previews import MAX_TITLE, headline
-from web.links import MAX_LINKS
+from web.links import MAX_LINKS, named_in
 from web.texts import MAX_CHARACTERS, MAX_LINES, excerpt, html_of
 
 LINK = '<a href="{0}" rel="nofollow">{0}</a>'
@@ -40,7 +40,14 @@ LINK = '<a href="{0}" rel="nofollow">{0}</a>'
     ],
 )  # fmt: skip
 def test_a_text_becomes_paragraphs_links_and_code(text: str, html: str) -> None:
-    assert html_of(text) == html
+    assert html_of(text, {"alice", "b.c@d"}) == html
+
+
+def test_a_name_of_nobody_is_text() -> None:
+    text = "@alice, (@bob): @property a@carol ```\n\n    @dave"
+    assert html_of(text, {"alice"}).count("<a ") == 1
+    assert excerpt(f"Title\n{text}", {"alice"}).body.count("<a ") == 1
+    assert named_in(text) == {"alice", "bob", "property", "dave"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,8 @@ def test_code_that_may_not_fit_is_reached_by_keyboard() -> None:
 
 def test_a_text_has_so_many_links_and_no_more() -> None:
     assert html_of("http://a " * 5_000).count("<a ") == MAX_LINKS
-    assert html_of("@a\n\n" * 5_000).count("<a ") == MAX_LINKS
+    assert html_of("@a\n\n" * 5_000, {"a"}).count("<a ") == MAX_LINKS
+    assert len(named_in("".join(f"@a{number} " for number in range(5_000)))) == MAX_LINKS
 
 
 HOSTILE = {
@@ -104,7 +112,7 @@ def test_no_text_is_expensive(unit: str) -> None:
     """Under a second, where a step that looks at each character for each takes minutes."""
     text = unit * (300_000 // len(unit)) + "a"
     begun = time.process_time()
-    html_of(text), excerpt(text)
+    html_of(text, {"a"}), excerpt(text), named_in(text)
     assert time.process_time() - begun < 5
 
 
