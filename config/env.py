@@ -33,6 +33,7 @@ NOTICE_A_DEAD_PEER = {
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
 ASSIGNMENT = re.compile(r"(?:export )?[A-Za-z_0-9]+=")  # what environ reads of a file
+ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 PERCENT = "special characters of a user or a password as %40 for @, %2F for /, %23 for #"
 
 env = environ.Env()
@@ -117,6 +118,16 @@ def whole_number(name: str, default: int, *, least: int, most: int, former: str 
 def words(name: str) -> list[str]:
     """Divided by commas; empty: none."""
     return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def origin(name: str) -> str:
+    """Scheme and host of a site, or nothing."""
+    value = text(name).removesuffix("/")
+    if value and not ORIGIN.fullmatch(value):
+        hint = "Give scheme and host alone, such as https://postlog.example, or nothing."
+        problems.append(Problem(name, f"{value!r} is not the address of a site.", hint))
+        return ""
+    return value
 
 
 def redis(name: str) -> str:

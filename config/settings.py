@@ -29,6 +29,7 @@ if not DEBUG and len(env.text("SECRET_KEY")) < env.MIN_KEY_LENGTH:
         )
     )
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+SITE_URL = env.origin("SITE_URL")
 
 INSTALLED_APPS = [
     "messaging.console",  # Django's admin, with a start page of ours

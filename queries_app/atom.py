@@ -17,6 +17,7 @@ from queries_app.queries import FindAllPosts, FindPostsByAuthor, PostView
 from web.links import people_in
 from web.pages import page
 from web.people import address_of, has_account
+from web.site import at_site
 from web.texts import html_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ class Newest(PostFeed):
     title = "Postlog: newest posts"
 
     def link(self) -> str:
-        return reverse("feed")
+        return at_site(reverse("feed"))
+
+    def feed_url(self) -> str:
+        return at_site(reverse("newest-atom"))
 
     def items(self) -> list[PostView]:
         return self._named(ask(FindAllPosts()).results)
@@ -70,7 +74,7 @@ class Newest(PostFeed):
         return format_html('{}<p><a href="{}">more</a></p>', shown, self.item_link(item))
 
     def item_link(self, item: PostView) -> str:
-        return reverse("post", args=[item.post_id])
+        return at_site(reverse("post", args=[item.post_id]))
 
     def item_guid(self, item: PostView) -> str:
         return item.post_id.urn
@@ -103,7 +107,10 @@ class OfPerson(Newest):
         return f"Postlog: posts by {storable(person[0])}"
 
     def link(self, person: tuple[str, list[PostView]]) -> str:  # type: ignore[override]
-        return address_of(person[0])
+        return at_site(address_of(person[0]))
+
+    def feed_url(self, person: tuple[str, list[PostView]]) -> str:  # type: ignore[override]
+        return at_site(reverse("atom", args=[person[0]]))
 
     def items(self, person: tuple[str, list[PostView]]) -> list[PostView]:  # type: ignore[override]
         return self._named(person[1])

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from queries_app.queries import PersonView, PostView
 from web.people import address_of
+from web.site import absolute
 from web.texts import excerpt, shortened
 
 MAX_TITLE, MAX_DESCRIPTION = 80, 200  # characters; others cut what is longer
@@ -36,7 +37,7 @@ def of_list(request: HttpRequest, name: str, title: str) -> Preview | None:
         title=f"{title} posts on Postlog",
         description="Posts, what people say to them, and every change of them.",
         kind="website",
-        url=request.build_absolute_uri(reverse(name)),
+        url=absolute(request, reverse(name)),
         image=_image(request),
         atom=reverse("newest-atom") if name == "feed" else "",
     )
@@ -52,7 +53,7 @@ def of_person(request: HttpRequest, username: str, person: PersonView | None) ->
         title=f"Posts by {username}",
         description=f"{person.posts} post{plural} on Postlog since {since}.",
         kind="profile",
-        url=request.build_absolute_uri(address_of(username)),
+        url=absolute(request, address_of(username)),
         image=_image(request),
         atom=reverse("atom", args=[username]),
     )
@@ -65,7 +66,7 @@ def of_post(request: HttpRequest, post: PostView) -> Preview:
         title=title,
         description=in_one_line(post.message, MAX_DESCRIPTION),
         kind="article",
-        url=request.build_absolute_uri(reverse("post", args=[post.post_id])),
+        url=absolute(request, reverse("post", args=[post.post_id])),
         image=_image(request),
         published=post.posted_at,
     )
@@ -82,4 +83,4 @@ def in_one_line(text: str, length: int) -> str:
 
 
 def _image(request: HttpRequest) -> str:
-    return request.build_absolute_uri(static(IMAGE))
+    return absolute(request, static(IMAGE))

@@ -1,5 +1,8 @@
 """What the site says of itself to crawlers, and to systems on which it is installed."""
 
+from urllib.parse import urljoin
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -9,6 +12,16 @@ from django.views.decorators.http import require_safe
 DAY_S = 86_400
 PAGE = "#f6f7f9"  # as --page of postlog.css; a manifest knows one scheme
 ICONS = {"postlog-192.png": "192x192", "postlog-512.png": "512x512"}
+
+
+def at_site(path: str) -> str:
+    """Where others are told that a page is: at SITE_URL. Where that is empty it stays a path."""
+    return urljoin(settings.SITE_URL, path)
+
+
+def absolute(request: HttpRequest, path: str) -> str:
+    """The same, and in the place of an empty SITE_URL the host that is asked."""
+    return request.build_absolute_uri(at_site(path))
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
@@ -37,5 +50,5 @@ def manifest(request: HttpRequest) -> HttpResponse:
 @require_safe
 @cache_control(max_age=DAY_S, public=True)
 def robots(request: HttpRequest) -> HttpResponse:
-    context = {"sitemap": request.build_absolute_uri("/sitemap.xml")}
+    context = {"sitemap": absolute(request, "/sitemap.xml")}
     return render(request, "robots.txt", context, content_type="text/plain")

@@ -5,6 +5,7 @@ import re
 import struct
 from html import unescape
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 from xml.etree import ElementTree
 
@@ -221,3 +222,15 @@ def test_crawlers_are_told_where_the_sitemap_is_and_what_is_not_for_them(sqlite:
         ("/api/v1/", False), ("/accounts/login/?next=/", False),
     ):  # fmt: skip
         assert any(one.match(path) for one in kept_out) is not crawled, path
+
+
+def test_all_that_others_are_told_is_at_the_site_s_own_address(sqlite: Mode, settings: Any) -> None:
+    settings.SITE_URL = "https://postlog.example"
+    [post_id] = written("One")
+    pages = ("/", "/people/alice/", f"/posts/{post_id}/", "/newest.atom",
+             "/people/alice/posts.atom", "/sitemap.xml", "/robots.txt")  # fmt: skip
+    for path in pages:
+        page = Client().get(path).text
+        assert page.count("https://postlog.example/") >= 1, path
+        assert "http://testserver" not in page, path
+    assert told(Client().get("/").text)["og:image"].startswith("https://postlog.example/static/")

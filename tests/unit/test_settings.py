@@ -97,6 +97,25 @@ def test_a_password_with_special_characters_is_taken(password: str) -> None:
     assert found["PASSWORD"] == unquote(password)
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("", ""),
+        ("https://postlog.example", "https://postlog.example"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+        *[(wrong, None) for wrong in ("postlog.example", "https://a/b", "https://a?b", "https://",
+                                      "https://u:p@a", "ftp://a", "https://a b", "https://a:x")],
+    ],
+)  # fmt: skip
+def test_the_address_of_a_site_is_a_scheme_and_a_host(
+    given: str, taken: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE_URL", given)
+    monkeypatch.setattr(env, "problems", [])
+    assert env.origin("SITE_URL") == (taken or "")
+    assert [one.setting for one in env.problems] == ([] if taken is not None else ["SITE_URL"])
+
+
 def test_no_part_of_a_wrong_cache_url_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_URL", f"{SECRET}://:{SECRET}@cache")
     monkeypatch.setattr(env, "problems", [])
