@@ -49,7 +49,7 @@ PSYCOPG_3 = {
     "one_database", "outbox", "read_timeout", "rebuild", "rebuild_requests", "receipts",
     "reservations", "restore_events", "round_trips", "rowstore", "sendcommands_jobs", "sessions",
     "several_streams", "shop", "snapshots", "sorted_pages", "store", "together", "totals",
-    "two_builders", "verify", "walks",
+    "two_builders", "verify", "wake", "walks",
 }  # fmt: skip
 
 running_servers: list[Server] = []

@@ -39,6 +39,7 @@ class Dialect(ABC):
     # hosts reach; else a file.
     is_server: bool
     can_write_in_ctes: bool  # several writes in one statement
+    wake: Statement | None = None  # tells, at the commit, who listens for changes
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}

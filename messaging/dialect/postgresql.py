@@ -14,7 +14,7 @@ from django.db import DatabaseError, Error, models
 
 from messaging.dialect.base import Call, Connection, Dialect, Guards, Statement, marks
 from messaging.dialect.psycopg import copy_text, go_to_last_result, sqlstate
-from messaging.dialect.sessions import WHAT_TO_SET, answer
+from messaging.dialect.sessions import CHANNEL, WHAT_TO_SET, answer
 from messaging.exceptions import ConcurrencyError, Pooled
 
 ROWS_AT_ONCE = 1_000  # in an INSERT
@@ -50,6 +50,7 @@ class PostgreSQL(Dialect):
     native_fields = (*Dialect.native_fields, models.UUIDField, models.DateTimeField)
     is_server = True
     can_write_in_ctes = True
+    wake = Statement("postlog_wake", f"SELECT pg_notify('{CHANNEL}', '')")
     uuid_mark = "%s::uuid"
     ids_mark = "%s::uuid[]"
     triggers_of = (

@@ -7,6 +7,7 @@ each transaction gives them to others.
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import import_module
+from select import select
 from typing import Any
 
 from django.db import connections
@@ -16,6 +17,7 @@ from messaging.exceptions import Pooled, Unreachable
 
 CONNECT_TIMEOUT_S = 5
 LOOKS = 5
+CHANNEL = "postlog_outbox"  # of NOTIFY: there is something to publish
 
 LIBPQ_NAMES = {
     "NAME": "dbname",
@@ -94,6 +96,23 @@ def connect(params: dict[str, Any]) -> Any:
         connection = client.connect(**params, **own)
         connection.autocommit = True
         return connection
+
+
+def listen(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {CHANNEL}")
+
+
+def wait_for_notice(connection: Any, seconds: float) -> None:
+    """Wait for a NOTIFY, but no longer than so many seconds."""
+    if select([connection], [], [], seconds)[0]:
+        if callable(connection.notifies):  # psycopg 3
+            connection.pgconn.consume_input()
+            while connection.pgconn.notifies():
+                pass
+        else:
+            connection.poll()
+            connection.notifies.clear()
 
 
 def answer(connection: Any, sql: str, values: list[Any] | None = None) -> Any:

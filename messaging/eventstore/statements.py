@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from messaging import conf
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Call, Statement
+from messaging.dialect.changes import Silence
 from messaging.dialect.values import db_time, db_uuid
 from messaging.eventstore.round_trips import (
     execute,
@@ -113,6 +114,7 @@ INSERT_RECEIPT = Statement(
 )
 
 _wait_slots = cache(WaitSlots)  # one for each number of slots
+_silence = Silence()
 
 
 class Snapshot(NamedTuple):
@@ -197,6 +199,9 @@ def append(
             calls.append((RESTORE_EVENT, values))
     if publish:
         calls.append((INSERT_OUTBOX, [key, before]))
+        wake = dialect_of(connection).wake
+        if wake is not None and _silence.ends():
+            calls.append((wake, []))
     if snapshot is not None:
         calls.append((WRITE_SNAPSHOT, [key, snapshot.schema, last.version, snapshot.state]))
     execute(connection, calls)

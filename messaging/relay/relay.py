@@ -75,7 +75,7 @@ class Relay:
 
         Raises `HistoryMismatch` when publishing would harm the history; no retry can cure that.
         """
-        changes = Changes(write_alias())
+        changes = Changes(write_alias(), self._leadership.pause)
         try:
             while not stop.is_set():
                 try:

@@ -47,6 +47,10 @@ class Leadership(ABC):
     @abstractmethod
     def release(self) -> None: ...
 
+    def pause(self, seconds: float, stop: Flag) -> bool:
+        """Wait for so long, or until whoever holds the lock is woken; whether `stop` is set."""
+        return stop.wait(seconds)
+
 
 class Wait:
     """Says which lock a process waits for, and for how long: at once, then every minute."""
@@ -138,6 +142,7 @@ class PostgresLeadership(Leadership):
         self.name = f'the lock "{work}" in database {self._params.get("dbname", "")!r}'
         self._key: int | None = None
         self._connection: Any = None
+        self._listens = False
         self._last_beat = 0.0
         self._asking = RLock()  # a question of `kept` can outlast the statement
 
@@ -161,6 +166,20 @@ class PostgresLeadership(Leadership):
                 self._connection.close()
                 self._connection = None
 
+    def pause(self, seconds: float, stop: Flag) -> bool:
+        with self._asking:
+            if self._connection is None:
+                return stop.wait(seconds)
+            try:
+                with sessions.reaching(self._params):
+                    if not self._listens:
+                        sessions.listen(self._connection)
+                        self._listens = True
+                    sessions.wait_for_notice(self._connection, seconds)
+            except Unreachable:
+                return stop.wait(seconds)  # whoever acquires the lock next reports it
+        return stop.is_set()
+
     def _beat(self) -> bool:
         """False: the session has ended, and the lock with it."""
         begun = time.monotonic()
@@ -178,7 +197,7 @@ class PostgresLeadership(Leadership):
         begun = time.monotonic()
         try:
             connection = sessions.connect(self._params)
-            self._connection = connection
+            self._connection, self._listens = connection, False
             with sessions.reaching(self._params):
                 taken = self._ask(connection)
         except Unreachable as error:
