@@ -15,8 +15,8 @@ function areOff() {
 function step(by) {
   const stops = [...document.querySelectorAll("main .card, main .comment")];
   const here = stops.indexOf(document.activeElement.closest(".card, .comment"));
-  const below = stops.findIndex((stop) => stop.getBoundingClientRect().top >= 0);
-  const next = here >= 0 ? here + by : below + Math.min(by, 0);
+  const above = stops.filter((stop) => stop.getBoundingClientRect().top < 0).length;
+  const next = here >= 0 ? here + by : above + Math.min(by, 0);
   if (stops[next]) {
     stops[next].tabIndex = -1;
     stops[next].focus({ preventScroll: true });

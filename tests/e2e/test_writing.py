@@ -120,6 +120,12 @@ def test_keys_lead_through_posts_unless_somebody_types_or_has_switched_them_off(
     for key, focused in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
         page.keyboard.press(key)
         assert page.evaluate(FOCUSED) == cards[focused]
+    page.set_viewport_size({"width": 1280, "height": 40})  # the footer is higher
+    page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
+    page.keyboard.press("k")
+    assert page.evaluate(FOCUSED) == cards[-1], "the last one above what is seen"
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.locator("article").nth(1).focus()
     for chord in ("Control+j", "Alt+j", "Meta+j"):
         page.keyboard.press(chord)
     assert page.evaluate(FOCUSED) == cards[1]
