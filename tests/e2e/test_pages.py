@@ -201,7 +201,7 @@ def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
     links, elements = "http://a.example/b " * 520, "\u202e" + "<b>x " * 900
     for text in ("x" * 10_000, links, elements, "```\n" * 900):
         send("new-post", message=text)
-    rest = f"```\n{'a_long_line_of_code ' * 20}\n```\n\n\u05e9\u05dc\u05d5\u05dd http://x.org"
+    rest = f"```\n{'a_long_line_of_code_' * 20}\n```\n\n\u05e9\u05dc\u05d5\u05dd http://x.org"
     path = send("new-post", message=f"A title\n\nAsk @bob\n\n{rest}")
     page = alice.open("/people/alice/")
     page.set_viewport_size({"width": 360, "height": 740})
@@ -217,6 +217,9 @@ def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
     page.keyboard.press("ArrowRight")
     scrolled = "document.querySelector('.text pre').scrollLeft"
     wait_until(lambda: page.evaluate(scrolled) > 0, "the code scrolls")
+    page.emulate_media(media="print")
+    assert block.evaluate("one => one.scrollWidth <= one.clientWidth"), "nothing scrolls on paper"
+    page.emulate_media(media="screen")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     send("edit-message", post_id=path.split("/")[2], message=f"A title\n\nAsk @carol\n\n{rest}")
     page = alice.open(f"{path}history/")
