@@ -63,7 +63,8 @@ def refusal(request: HttpRequest, refused: DomainError) -> HttpResponse:
     detail = refused.detail
     if gone := GONE.get(refused.code):
         detail = f"{gone}." if is_fragment(request) else "It was deleted, or never was here."
-    context = {"heading": gone or "That did not work", "detail": detail, "layout": layout}
+    heading = gone or ("Nothing is here" if refused.status == 404 else "That did not work")
+    context = {"heading": heading, "detail": detail, "layout": layout}
     answer = render(request, "refused.html", context, status=refused.status)
     if isinstance(refused, TooManyRequests):
         answer["Retry-After"] = str(refused.wait_s)

@@ -271,7 +271,9 @@ def test_a_page_of_a_name_that_nobody_has_is_404(database: Mode) -> None:
     assert (status("lurker"), status("gone")) == (200, 200)
     for name in ("nobody", "Lurker", "lurker ", "a%2Fb", "%F0%9F%98%80", "x" * 400, "%E3%85%A4"):
         assert status(name) == 404, name
-    assert "Nobody has that name" in Client().get("/people/nobody/").content.decode()
+    page = Client().get("/people/nobody/").text
+    assert "<h1>Nothing is here</h1>" in page
+    assert "Nobody has that name" in page
     # An author without an account, such as of a name that is none, after restore-events.
     ids = mediator.send(NewPost(message="x"), Context(actor="writer")).ids
     mediator.send(AddComment(text="x", **ids), Context(actor="critic"))
