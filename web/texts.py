@@ -19,7 +19,7 @@ INDENT = "    "
 MAX_TITLE = 100  # characters; a longer first line is no title, but a paragraph
 MAX_LINES = 4  # of an excerpt, below its title
 MAX_CHARACTERS = 360
-NARROW = 24  # characters of code that fit into any window
+NARROW = 24  # columns of code that fit into any window
 
 
 class Block(NamedTuple):
@@ -142,5 +142,10 @@ def _paragraph(block: Block, links: Links) -> str:
 
 def _code(block: Block) -> str:
     # What scrolls has to be reached by keyboard.
-    focus = ' tabindex="0"' if max(map(len, block.lines)) > NARROW else ""
+    focus = ' tabindex="0"' if max(map(_columns, block.lines)) > NARROW else ""
     return f"<pre{focus}><code>{escape(chr(10).join(block.lines))}</code></pre>"
+
+
+def _columns(line: str) -> int:
+    """At most so many: no character is wider than it is long in UTF-8."""
+    return len(line.expandtabs().encode(errors="surrogatepass"))

@@ -79,6 +79,8 @@ def test_no_text_leaves_its_attribute_or_element() -> None:
 def test_code_that_may_not_fit_is_reached_by_keyboard() -> None:
     assert html_of(f"\t{'x' * 25}").startswith('<pre tabindex="0">')
     assert html_of(f"\t{'x' * 24}").startswith("<pre><code>")
+    for wide in ("\t" * 4 + "x", "\u8a9e" * 13):
+        assert html_of(f"\t{wide}").startswith('<pre tabindex="0">')
 
 
 def test_a_text_has_so_many_links_and_no_more() -> None:
