@@ -253,6 +253,10 @@ def test_a_token_is_made_used_and_revoked(people: People) -> None:
     sent = {"data": {"message": "by token"}, "headers": {"Authorization": f"Token {token}"}}
     assert api.post(command, **sent).status == 201
     page.reload()
+    page.set_viewport_size({"width": 360, "height": 740})
+    in_one_line = "one => one.getClientRects().length === 1"
+    assert page.locator("td code", has_text=token[:8]).evaluate(in_one_line)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("button", name=f"Revoke {token[:8]}").click()
     expect(page.get_by_text(token[:8])).to_have_count(0)
     assert api.post(command, **sent).status == 401

@@ -106,6 +106,8 @@ def test_a_box_grows_and_counts_as_the_server_does(people: People) -> None:
     expect(page.locator(".counter [role=status]")).to_have_text("2 characters too many")
     text.fill("A line")
     expect(counter).to_have_count(0)
+    written_as = "one => getComputedStyle(one).unicodeBidi"
+    assert text.evaluate(written_as) == "plaintext", "also from right to left"
     text.fill("")
 
 
