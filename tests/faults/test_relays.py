@@ -24,7 +24,7 @@ def test_the_standby_takes_over_from_a_killed_relay(mode: Mode) -> None:
             assert "relay: active" not in second.output()
             first.kill()
             mediator.send(NewPost(message="two"), ALICE)
-            wait_until(lambda: outbox.waiting() == 0, "the second publishes", 15)
+            wait_until(lambda: outbox.waiting() == 0, "the second publishes")
             assert second.stop() == 0
     assert assert_the_log_tells_the_store() == 0
 
@@ -37,7 +37,7 @@ def test_a_frozen_relay_is_replaced_and_breaks_no_order_when_thawed(postgresql: 
         leader, other = (first, second) if "relay: active" in first.output() else (second, first)
         leader.freeze()
         mediator.send(EditMessage(post_id=post_id, message="1"), ALICE)
-        wait_until(lambda: "relay: active" in other.output(), "the other takes over", 15)
+        wait_until(lambda: "relay: active" in other.output(), "the other takes over")
         wait_until(lambda: outbox.waiting() == 0, "it publishes")
         leader.thaw()
         for number in range(2, 30):

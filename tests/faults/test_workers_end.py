@@ -25,6 +25,7 @@ from tests.support.proxy import Proxy
 from tests.support.relaying import publish_all
 
 ALICE = Context(actor="alice")
+IN_TIME_S = 9  # supervisors kill after 10 s. A worker gives itself 4, of a machine that is its own
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def test_a_worker_stops_in_time_though_postgresql_hangs(postgresql: Mode, comman
             one_post_is_shown()
         proxy.stall()
         wait_until(proxy.holds_back, "it waits for an answer")
-        assert seconds_to_stop(worker) < 5
+        assert seconds_to_stop(worker) < IN_TIME_S
         assert "Stopped without waiting" in worker.output()
 
 
@@ -92,7 +93,7 @@ def test_workers_stop_in_time_though_the_broker_hangs(postgresql: Mode) -> None:
             kafka.process.send_signal(signal.SIGSTOP)
             mediator.send(NewPost(message="while it hangs"), ALICE)
             wait_until(lambda: outbox.waiting() == 1, "it waits for the broker")
-            assert max(seconds_to_stop(relay), seconds_to_stop(consumer)) < 5
+            assert max(seconds_to_stop(relay), seconds_to_stop(consumer)) < IN_TIME_S
     finally:
         kafka.wipe()
 

@@ -39,7 +39,7 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 @contextmanager
 def taken(lock: Leadership) -> Iterator[None]:
-    assert lock.acquire()
+    assert acquired(lock)  # who had it before may have let go just now
     try:
         yield
     finally:
@@ -98,7 +98,7 @@ def test_a_lock_whose_session_was_ended_is_lost_and_that_is_said(
         assert not lock.acquire()
         assert 'the lock "relay"' in told.text
         assert "is lost" in told.text
-        assert lock.acquire(), "taken again"
+        assert acquired(lock), "taken again"
 
 
 def test_a_lock_whose_holder_has_just_ended_is_waited_for(
@@ -159,8 +159,7 @@ def test_a_rebuild_that_waits_says_for_which_lock(
         worker.run_once(Flag())
         worker.run_once(Flag())
     assert told.text.count(f"rebuild of posts: waiting: another process has {lock.name}") == 1
-    worker.run_once(Flag())
-    assert requests.active("posts") is None, "it was built"
+    wait_until(lambda: worker.run_once(Flag()) or requests.active("posts") is None, "it is built")  # type: ignore[func-returns-value]
 
 
 def test_with_a_database_for_locks_and_without_it_is_one_lock(postgresql: Mode) -> None:

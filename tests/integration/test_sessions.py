@@ -206,6 +206,7 @@ def test_a_process_that_takes_no_answer_is_ended_too(impatient: Mode) -> None:
     held = f"SELECT 1 FROM messaging_stream WHERE stream_id = '{post_id}' FOR UPDATE"
     frozen.cursor().execute(f"BEGIN; {held}; SELECT repeat('x', 100000000)")
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"
+    blocked += " AND datname = current_database()"
     wait_until(lambda: seen(blocked), "PostgreSQL waits for it")
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '20s'")  # a failure must not hang
