@@ -176,7 +176,7 @@ class BufferedSubscription(Subscription):
         if now - self._polled >= PLACE_EVERY_S:
             # For its place in the group, and what others do not read. As long as any poll may take,
             # since kafka-python begins a join again that takes longer than a poll.
-            overlooked = {p for p in self._next if now - self._followed[p] >= OVERLOOKED_S}
+            overlooked = {p for p in self._wanted() if now - self._followed[p] >= OVERLOOKED_S}
             polled = self._fetch(overlooked, PLACE_S, max_records)
             if polled.changed or polled.records or polled.passed:
                 return polled  # what was found is taken the next time

@@ -294,6 +294,29 @@ def test_what_nobody_comes_to_takes_no_room() -> None:
     assert buffer._bytes == 2
 
 
+def test_what_finds_no_room_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was not behind until now has waited for none."""
+    monkeypatch.setattr(shared, "BATCH_BYTES", 1)
+    buffer = FetchBuffer()
+    kept, not_kept = ({p: [LogRecord(p, 0, b"k", b"v")]} for p in (3, 4))
+    assert (buffer.add(kept), buffer.add(not_kept)) == (kept, not_kept)
+    assert buffer.take({3: 0, 4: 0}, 10) == kept
+
+
+def test_who_waits_for_room_goes_on_when_others_leave(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "BATCH_BYTES", 50)
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    publish(bus, numbered(100))
+    first, still = joined(bus, "a", "b")
+    reads = reading(first, 100)
+    wait_until(lambda: bus.buffer._bytes >= 50, "it waits for the one that stands still")
+    still.subscription.close()
+    reads.join(10)
+    assert len(first.records) == 100
+
+
 def test_a_partition_that_others_do_not_read_is_read_as_well(
     bus: SharedBus, asks_each_time: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
