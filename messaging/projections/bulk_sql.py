@@ -23,6 +23,8 @@ from messaging.dialect.values import sql_now
 from messaging.projections.read_models import BY_THE_DATABASE, ReadModel, RootModel, TotalModel
 
 CHUNK = 5_000  # rows of keys in a statement, below SQLite's limit of 32,766 parameters
+# What makes of a field's value what is stored.
+OF_STORING = ("get_prep_value", "get_db_prep_value", "get_db_prep_save")
 OF_MAKING = [one for name, one in vars(signals).items() if name.endswith("_init")]
 
 Key = tuple[Any, ...]  # (stream id, *values of the model's `key` fields); of totals those alone
@@ -225,10 +227,17 @@ def _columns(model: type[ReadModel], dialect: Dialect) -> _Columns:
     return _Columns(model, dialect)
 
 
+def _is_native(field: Any, native: tuple[type, ...]) -> bool:
+    """Whether the client stores the field's values as they are. A field that derives from such a
+    one may make others of them, such as encrypted ones."""
+    ways = [getattr(type(field), name) for name in OF_STORING]
+    return isinstance(field, native) and all(one.__module__.startswith("django.") for one in ways)
+
+
 def _adapter(
     field: Any, connection: BaseDatabaseWrapper, native: tuple[type, ...]
 ) -> Callable[[Any], Any] | None:
-    if isinstance(field, native):
+    if _is_native(field, native):
         return None
     return lambda value: field.get_db_prep_save(value, connection=connection)
 
@@ -236,7 +245,7 @@ def _adapter(
 def _key_adapter(
     field: Any, connection: BaseDatabaseWrapper, native: tuple[type, ...]
 ) -> Callable[[Any], Any] | None:
-    if isinstance(field, UUIDField) and isinstance(field, native):
+    if isinstance(field, UUIDField) and _is_native(field, native):
         return _digits
     return _adapter(field, connection, native)
 

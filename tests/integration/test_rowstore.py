@@ -1,11 +1,12 @@
 """What the database says while read-model rows are written reaches the consumer as Django's."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
 import pytest
-from django.db import DataError, InterfaceError, OperationalError, connections, transaction
+from django.db import DataError, InterfaceError, OperationalError, connections, models, transaction
 from django.utils.safestring import SafeString
 
 from contracts.posts import PostCreated
@@ -82,6 +83,31 @@ def test_rows_are_stored_as_they_were_whatever_their_values_are(mode: Mode) -> N
             stored = found[(row.stream_id,)]
             assert _values(stored) == _values(row)
         kept.message, kept.edited_at = kept.message[::-1], at
+
+
+class Reversed(models.TextField):  # type: ignore[type-arg]
+    """A field whose values are stored in another way, as encrypted ones are."""
+
+    def get_prep_value(self, value: str) -> str:
+        return value[::-1]
+
+    def from_db_value(self, value: str, *_: object) -> str:
+        return value[::-1]
+
+
+@pytest.mark.parametrize("put", [bulk_sql.upsert, bulk_sql.insert])
+def test_a_field_of_a_projects_own_says_how_its_values_are_stored(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch, put: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(Post._meta.get_field("message"), "__class__", Reversed)
+    monkeypatch.setattr(bulk_sql, "_columns", bulk_sql._Columns)
+    kept = Post(generation=1, stream_id=uuid4(), version=1, message="abc")
+    with transaction.atomic(using="read"):
+        put(Post, [kept])
+        with connections["read"].cursor() as cursor:
+            cursor.execute("SELECT message FROM queries_app_post")
+            assert cursor.fetchall() == [("cba",)]
+    assert bulk_sql.load(Post, 1, [(kept.stream_id,)])[(kept.stream_id,)].message == "abc"
 
 
 def _values(row: Post) -> dict[str, object]:
