@@ -368,6 +368,28 @@ def test_one_whose_client_hangs_does_not_keep_others_from_fetching(
     hanging.join(10)
 
 
+def test_what_one_fetches_the_other_waits_for_and_no_longer(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    publish(bus, numbered(100))
+    first, other = joined(bus, "a", "b")
+    for one in (first, other):
+        one.step(max_records=10)
+    bus.hangs["a"] = Flag()
+    fetching, waiting = (Thread(target=lambda m=m: m.step(max_records=10)) for m in (first, other))
+    fetching.start()
+    wait_until(lambda: bus.hanging == {"a"}, "it waits for its client")
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    bus.hangs["a"].set()
+    for thread in (fetching, waiting):
+        thread.join(10)
+    assert other.records == first.records
+    assert len(bus.fetched) == len(set(bus.fetched)) == 20
+
+
 def test_what_a_client_says_of_a_partition_that_it_does_not_read_is_left_out(
     bus: SharedBus, asks_each_time: None
 ) -> None:
