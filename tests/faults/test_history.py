@@ -6,12 +6,14 @@ SOAK_SEED repeats a long run: the seed and its schedule are printed first.
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.faults.history.deploy import NEW, newer_code
+from tests.support.processes import ROOT, manage
 
 SEED = 1
 SHORT = {
@@ -49,6 +51,14 @@ def test_no_promise_is_broken_in_half_a_minute_of_faults(kind: str) -> None:
     history(kind, 30, SEED, *SHORT[kind])
 
 
+def test_the_code_that_acts_deploy_writes_a_newer_event() -> None:
+    tree = newer_code()
+    try:
+        assert NEW in manage({}, "events", "schema", folder=tree).stdout
+    finally:
+        shutil.rmtree(tree)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("kind", list(SHORT))
@@ -68,6 +78,7 @@ DIRECTED = {
     "put the log back": "postgresql",
     "rebuild in quiet then stop a consumer": "sqlite",
     "forge a record": "sqlite",
+    "deploy code with a newer event": "sqlite",
 }
 
 

@@ -28,7 +28,7 @@ def newer_code() -> Path:
     """A copy of the project that writes another version of an event, and reads both."""
     tree = temporary_folder("history-code")
     shutil.copytree(ROOT, tree, ignore=LEFT_OUT, dirs_exist_ok=True)
-    contract = tree / "messaging" / "contracts" / "posts.py"
+    contract = tree / "contracts" / "posts.py"
     text = contract.read_text()
     assert OLD in text
     contract.write_text(text.replace(OLD, NEW))
