@@ -34,6 +34,7 @@ class SharedBus(MemoryBus):
         self.hangs: dict[str, Flag] = {}  # by group: its clients return when it is set
         self.hanging: set[str] = set()
         self.says: dict[int, int] = {}  # what its clients say that they have passed
+        self.gives: list[LogRecord] = []  # and what they give besides, of partition 3
 
     def subscribe(self, group: str) -> Any:
         return BufferedSubscription(Counted(super().subscribe(group), self, group), self.buffer)  # type: ignore[arg-type]
@@ -52,7 +53,8 @@ class Counted:
             self._bus.hangs[self._group].wait(20)
         polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
         if self._bus.says:
-            return polled._replace(passed=self._bus.says)
+            given = {3: self._bus.gives} if self._bus.gives else {}
+            return polled._replace(passed=self._bus.says, records=given)
         self._bus.fetched += [(p, r.offset) for p, part in polled.records.items() for r in part]
         return polled
 
@@ -390,6 +392,57 @@ def test_what_one_fetches_the_other_waits_for_and_no_longer(
     assert len(bus.fetched) == len(set(bus.fetched)) == 20
 
 
+def test_one_that_is_level_waits_for_nobody(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    first, other = joined(bus, "a", "b")
+    bus.hangs["a"] = Flag()
+    hanging = Thread(target=lambda: first.step(timeout_s=0))
+    hanging.start()
+    wait_until(lambda: bus.hanging == {"a"}, "it waits for its client")
+    publish(bus, numbered(10))
+    begun = time.monotonic()
+    assert len(other.step()) == 10
+    assert time.monotonic() - begun < 10
+    bus.hangs["a"].set()
+    hanging.join(10)
+
+
+def test_polls_of_those_that_keep_up_are_not_kept(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LEAST", 11)
+    publish(bus, numbered(10))
+    for one in joined(bus, "a", "b"):
+        assert len(one.step()) == 10
+    assert bus.buffer._bytes == 0
+    assert len(bus.fetched) == 20
+
+
+def test_patience_comes_back_with_work_and_has_an_end(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    (one,) = joined(bus, "a")
+    found: Any = one.subscription
+    found._patience_s, found._returned = 3, time.monotonic() - 5  # it has worked for 5 s
+    one.step(timeout_s=0)
+    assert found._patience_s == pytest.approx(8, abs=1)
+    found._returned = time.monotonic() - 60
+    one.step(timeout_s=0)
+    assert found._patience_s == 20
+
+
+def test_offsets_that_were_passed_are_where_it_follows_from(bus: SharedBus) -> None:
+    (one,) = joined(bus, "a")
+    bus.says = {3: 7}
+    assert one.subscription.poll(timeout_s=0, max_records=10).passed == {3: 7}
+    bus.says = {}
+    bus.buffer.add({3: [LogRecord(3, 7, b"k", b"v")]})
+    assert one.subscription.poll(timeout_s=0, max_records=10).records.keys() == {3}
+
+
 def test_what_a_client_says_of_a_partition_that_it_does_not_read_is_left_out(
     bus: SharedBus, asks_each_time: None
 ) -> None:
@@ -400,7 +453,7 @@ def test_what_a_client_says_of_a_partition_that_it_does_not_read_is_left_out(
         one.step(max_records=10)
     while len(first.records) < 30:
         first.step(max_records=10)
-    bus.says = {3: 10}
+    bus.says, bus.gives = {3: 10}, [LogRecord(3, 10, b"k", b"v")]
     polled = second.subscription.poll(timeout_s=0, max_records=10)
     assert [one.offset for one in polled.records[3]] == [*range(10, 20)]
     assert polled.passed == {}
