@@ -109,6 +109,21 @@ class Away(Publisher):
         pass
 
 
+def test_a_relay_that_lost_its_lock_while_it_read_sends_nothing(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been frozen meanwhile: another one has sent these, and what follows them."""
+    with a_relay() as relay:
+        mediator.send(NewPost(message="a"), ALICE)
+        held = iter([True])
+        monkeypatch.setattr(relay._leadership, "acquire", lambda: next(held, False))
+        relay.run_once()
+        assert sum(current_bus().end_offsets().values()) == 0
+        assert outbox.waiting() == 1
+        monkeypatch.undo()
+        wait_until(lambda: not relay.run_once() and outbox.waiting() == 0, "it is published")
+
+
 def test_a_relay_that_cannot_publish_waits_longer_each_time(
     database: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
