@@ -23,7 +23,7 @@ YOU = "YOUR_NAME"
 
 class Entry(NamedTuple):
     name: str
-    url: str
+    url: str  # of a query with an example of what it asks for, so that a browser is shown an answer
     line: str
     who: str
     curl: str
@@ -70,7 +70,7 @@ def query_entry(request: HttpRequest, name: str, query_type: type) -> Entry:
     asked = f"{url}?{urlencode(parameters)}" if parameters else url
     signed_in = who_may(query_type) is not anyone
     return Entry(
-        name, url, summary(query_type), sentence(who_may(query_type)),
+        name, asked, summary(query_type), sentence(who_may(query_type)),
         _curl(request, asked, signed_in),
     )  # fmt: skip
 

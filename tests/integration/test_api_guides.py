@@ -66,6 +66,11 @@ def test_the_list_has_a_line_for_each_who_may_and_a_curl_that_works(sqlite: Mode
         answer = carried_out(words)
         statuses[urlsplit(words[-1]).path.split("/")[-2]] = answer.status_code
     assert statuses.pop("restore-read-db") == 403
+    links = re.findall(r'<dt><a href="http://testserver([^"]+/queries/[^"]+)">', text)
+    assert len(links) == len(QUERIES)
+    for link in map(html.unescape, links):
+        status = browser("alice").get(link, headers={"Accept": HTML}).status_code
+        assert status == (404 if "/find-comment/" in link else 200), link
     unknown = {"edit-comment", "remove-comment", "find-comment"}  # there is no comment
     assert {statuses.pop(name) for name in unknown & statuses.keys()} == {404}
     assert set(statuses.values()) <= {200, 201}, statuses
