@@ -139,7 +139,7 @@ def test_the_console_fits_its_window(people: People, width: int) -> None:
         )
         assert needed <= room <= width, where
     page.goto(f"{page.url}console/plots/?span=7d")
-    expect(page.locator(".plots figure")).to_have_count(9)
+    expect(page.locator(".plots figure")).to_have_count(10)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
