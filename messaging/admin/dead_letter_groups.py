@@ -88,11 +88,11 @@ def stream_of(letter: DeadLetter) -> Stream:
 
 
 def error_of(letter: DeadLetter) -> str:
-    """What went wrong: the first line of the exception, behind the last frame of its traceback. A
-    database's message goes on for some lines, with what was being done."""
+    """What went wrong: the first line of the message, behind the last frame of a traceback. A
+    database's message goes on for some lines: the row's values, and what was being done."""
     lines = letter.reason.strip().splitlines()
     frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
-    behind = lines[frames[-1] :] if frames else lines[-1:]
+    behind = lines[frames[-1] :] if frames else lines
     return next((line for line in behind if line[:1].strip()), "")
 
 

@@ -1,4 +1,4 @@
-"""What of a dead letter's traceback is the error."""
+"""What of a dead letter's reason is the error."""
 
 import traceback
 
@@ -25,7 +25,7 @@ def reason_of(error: Exception) -> str:
         (reason_of(ValueError('refused\nDETAIL:  Failing row contains (7, "a").\nLINE 1: x\n  ^')),
          "ValueError: refused"),
         ("It is dated 3 h ahead.", "It is dated 3 h ahead."),
-        ("Version 3 has not come.\nIt waits for version 2.\n", "It waits for version 2."),
+        ("too much\nCONTEXT:  PL/pgSQL function f() line 1 at RAISE\n", "too much"),
         ("", ""),
     ],
 )  # fmt: skip

@@ -1,0 +1,35 @@
+"""The console over time, as an operator has it on a telephone the morning after."""
+
+import json
+import sqlite3
+
+import pytest
+from playwright.sync_api import expect
+
+from messaging.testing.waiting import wait_until
+from tests.e2e.conftest import People, Site
+
+ERROR = f"consumer near 1 could not work: posts: could not extend {'x' * 130}: disk full"
+
+
+def mark_the_samples(site: Site) -> bool:
+    """As if a disk had been full all the time; whether there are any."""
+    path = site.env["WRITE_DATABASE_URL"].removeprefix("sqlite:///")
+    with sqlite3.connect(path, timeout=30) as connection:
+        done = connection.execute(
+            "UPDATE messaging_sample SET figures = json_set(figures, '$.errors', json(?))",
+            [json.dumps([ERROR])],
+        )
+    connection.close()
+    return done.rowcount > 0
+
+
+@pytest.mark.parametrize("width", [390, 800])
+def test_what_was_wrong_is_told_and_is_not_wider_than_the_window(
+    site: Site, people: People, width: int
+) -> None:
+    wait_until(lambda: mark_the_samples(site), "a worker has taken a sample")
+    page = people("admin").open("/admin/console/plots/")
+    page.set_viewport_size({"width": width, "height": 800})
+    expect(page.get_by_role("cell", name=ERROR).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
