@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from messaging import conf
@@ -29,6 +30,7 @@ POINTS = 240
 ROWS = 24  # of the table of values
 STYLES = 12  # of lines, in admin.css; a thirteenth looks as the first
 MAX_TROUBLES = 40  # the last
+NEWEST = timedelta(seconds=30)
 
 
 class Limit(NamedTuple):
@@ -73,6 +75,7 @@ class Picture:
     gaps: list[Band]
     marks: list[Mark]
     troubles: list[Trouble]
+    within: str  # how exact their times are
     plots: list[Plot]
     strips: list[Strip]
     columns: list[str]  # of the table of values
@@ -86,6 +89,7 @@ def picture(span: Span) -> Picture:
     points = samples.series(span.length, POINTS, until)
     axis = Axis(until - span.length, until, span)
     specs = list(_specs())
+    newest = samples.series(NEWEST, 2, until)
     return Picture(
         span=span,
         spans=SPANS,
@@ -93,7 +97,8 @@ def picture(span: Span) -> Picture:
         ticks=list(axis.ticks()),
         gaps=gaps(axis, points),
         marks=marks(axis, points),
-        troubles=troubles(points)[-MAX_TROUBLES:],
+        troubles=troubles(points, newest[-1] if newest else None)[-MAX_TROUBLES:],
+        within=_width(points),
         plots=plots_of(axis, points),
         strips=strips_of(axis, points),
         columns=[f"{one.title}: {name}" for one in specs for name, _ in one.lines],
@@ -210,6 +215,11 @@ def strips_of(axis: Axis, points: Sequence[Point]) -> list[Strip]:
         Strip("Halted partitions", bands(axis, points, halted)),
         Strip("Could not work", bands(axis, points, errors)),
     ]
+
+
+def _width(points: Sequence[Point]) -> str:
+    seconds = max(((one.until - one.since).total_seconds() for one in points), default=0)
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _grouped(points: Sequence[Point]) -> Iterator[Sequence[Point]]:

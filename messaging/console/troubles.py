@@ -37,8 +37,9 @@ class _Wrong(NamedTuple):
     what: str
 
 
-def troubles(points: Sequence[Point]) -> list[Trouble]:
-    """Each from its first point to its last one; the first to begin first."""
+def troubles(points: Sequence[Point], newest: Point | None = None) -> list[Trouble]:
+    """Each from its first point to its last one; the first to begin first. `newest`: a short one,
+    which tells what of the last point is over, where that stands for many minutes."""
     found: list[Trouble] = []
     lasting: dict[str, tuple[Trouble, float]] = {}
     before: Point | None = None
@@ -57,8 +58,9 @@ def troubles(points: Sequence[Point]) -> list[Trouble]:
                 trouble.what = one.what
                 lasting[kind] = trouble, one.figure
         before = point
-    for trouble, _ in lasting.values():
-        trouble.is_over = False
+    still = lasting.keys() if newest is None else {one.kind for one in _wrong(newest)}
+    for kind, (trouble, _) in lasting.items():
+        trouble.is_over = kind not in still
     return sorted(found, key=lambda one: one.since)
 
 

@@ -20,6 +20,7 @@ from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context, utc_now
 from messaging.monitoring import audit, samples, sampling
+from messaging.monitoring.figures import Figures
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
@@ -252,6 +253,19 @@ def test_a_week_without_a_sample_is_a_clear_picture(
 
     monkeypatch.setattr(Rebuild.objects, "order_by", away)
     assert "No samples" in page(root(), PLOTS), "the read database is away"
+
+
+def test_what_is_over_is_over_in_the_plots_of_a_week_too(sqlite: Mode) -> None:
+    now = samples.database_time()
+    for ago, errors in ((180, ("the log did not answer: away",)), (0, ())):
+        at = now - timedelta(seconds=ago)
+        workers = {"consumer": 1}
+        samples.keep(at, Figures(taken_s=at.timestamp(), workers=workers, leader="near 1",
+                                 errors=errors))  # fmt: skip
+    text = page(root(), f"{PLOTS}?span=7d")
+    assert "<td>the log did not answer: away</td>" in text
+    assert "still so" not in text
+    assert "Times are to within" in text
 
 
 def test_only_staff_with_the_permission_see_plots(sqlite: Mode) -> None:

@@ -207,6 +207,13 @@ def of(before: dict[str, object], now: dict[str, object]) -> Sequence[tuple[str,
     return [found[1:] for found in of_points([point(0, **before), point(1, **now)])]
 
 
+def test_what_of_a_long_last_point_is_over_is_told_by_the_newest_sample() -> None:
+    points = [point(0, errors=("the log did not answer: away",))]
+    for newest, kinds in ((point(1, **WORKS), []), (point(1), ["consumer", "relay"])):
+        assert [one.kind for one in troubles(points, newest) if not one.is_over] == kinds
+    assert not any(one.is_over for one in troubles(points)), "nothing newer is known"
+
+
 def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
     def letters(count: int) -> dict[str, object]:
         return {"projections": {"posts": ProjectionFigures(dead_letters=count)}}
