@@ -26,18 +26,15 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 PSYCOPG3 := .venv/psycopg3
 TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
 	-n $(WORKERS) --dist worksteal tests/integration
-# What another project has of the package, once more with the newest Django and a Python that it
-# runs on, where there is one: a project takes them before this site does. `pyenv` hides its own.
+# A project may take the newest Python and Django before this site does. `pyenv` hides its own.
 NEWEST := .venv/newest
 NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null) \
 	$(wildcard $(HOME)/.pyenv/versions/3.$(minor).*/bin/python3)))
-TEST_NEWEST = if test -e $(NEWEST)/stamp; then echo "With the newest Django:" && $(NEWEST)/bin/pytest -n $(WORKERS) --dist worksteal \
-	tests/unit $(addprefix tests/integration/test_,another_project.py shop.py startaggregate.py walks.py); fi
 # More than there are cores: many tests wait for processes, brokers and deadlines most of the time.
 WORKERS := 6
 
-test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp newest chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1; { $(TEST_NEWEST); } || failed=1;) $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
+test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
+	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$failed"
 
 check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
@@ -116,8 +113,9 @@ $(PSYCOPG3)/stamp: requirements-psycopg3.txt $(BIN)/stamp-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(PSYCOPG3) -r requirements-psycopg3.txt
 	@touch $@
 
-newest: $(if $(NEWEST_PYTHON),$(NEWEST)/stamp)
-	@test -e $(NEWEST)/stamp || echo "There is no Python 3.12 or newer here (NEWEST_PYTHON=): tests with the newest Django are skipped."
+newest: $(if $(NEWEST_PYTHON),$(NEWEST)/stamp) ## The package, tested with the newest Django and a newer Python
+	@test -e $(NEWEST)/stamp || { echo "There is no Python 3.12 or newer here. Name one with NEWEST_PYTHON=."; exit 1; }
+	@$(NEWEST)/bin/pytest -n $(WORKERS) --dist worksteal tests/unit $(addprefix tests/integration/test_,another_project.py shop.py startaggregate.py walks.py)
 
 $(NEWEST)/stamp: requirements-newest.txt requirements-dev.txt
 	@rm -rf $(NEWEST)
