@@ -85,6 +85,11 @@ def text(name: str, default: str = "") -> str:
     return env.str(name, default="").strip() or default
 
 
+def names_with(*prefixes: str) -> list[str]:
+    """Those that are set and begin so, whether they are settings or not."""
+    return sorted(name for name, value in os.environ.items() if name.startswith(prefixes) and value)
+
+
 def one_of(name: str, choices: tuple[str, ...]) -> str:
     """One of the choices, or nothing."""
     value = text(name)

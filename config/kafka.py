@@ -17,6 +17,7 @@ def security() -> dict[str, str]:
     """The arguments of a client. What is set and would have no effect is a problem: the broker
     would be spoken to in plain text, or without a password."""
     protocol = env.one_of("KAFKA_SECURITY_PROTOCOL", PROTOCOLS)
+    _refuse_unknown()
     found = {name: env.text(f"KAFKA_{name}") for name in (*SASL, *SSL)}
     sasl, ssl = ([name for name in names if found[name]] for names in (SASL, SSL))
     if not env.text("KAFKA_SECURITY_PROTOCOL"):
@@ -36,6 +37,18 @@ def security() -> dict[str, str]:
         _compare_mechanism(found["SASL_MECHANISM"], found[PROVIDER])
     arguments = {"security_protocol": protocol} | {n.lower(): v for n, v in found.items()}
     return {name: value for name, value in arguments.items() if value}
+
+
+def _refuse_unknown() -> None:
+    """A name that nobody reads, such as KAFKA_SASL_USERNAME, would leave the broker's protection
+    out without a word."""
+    known = {f"KAFKA_{name}" for name in (*SASL, *SSL)}
+    for name in env.names_with("KAFKA_SASL_", "KAFKA_SSL_"):
+        if name not in known:
+            meant = [one for one in sorted(known) if one.startswith(name[: len("KAFKA_SSL")])]
+            _problem(
+                name.removeprefix("KAFKA_"), "It is no setting.", f"One of {', '.join(meant)}."
+            )
 
 
 def _compare_mechanism(mechanism: str, provider: str) -> None:

@@ -13,6 +13,8 @@ from tests.support.settings import problems
     [
         ({"SASL_PLAIN_PASSWORD": "secret-7"}, "SECURITY_PROTOCOL", "Set it to SASL_SSL."),
         ({"SSL_CAFILE": "ca.pem"}, "SECURITY_PROTOCOL", "Set it to SSL."),
+        ({"SASL_PASSWORD": "secret-7"}, "SASL_PASSWORD", "KAFKA_SASL_PLAIN_PASSWORD"),
+        ({"SSL_CA_FILE": "ca.pem"}, "SSL_CA_FILE", "One of KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE,"),
         (
             {"SECURITY_PROTOCOL": "SSL", "SASL_PLAIN_USERNAME": "postlog"},
             "SASL_PLAIN_USERNAME",
