@@ -123,8 +123,18 @@ class Shared:
         return min(numbers)
 
 
-@cache
+_making = Lock()
+
+
 def client(url: str) -> "Redis":
+    """Return the one client of this process. If threads made one each at the first requests, those
+    that are kept by nobody would be closed while their connections are in use."""
+    with _making:
+        return _client(url)
+
+
+@cache
+def _client(url: str) -> "Redis":
     """Connections are made when they are needed, and kept."""
     from redis import Redis  # takes long, and most run without it
     from redis.backoff import NoBackoff

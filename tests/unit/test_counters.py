@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import Iterator
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import override_settings
 from fakeredis import TcpFakeServer
+from redis import Redis
 
 from tests.support.threads import together
 from web import counters
@@ -29,7 +31,7 @@ def at(port: int) -> str:
 def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server that speaks its protocol, and counters in it. A busy machine is not away."""
     monkeypatch.setattr(counters, "MAX_ANSWER_S", 60)
-    counters.client.cache_clear()
+    counters._client.cache_clear()
     server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -37,7 +39,7 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with override_settings(COUNTERS=at(server.server_address[1])):
         yield
         counters.client(settings.COUNTERS).close()
-    counters.client.cache_clear()
+    counters._client.cache_clear()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -83,6 +85,21 @@ def test_none_is_lost_when_many_count_at_once() -> None:
     seen = together(*[count] * 8)
     assert counters.look(GUESSES, "alice").number == 8 * each
     assert max(number for numbers in seen for number in numbers) == 8 * each
+
+
+@pytest.mark.usefixtures("redis")
+def test_threads_that_begin_at_once_share_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one would be closed in the middle of a request."""
+    another, made, make = Event(), [], Redis.from_url
+
+    def making(*args: Any, **options: Any) -> Redis:
+        made.append(args)
+        another.set() if len(made) > 1 else another.wait(0.2)
+        return make(*args, **options)
+
+    monkeypatch.setattr(Redis, "from_url", making)
+    together(*[lambda: counters.add(GUESSES, "alice")] * 2)
+    assert len(made) == 1
 
 
 def test_the_next_window_begins_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +151,7 @@ def test_a_redis_that_hangs_holds_a_request_for_a_moment_only(
     monkeypatch.setattr(counters, "MAX_ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = at(silent.getsockname()[1])
-        counters.client.cache_clear()
+        counters._client.cache_clear()
         waits = counters.client(url).get_connection_kwargs()
         assert (waits["socket_timeout"], waits["socket_connect_timeout"]) == (0.1, 0.1)
         with override_settings(COUNTERS=url):
