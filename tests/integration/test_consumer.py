@@ -83,6 +83,25 @@ def test_a_partition_that_a_rebuild_has_cured_is_taken_up_again_without_a_restar
     assert only.error is None
 
 
+def test_a_partition_that_is_halted_is_left_alone(
+    any_bus: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="postlog")
+    (post_id,) = new_posts(1)
+    with Running() as only:
+        wait_until(is_level, "it consumes")
+        halt_for_good(only, post_id)
+        mediator.send(EditMessage(post_id=post_id, message="behind the fork"), ALICE)
+        elsewhere = [one for one in new_posts(24) if not together(one, post_id)]
+        wait_until(lambda: all(shown(one) == 1 for one in elsewhere), "others are read", 60)
+    assert "another consumer was first" not in caplog.text, "at the record behind it"
+    assert only.error is None
+
+
+def together(one: UUID, other: UUID) -> bool:
+    return partition_of(str(one), 12) == partition_of(str(other), 12)
+
+
 def halt_for_good(consuming: Running, post_id: UUID) -> None:
     """By a fork: a second event with a version that the stream has already."""
     from contracts.posts import PostCreated
