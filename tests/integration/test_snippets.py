@@ -327,7 +327,7 @@ def test_an_upcaster_lifts_as_the_page_says() -> None:
 
 def test_prometheus_scrapes_as_the_page_has_it(sqlite: Mode) -> None:
     (job,) = yaml.safe_load(block("docs/operations.md", "yaml", "scrape_configs"))["scrape_configs"]
-    assert set(job) == {"job_name", "authorization", "static_configs"}
+    assert set(job) == {"job_name", "scrape_interval", "authorization", "static_configs"}
     assert set(job["authorization"]) == {"credentials_file"}, "its type is Bearer by default"
     with postlog(METRICS_TOKEN="a-token-of-this-test"):
         answer = Client(headers={"Authorization": "Bearer a-token-of-this-test"}).get("/metrics")
