@@ -164,12 +164,15 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }
-  left = target.contains(document.activeElement) ? target.id : null;
+  if (target.contains(document.activeElement)) {
+    left = target.id; // and stays so if another answer comes before this one has settled
+  }
 });
 
 // Who has saved or cancelled stays where they were: at the post or comment that takes the form's place.
 document.addEventListener("htmx:afterSettle", () => {
   const part = left && document.getElementById(left);
+  left = null;
   if (part && document.activeElement === document.body) {
     part.tabIndex = -1;
     part.focus({ preventScroll: true });

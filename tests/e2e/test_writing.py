@@ -7,6 +7,12 @@ from tests.support.writing import a_post
 
 DRAFTS = "Object.keys(localStorage).filter(key => key.startsWith('draft '))"
 FOCUSED = "document.activeElement.id"
+# Of a part that is asked for from time to time, just when another answer has been put in.
+ANOTHER_ANSWER = """document.addEventListener("htmx:afterSwap", () => {
+  const requestConfig = { elt: document.body, verb: "get" };
+  const detail = { requestConfig, target: document.createElement("p"), xhr: new XMLHttpRequest() };
+  document.dispatchEvent(new CustomEvent("htmx:beforeSwap", { detail }));
+}, { once: true })"""
 
 
 def box(page: Page) -> Locator:
@@ -53,6 +59,17 @@ def test_a_draft_is_kept_by_person_and_form_until_its_text_is_stored(people: Peo
     assert page.evaluate(DRAFTS) == []
     page.go_back()
     expect(box(page)).to_have_value("")
+
+
+def test_an_answer_that_comes_meanwhile_does_not_take_the_place_of_who_has_cancelled(
+    people: People,
+) -> None:
+    alice = people("alice")
+    page = alice.open(a_post(alice.context, alice.site.url))
+    edit(page).fill("A better post")
+    page.evaluate(ANOTHER_ANSWER)
+    page.keyboard.press("Escape")
+    expect(page.locator("article")).to_be_focused()
 
 
 def test_an_edit_is_cancelled_by_a_key_and_its_draft_is_offered(people: People) -> None:
