@@ -83,7 +83,7 @@ def test_totals_stay_exact_when_their_owner_is_killed_and_another_takes_over(
         Worker(postgresql.env, "runconsumer") as other,
     ):
         wait_until(lambda: of_people() == [True, False], "one owns the totals", 60)
-        # It leads before its group has given it the partitions, by which it is told apart here.
+        # It has the lock before its group gives it partitions, and they tell the two workers apart.
         wait_until(lambda: owned(one, "people") or owned(other, "people"), "it has partitions", 60)
         roles = [(found.role, found.at_work) for found in current_status().workers]
         assert roles[-2:] == [("owner of people", True), ("owner of people", False)]

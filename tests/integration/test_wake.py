@@ -69,7 +69,7 @@ def test_one_notification_ends_one_pause(postgresql: Mode) -> None:
             assert time.monotonic() - begun >= 0.2
 
 
-def test_who_has_lost_the_session_of_the_lock_pauses_all_the_same(postgresql: Mode) -> None:
+def test_who_has_lost_the_session_of_the_lock_pauses_and_listens_again(postgresql: Mode) -> None:
     one = relay.Relay(current_bus())
     one.run_once()
     lock = one._leadership
@@ -79,6 +79,11 @@ def test_who_has_lost_the_session_of_the_lock_pauses_all_the_same(postgresql: Mo
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'postlog relay lock' AND datname = current_database()"
         )
-    assert not lock.pause(0.01, Flag())
-    assert not lock.pause(0.01, Flag())
+    for _ in range(2):
+        assert not lock.pause(0.01, Flag())
+    one.close()
+    with closing(connected()) as own:
+        wait_until(lambda: one.run_once() or one.is_active(), "it leads again")
+        assert not lock.pause(0.01, Flag())
+        assert sessions.answer(own, LISTENS) == 1, "by a new session, which listens as well"
     one.close()
