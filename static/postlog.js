@@ -164,9 +164,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }
-  if (target.contains(document.activeElement)) {
-    left = target.id; // and stays so if another answer comes before this one has settled
-  }
+  left = target.contains(document.activeElement) ? target.id : null;
 });
 
 // Who has saved or cancelled stays where they were: at the post or comment that takes the form's place.
