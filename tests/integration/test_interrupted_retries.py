@@ -12,8 +12,9 @@ from django.db import OperationalError
 from commands_app.commands import EditMessage, NewPost
 from contracts.posts import MessageUpdated
 from messaging import mediator
+from messaging.bus.base import partition_of
 from messaging.message import Context
-from messaging.projections.consuming import resolving, transaction
+from messaging.projections.consuming import automatic_retry, resolving, transaction
 from messaging.projections.consuming.automatic_retry import AutomaticRetry
 from messaging.projections.models import DeadLetter, Discarded
 from messaging.projections.registry import Applier
@@ -21,7 +22,7 @@ from messaging.rebuilding import from_store
 from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from queries_app.projections import posts
-from tests.support.consuming import Running, consume_all
+from tests.support.consuming import Running, consume_all, shared
 from tests.support.modes import Mode
 from tests.support.parked import created, edited, parked, poison, version_of
 from tests.support.processes import here
@@ -244,3 +245,19 @@ def test_a_stream_of_another_partition_is_left_to_its_consumer(
     partition = DeadLetter.objects.get(version=4).partition
     AutomaticRetry(posts).run_if_due(1, set(ALL) - {partition})
     assert parked() == [(4, "behind"), (5, "behind"), (6, "behind")]
+
+
+def test_partitions_that_a_rebalance_brings_are_looked_through_at_once(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic_retry, "EVERY_S", 3_600)
+    with Running() as stays, Running() as leaves:
+        wait_until(lambda: shared(stays, leaves), "they share the partitions", 60)
+        post_id = next(i for i in iter(uuid4, None) if partition_of(str(i), 12) in leaves.owned())
+        with edits(fail):
+            publish(created(post_id), edited(post_id, 2))
+            wait_until(lambda: parked() == [(2, "poison")], "it is parked")
+        DeadLetter.objects.update(tried_by="other code")
+        leaves.stop()
+        wait_until(lambda: version_of(post_id) == 2, "who has the partition now retries it")
+    assert (stays.error, parked()) == (None, [])
