@@ -128,6 +128,22 @@ def test_one_that_follows_fetches_nothing_while_it_asks_its_group(
     assert len(bus.fetched) == 100
 
 
+def test_one_that_follows_and_is_resumed_fetches_nothing_either(
+    bus: SharedBus, asks_each_time: None
+) -> None:
+    publish(bus, numbered(100))
+    first, second = joined(bus, "a", "b")
+    while len(first.records) < 100:
+        first.step(max_records=10)
+    second.step(max_records=10)
+    for partition in range(PARTITIONS):
+        second.subscription.pause(partition)
+        second.subscription.resume(partition)
+    while len(second.records) < 100:
+        second.step(max_records=10)
+    assert len(bus.fetched) == 100
+
+
 def test_one_that_follows_hears_that_partitions_are_anothers(
     bus: SharedBus, asks_each_time: None
 ) -> None:
