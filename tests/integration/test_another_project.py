@@ -11,8 +11,17 @@ from zipfile import ZipFile
 
 import pytest
 
-from messaging.testing.waiting import wait_until
-from tests.support.another_project import ENV, SITE, build, install, program, run
+from tests.support.another_project import (
+    ENV,
+    SITE,
+    build,
+    install,
+    install_by_pip,
+    one_after_the_other,
+    printed_by_each,
+    program,
+    run,
+)
 from tests.support.processes import ROOT, Worker
 
 SEND = """
@@ -26,6 +35,15 @@ SHOW = """
 from messaging import mediator
 from orders.queries import FindItems
 print(mediator.ask(FindItems()).items)
+"""
+WAIT = """
+from messaging import mediator
+from messaging.testing import wait_until
+from orders.queries import FindItems
+def items():
+    return mediator.ask(FindItems()).items
+wait_until(lambda: len(items()) == 5, "all orders are shown", 60)
+print(items())
 """
 CONSOLE = """
 from django.contrib.auth.models import User
@@ -45,7 +63,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(wheel, tmp_path_factory.mktemp("environment"))
+    """As pip installs it, which finds nothing missing."""
+    python = install(wheel, tmp_path_factory.mktemp("environment"))
+    install_by_pip(wheel, python)
+    return python
+
+
+def shell(code: str) -> list[str]:
+    return ["shell", "-v0", "-c", code]
 
 
 def ran(python: Path, folder: Path, *arguments: str, settings: str = "site_settings") -> str:
@@ -54,8 +79,21 @@ def ran(python: Path, folder: Path, *arguments: str, settings: str = "site_setti
     return done.stdout
 
 
-def shown(python: Path, folder: Path) -> str:
-    return ran(python, folder, "shell", "-v0", "-c", SHOW).strip()
+def ran_all(
+    python: Path, folder: Path, *commands: list[str], settings: str = "site_settings"
+) -> list[str]:
+    env = {**ENV, "DJANGO_SETTINGS_MODULE": settings}
+    done = subprocess.run(
+        [python, *one_after_the_other(*commands)],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return printed_by_each(done.stdout)
 
 
 def test_the_wheel_holds_all_of_messaging_and_nothing_else(wheel: Path) -> None:
@@ -80,39 +118,49 @@ def test_on_sqlite_no_lock_of_unix_is_imported(python: Path, tmp_path: Path, com
 
 def test_a_project_of_another_domain_works_on_the_defaults(python: Path, tmp_path: Path) -> None:
     orders = str([f"tea {number}" for number in range(5)])
-    ran(python, tmp_path, "migrate", "-v0")
-    changes = ran(python, tmp_path, "makemigrations", "--check", "--dry-run")
+    _, changes, _, status = ran_all(
+        python,
+        tmp_path,
+        ["migrate", "-v0"],
+        ["makemigrations", "--check", "--dry-run"],
+        shell(SEND),
+        ["status"],
+    )
     assert changes.startswith("No changes")
-    ran(python, tmp_path, "shell", "-v0", "-c", SEND)
-    assert "start `manage.py runconsumer`" in ran(python, tmp_path, "status")
+    assert "start `manage.py runconsumer`" in status
     with Worker(ENV, "runconsumer", program=program(python), folder=tmp_path) as worker:
-        wait_until(lambda: shown(python, tmp_path) == orders, "all orders are shown", 60)
+        assert ran(python, tmp_path, *shell(WAIT)).strip() == orders
         worker.process.terminate()
         assert worker.wait() == 0
-    for source in ("log", "store"):
-        assert "5 events" in ran(python, tmp_path, "rebuild", "--from", source)
-        assert shown(python, tmp_path) == orders
-    ran(python, tmp_path, "verify")
-    status = json.loads(ran(python, tmp_path, "status", "--json"))
-    assert (status["lag"], status["dead_letters"], status["outbox"]) == (0, 0, 0)
-    assert status["projections"][0]["generation"] == 3
+    rebuilds = [["rebuild", "--from", source] for source in ("log", "store")]
+    from_log, shown, from_store, shown_too, _, status = ran_all(
+        python,
+        tmp_path,
+        *(command for rebuild in rebuilds for command in (rebuild, shell(SHOW))),
+        ["verify"],
+        ["status", "--json"],
+    )
+    assert ("5 events" in from_log, "5 events" in from_store) == (True, True)
+    assert (shown.strip(), shown_too.strip()) == (orders, orders)
+    now = json.loads(status)
+    assert (now["lag"], now["dead_letters"], now["outbox"]) == (0, 0, 0)
+    assert now["projections"][0]["generation"] == 3
 
 
 def test_the_console_is_one_more_line_in_the_place_of_djangos_admin(
     python: Path, tmp_path: Path
 ) -> None:
-    ran(python, tmp_path, "migrate", "-v0", settings="console_settings")
-    ran(python, tmp_path, "check", "--fail-level", "WARNING", settings="console_settings")
-    told = ran(python, tmp_path, "shell", "-v0", "-c", CONSOLE, settings="console_settings")
+    migrate, check = ["migrate", "-v0"], ["check", "--fail-level", "WARNING"]
+    commands = (migrate, check, shell(CONSOLE))
+    _, _, told = ran_all(python, tmp_path, *commands, settings="console_settings")
     assert told.splitlines() == ["[200, 200]", "True"]
 
 
 def test_its_databases_have_the_names_that_it_gives_them(python: Path, tmp_path: Path) -> None:
-    def named(*arguments: str) -> str:
-        return ran(python, tmp_path, *arguments, settings="named_settings")
+    def named(*commands: list[str]) -> list[str]:
+        return ran_all(python, tmp_path, *commands, settings="named_settings")
 
-    named("check", "--fail-level", "WARNING")
-    named("migrate", "-v0")
+    named(["check", "--fail-level", "WARNING"], ["migrate", "-v0"])
     tables = {path.stem: tables_of(path) for path in tmp_path.glob("*.sqlite3")}
     assert tables["events"] >= {"messaging_event", "messaging_outbox"}
     assert tables["reports"] == {"django_migrations", "sqlite_sequence", "orders_order"} | {
@@ -127,11 +175,9 @@ def test_its_databases_have_the_names_that_it_gives_them(python: Path, tmp_path:
     assert "legacy" not in tables, "nobody asked for it"
     assert recorded(tmp_path / "reports.sqlite3") == {"messaging", "orders"}
 
-    named("shell", "-v0", "-c", SEND)
-    named("runconsumer", "--once")
-    assert named("shell", "-v0", "-c", SHOW).count("tea") == 5
-    named("rebuild", "--from", "store")
-    named("verify")
+    once, rebuild = ["runconsumer", "--once"], ["rebuild", "--from", "store"]
+    _, _, shown, *_ = named(shell(SEND), once, shell(SHOW), rebuild, ["verify"])
+    assert shown.count("tea") == 5
 
 
 def test_another_database_is_migrated_as_django_has_it(python: Path, tmp_path: Path) -> None:

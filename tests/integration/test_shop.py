@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from tests.support.another_project import build, install
+from tests.support.another_project import build, install, one_after_the_other, printed_by_each
 from tests.support.modes import postgresql
 from tests.support.processes import ROOT
 
@@ -46,6 +46,7 @@ def run(request: pytest.FixtureRequest, python: Path, tmp_path: Path) -> Iterato
     """Runs Python in a copy of the shop, on servers of its own."""
     shop = shutil.copytree(SHOP, tmp_path / "shop")
     name, env = f"t{uuid4().hex[:12]}", {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    env["DJANGO_SETTINGS_MODULE"] = "shop.settings"
     if request.param == "postgresql":
         server = urlsplit(os.environ["TEST_POSTGRES"]).netloc
         env |= {"SHOP_POSTGRESQL": f"{server}/{name}", "SHOP_KAFKA": os.environ["TEST_KAFKA"]}
@@ -91,19 +92,29 @@ def test_what_is_sent_to_the_shop_is_shown(run: Run, tmp_path: Path) -> None:
     commands = tmp_path / "commands.jsonl"
     commands.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     run("manage.py", "check", "--fail-level", "WARNING")
-    run("manage.py", "migrate", "-v0")
-    changes = run("manage.py", "makemigrations", "--check", "--dry-run")
-    assert changes.startswith("No changes")
-    run("manage.py", "shell", "-v0", "-c", PEOPLE)
-    sent = run("manage.py", "sendcommands", str(commands))
-    assert ("out_of_stock: 2" in sent, "permission_denied: 1" in sent) == (True, True), sent
-    run("manage.py", "runconsumer", "--once")
-    for source in ("log", "store"):
-        shown = run("manage.py", "shell", "-v0", "-c", SHOWN).strip()
-        assert shown == str(
-            [("1 tea-100", "placed"), ("1 tea-100", "cancelled"), ("1 tea-100", "paid")]
+    shown = ["shell", "-v0", "-c", SHOWN]
+    output = run(
+        *one_after_the_other(
+            ["migrate", "-v0"],
+            ["makemigrations", "--check", "--dry-run"],
+            ["shell", "-v0", "-c", PEOPLE],
+            ["sendcommands", str(commands)],
+            ["runconsumer", "--once"],
+            shown,
+            ["rebuild", "--from", "log"],
+            shown,
+            ["rebuild", "--from", "store"],
+            shown,
+            ["verify"],
+            ["status", "--json"],
         )
-        run("manage.py", "rebuild", "--from", source)
-    run("manage.py", "verify")
-    status = json.loads(run("manage.py", "status", "--json"))
-    assert (status["lag"], status["dead_letters"], status["outbox"]) == (0, 0, 0)
+    )
+    _, changes, _, sent, _, consumed, _, from_log, _, from_store, _, status = printed_by_each(
+        output
+    )
+    assert changes.startswith("No changes")
+    assert ("out_of_stock: 2" in sent, "permission_denied: 1" in sent) == (True, True), sent
+    orders = [("1 tea-100", "placed"), ("1 tea-100", "cancelled"), ("1 tea-100", "paid")]
+    assert {consumed.strip(), from_log.strip(), from_store.strip()} == {str(orders)}
+    now = json.loads(status)
+    assert (now["lag"], now["dead_letters"], now["outbox"]) == (0, 0, 0)
