@@ -1,17 +1,36 @@
-"""A command whose process dies in its middle: `python -m tests.support.dying POST COMMAND AT`."""
+"""Commands whose processes die in their middle: `python -m tests.support.dying ID...`, the first
+of them before its first statement, the next before its second, and so on. Prints how each ended."""
 
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import django
 
 
-def send_and_die(post_id: UUID, command_id: UUID, at: int) -> None:
-    """Send a like; die before statement number `at`, counting BEGIN and COMMIT."""
-    django.setup()
+def ending(work: Callable[[], object]) -> int:
+    """How a process ends that does this: its exit code, or minus the signal. It is forked from this
+    one, so that only this one imports everything."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def send_and_die(like: UUID, at: int) -> None:
+    """Like the post of this id by a command of this id. BEGIN and COMMIT are statements, too."""
     from django.db import connection
 
     from commands_app.commands import LikePost
@@ -38,9 +57,11 @@ def send_and_die(post_id: UUID, command_id: UUID, at: int) -> None:
     if connection.vendor == "sqlite":  # PostgreSQL's COMMIT goes with the last statement
         connection._commit = commit_or_die  # which is no statement to Django
     with connection.execute_wrapper(die_in_time):
-        mediator.send(LikePost(post_id=post_id), Context(actor="bob", command_id=command_id))
+        mediator.send(LikePost(post_id=like), Context(actor="bob", command_id=like))
 
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    send_and_die(UUID(sys.argv[1]), UUID(sys.argv[2]), int(sys.argv[3]))
+    django.setup()
+    works = [partial(send_and_die, UUID(like), at) for at, like in enumerate(sys.argv[1:])]
+    print(*map(ending, works))  # noqa: T201
