@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,12 +14,19 @@ from tests.e2e.conftest import PATIENCE_S, People, Site
 DEAD_S = DEAD_AFTER.total_seconds()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """One that a test may break."""
-    found = Site(tmp_path)
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    found = Site(tmp_path_factory.mktemp("site"))
     yield found
     found.close()
+
+
+@pytest.fixture
+def site(breakable: Site) -> Iterator[Site]:
+    """One whose consumer a test may kill: the next one finds one that runs."""
+    yield breakable
+    if breakable.consumer.process.poll() is not None:
+        breakable.start_consumer()
 
 
 @pytest.fixture
