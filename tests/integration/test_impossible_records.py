@@ -145,7 +145,7 @@ def test_a_record_in_the_partition_of_other_streams_is_not_believed(postgresql: 
     assert Post.objects.get().version == 1
     dead_letter = DeadLetter.objects.get()
     assert (dead_letter.partition, dead_letter.offset) == (wrong, genuine[wrong])
-    assert "belongs to another partition" in dead_letter.reason
+    assert f"Stream {post_id} belongs to another partition. It names ver" in dead_letter.reason
 
 
 def test_what_is_far_in_the_future_waits_for_its_time_and_nothing_waits_for_it(

@@ -128,9 +128,9 @@ class Decoder:
             return ""
         key = str(envelope.stream_id)
         if record.key is None or record.key.decode(errors="replace") != key:
-            return f"the record's key is {record.key!r}, not its stream id"
+            return f"The record's key is {record.key!r}, not its stream id."
         if record.partition != partition_of(key, self._partitions):
-            return f"stream {key} belongs to another partition"
+            return f"Stream {key} belongs to another partition."
         self._places[record.key] = (envelope.stream_id, record.partition)
         return ""
 
