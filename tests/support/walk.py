@@ -32,6 +32,7 @@ END = ", at the end"
 ELSEWHERE = "in another shell"
 DONE = "-- done --"
 SECONDS = 120
+QUICK = Path(__file__).with_name("quick_passwords")  # found first by each Python of a walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Walk:
         self._others: dict[str, subprocess.Popen[bytes]] = {}
         self._started: list[Block] = []
         known = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
+        env["PYTHONPATH"] = ":".join(filter(None, [str(QUICK), env.get("PYTHONPATH")]))
         self._env = {**known, "PYTHONUNBUFFERED": "1", "COLUMNS": "80", **env}
         self._shell = subprocess.Popen(
             ["bash", "-e"],
