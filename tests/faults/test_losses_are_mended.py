@@ -24,6 +24,7 @@ from messaging.message import Context
 from messaging.monitoring.status import current_status
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import Checkpoint
+from messaging.testing.delivery import deliver_all
 from messaging.testing.waiting import wait_until
 from queries_app.models import Post
 from tests.support.fold import (
@@ -32,7 +33,7 @@ from tests.support.fold import (
     assert_read_models_equal_the_fold,
 )
 from tests.support.modes import Mode, fresh_mode
-from tests.support.processes import Worker, manage
+from tests.support.processes import Worker, here, manage
 from tests.support.rebuilding import some_posts
 
 ALICE = Context(actor="alice")
@@ -142,7 +143,7 @@ def lost_and_mended(
 ) -> CompletedProcess[str]:
     """What `verify` says in the end."""
     some_posts()
-    consumed(mode)
+    deliver_all()
     seen = shown()
 
     lose()
@@ -155,7 +156,7 @@ def lost_and_mended(
     assert shown() == seen, "nothing was applied"
 
     if says == "The log is not the one":
-        assert "The checkpoint is of another log." in manage(mode.env, "status").stdout
+        assert "The checkpoint is of another log." in here("status").stdout
     if "has 6 partitions" in message:
         assert "delete it" in message
         topic_deleted(mode)
@@ -168,7 +169,7 @@ def lost_and_mended(
     assert_read_models_equal_the_fold(checkpoints.live_generation("posts"))
     assert_histories_equal_the_fold(checkpoints.live_generation("history"))
     assert_likes_equal_the_fold(checkpoints.live_generation("likes"))
-    return manage(mode.env, "verify")
+    return here("verify")
 
 
 def no_relay(command: str) -> list[str]:

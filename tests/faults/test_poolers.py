@@ -22,6 +22,7 @@ from messaging.management.commands.verify import NO_DIFFERENCE
 from messaging.testing.waiting import wait_until
 from messaging.workers.leadership import leadership
 from tests.support.api import Api
+from tests.support.losing import drained
 from tests.support.modes import Mode, switched
 from tests.support.modes import postgresql as on_the_server
 from tests.support.processes import ROOT, Worker, manage
@@ -103,7 +104,8 @@ def test_the_whole_path_works_behind_a_pooler(right: dict[str, str], tmp_path: P
             shown = Api().ask("find-post-by-id", post_id=str(id_of("p")), headers=token)
             assert (shown.status_code, shown.json()["likes"]) == (200, 41)
             assert import_events(HISTORY, lambda _: None).events == len(HISTORY)
-        wait_until(lambda: _standing(right) == (44, 0, 0, 0), "all is published and shown", 60)
+            wait_until(drained, "all is published and shown", 60)
+        assert _standing(right) == (44, 0, 0, 0)
         rebuilt = manage(right, "rebuild", "posts", "--from", "store")
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert "generation 2 is live" in rebuilt.stdout
