@@ -357,4 +357,5 @@ def test_a_read_side_far_behind_is_not_ready(
     assert "3 events" in ready().json()["failing"]["lag"]
     for projection in PROJECTIONS.values():
         consume_all(projection)
+    Heartbeat.objects.update(beat_at=utc_now())  # its relay is alive, however long that took
     assert ready().status_code == 200
