@@ -2,8 +2,10 @@
 with the commands that the messages name."""
 
 import gc
+import os
 import re
 import shutil
+import signal
 import time
 import warnings
 from collections.abc import Iterator
@@ -120,6 +122,22 @@ def broker() -> Iterator[KafkaServer]:
             gc.collect()
 
 
+def copy_disk(broker: KafkaServer, to: Path) -> None:
+    """As a snapshot of a disk has it, while the broker is at work."""
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, broker.process.pid, os.WSTOPPED)
+    try:
+        shutil.copytree(broker.folder / "data", to)
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+
+
+def put_disk_back(broker: KafkaServer, copy: Path) -> None:
+    shutil.rmtree(broker.folder / "data")
+    shutil.copytree(copy, broker.folder / "data")
+
+
 def stopped(broker: KafkaServer) -> None:
     current_bus().close()  # else its client would have to find out first that the broker is away
     broker.stop()
@@ -132,17 +150,14 @@ def test_a_brokers_disk_that_was_put_back(
     with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
         kept = a_post_in_each_partition()
         consumed(mode)
-        stopped(broker)
-        shutil.copytree(broker.folder / "data", tmp_path / "earlier")
-        broker.start()
+        copy_disk(broker, tmp_path / "earlier")
         seen = a_post_in_each_partition()
         with Worker(mode.env, "runconsumer", "--no-relay") as frozen:
             publish_all()
             wait_until(drained, "all is consumed", 60)
             frozen.freeze()
             stopped(broker)
-            shutil.rmtree(broker.folder / "data")
-            shutil.copytree(tmp_path / "earlier", broker.folder / "data")
+            put_disk_back(broker, tmp_path / "earlier")
             broker.start()
             message = halted(mode, "runrelay")
             new = a_post_in_each_partition(2)
@@ -172,16 +187,13 @@ def test_a_brokers_disk_that_was_put_back_while_a_relay_waited_for_it(
     with django_db_blocker.unblock(), fresh_mode("postgresql", "kafka", tmp_path) as mode:
         a_post_in_each_partition()
         publish_all()
-        stopped(broker)
-        shutil.copytree(broker.folder / "data", tmp_path / "earlier")
-        broker.start()
+        copy_disk(broker, tmp_path / "earlier")
         with Worker(mode.env, "runrelay") as relay:
             a_post_in_each_partition(2)
             wait_until(lambda: outbox.waiting() == 0, "all is published", 60)
             before = list(Acknowledged.objects.order_by("partition").values())
             stopped(broker)
-            shutil.rmtree(broker.folder / "data")
-            shutil.copytree(tmp_path / "earlier", broker.folder / "data")
+            put_disk_back(broker, tmp_path / "earlier")
             a_post_in_each_partition()
             broker.start()
             assert relay.wait(60) == 1

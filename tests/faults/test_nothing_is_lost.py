@@ -25,7 +25,7 @@ def test_every_committed_event_takes_effect_once_though_workers_are_killed(
     mode: Mode, tmp_path: Path
 ) -> None:
     writers = 3 if mode.vendor == "postgresql" else 2
-    under_fire(mode, tmp_path, writers=writers, streams=40, commands=300, kills=3)
+    under_fire(mode, tmp_path, writers=writers, streams=40, commands=200, kills=3)
 
 
 @pytest.mark.soak

@@ -326,7 +326,7 @@ def test_a_cursor_of_another_time_zone_is_refused(sqlite: Mode) -> None:
             mediator.ask(FindAllPosts(cursor=base64.urlsafe_b64encode(raw).decode()))
 
 
-MANY = 2_000
+MANY, SOME = 2_000, 400  # SQLite's plans do not ask how many there are
 QUERIES: dict[str, Callable[[UUID, str | None], Any]] = {
     "by id": lambda post_id, _: FindPostById(post_id=post_id),
     "all": lambda _, cursor: FindAllPosts(cursor=cursor),
@@ -382,7 +382,7 @@ def test_a_page_of_much_liked_posts_looks_at_so_many_posts_and_no_more(
 def test_no_query_scans_or_sorts_a_table_and_none_needs_more_than_three_statements(
     database: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = [uuid4() for _ in range(MANY)]
+    ids = [uuid4() for _ in range(MANY if database.vendor == "postgresql" else SOME)]
     batch = []
     for n, i in enumerate(ids):
         batch.append(record_of(i, 1, PostCreated(post_id=i, author=f"author{n % 5}", message="Hi")))
