@@ -4,6 +4,8 @@ Django's exception classes alone do not tell: psycopg raises InternalError when 
 read-only, and when it has ended a session that was idle in a transaction.
 """
 
+import re
+
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from messaging.dialect import dialect_of
@@ -24,6 +26,13 @@ AWAY_CLASSES = frozenset({"08", "53", "57"})
 # raise for a lost connection, but the same statement fails each time. Not so the server's refusal
 # of every write until it is vacuumed (transaction ids are running out), which is of this class too.
 LIMIT_CLASS = "54"
+UNDEFINED_STATES = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
+# SQLite raises what it raises while it is locked.
+SQLITE_UNDEFINED = re.compile(r"no such (table|column): |table \S+ has no column named ")
+MIGRATE = (
+    "Run `manage.py migrate`, and before it `manage.py makemigrations` if models of yours are new "
+    "or have changed"
+)
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "
     "(DATABASES), or try again"
@@ -32,6 +41,8 @@ ASK_ON_THE_PRIMARY = (
 
 def is_away(error: BaseException | None) -> bool:
     """Whether the bus or a database is away, so that trying again later is right."""
+    if is_unmigrated(error):
+        return False
     if isinstance(error, AWAY):
         return True
     if not isinstance(error, DatabaseError):
@@ -41,6 +52,13 @@ def is_away(error: BaseException | None) -> bool:
         # What psycopg2 raises when the connection breaks in the middle of an answer.
         return type(error) is DatabaseError and error.__cause__ is not None
     return state in AWAY_STATES or state[:2] in AWAY_CLASSES
+
+
+def is_unmigrated(error: BaseException | None) -> bool:
+    """Whether a table or a column is missing, which no retry cures."""
+    if not isinstance(error, DatabaseError):
+        return False
+    return sqlstate(error) in UNDEFINED_STATES or bool(SQLITE_UNDEFINED.match(str(error)))
 
 
 def is_beyond_limits(error: BaseException) -> bool:
@@ -54,7 +72,8 @@ def reason(error: BaseException) -> str:
     if sqlstate(error) == READ_ONLY:
         return ASK_ON_THE_PRIMARY
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    what = lines[0].rstrip(".") if lines else type(error).__name__
+    return f"{what}. {MIGRATE}" if is_unmigrated(error) else what
 
 
 def pause_s(failures: int) -> float:

@@ -7,7 +7,7 @@ from django.db import DatabaseError, InterfaceError
 
 from messaging.checks import TAG
 from messaging.exceptions import PostlogError
-from messaging.transient import is_away, reason
+from messaging.transient import is_away, is_unmigrated, reason
 
 
 class DatabaseCommand(BaseCommand):
@@ -20,5 +20,6 @@ class DatabaseCommand(BaseCommand):
         except PostlogError as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
-            what = reason(error) if is_away(error) else f"{type(error).__name__}: {error}"
+            is_plain = is_away(error) or is_unmigrated(error)
+            what = reason(error) if is_plain else f"{type(error).__name__}: {error}"
             raise CommandError(what) from error

@@ -16,6 +16,7 @@ from django.db import connections
 from messaging import conf
 from messaging.dialect.sessions import limit_waits_for_locks
 from messaging.exceptions import WorkerFailed
+from messaging.transient import is_unmigrated, reason
 
 log = logging.getLogger("postlog.worker")
 
@@ -136,7 +137,8 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
     _wait(running, signals, stop_all, code_if_cut_short)
     for part in running:
         if (error := part.error) is not None:
-            raise WorkerFailed(f"{part.name}: {type(error).__name__}: {error}") from error
+            what = reason(error) if is_unmigrated(error) else f"{type(error).__name__}: {error}"
+            raise WorkerFailed(f"{part.name}: {what}") from error
 
 
 def _wait(

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 import pytest
+from django.db import connections
 
 from commands_app.commands import NewPost
 from messaging import mediator
@@ -53,6 +54,15 @@ def test_without_a_relay_it_applies_what_the_log_holds(sqlite: Mode) -> None:
 
 def test_with_nothing_to_do_it_ends_at_once(sqlite: Mode) -> None:
     assert manage(sqlite.env, "runconsumer", "--once").returncode == 0
+
+
+def test_a_table_that_no_migration_has_made_ends_it_with_what_to_run(sqlite: Mode) -> None:
+    posts(1)
+    with connections["read"].cursor() as cursor:
+        cursor.execute(f"DROP TABLE {Post._meta.db_table}")
+    done = manage(sqlite.env, "runconsumer", "--once")
+    assert done.returncode == 1
+    assert f"no such table: {Post._meta.db_table}. Run `manage.py migrate`" in done.stderr
 
 
 def test_who_is_stopped_before_it_is_level_does_not_say_that_it_is(sqlite: Mode) -> None:

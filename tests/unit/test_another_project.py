@@ -61,6 +61,13 @@ def test_a_router_that_puts_either_side_elsewhere_is_an_error(
         assert all("messaging.router.SplitRouter" in str(one.hint) for one in errors)
 
 
+def test_without_the_read_database_the_router_is_not_blamed(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.router.database_of", lambda _: "default")
+    assert said(checks.the_router_knows_both_sides, default=settings.DATABASES["default"]) == []
+
+
 def test_sqlite_that_reads_before_it_locks_is_warned_of(said: Said) -> None:
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}
     right = {**sqlite, "OPTIONS": {"transaction_mode": "IMMEDIATE"}}

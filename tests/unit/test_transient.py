@@ -1,10 +1,17 @@
 """Which errors mean that a server is away for a while."""
 
 import pytest
-from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError
+from django.db import (
+    DatabaseError,
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from messaging.exceptions import BusError, HistoryMismatch
-from messaging.transient import is_away, is_beyond_limits, reason
+from messaging.transient import is_away, is_beyond_limits, is_unmigrated, reason
 
 
 class FromPsycopg2(Exception):
@@ -69,3 +76,26 @@ def test_the_reason_is_one_line_and_says_where_to_ask() -> None:
     assert reason(OperationalError("no route\nto host")) == "no route"
     read_only = django_error(InternalError, FromPsycopg2("25006"))
     assert "Ask on the primary" in reason(read_only)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no such table: orders_order",
+        "no such column: orders_order.pieces",
+        "table orders_order has no column named pieces",
+    ],
+)
+def test_a_migration_that_is_missing_on_sqlite_is_not_a_server_away(said: str) -> None:
+    error = OperationalError(said)
+    assert is_unmigrated(error)
+    assert not is_away(error)
+    assert reason(error).startswith(f"{said}. Run `manage.py migrate`")
+    assert is_away(OperationalError("database is locked"))
+
+
+@pytest.mark.parametrize("state", ["42P01", "42703"])
+def test_a_migration_that_is_missing_on_postgresql_is_named(state: str) -> None:
+    error = django_error(ProgrammingError, FromPsycopg3(state))
+    assert is_unmigrated(error)
+    assert "`manage.py migrate`" in reason(error)
