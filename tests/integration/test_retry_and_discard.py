@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from contracts.posts import CommentAdded, PostCreated, PostLiked
+from messaging.bus.base import Message
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter, Discarded
@@ -144,8 +145,6 @@ def test_only_what_its_stream_waits_for_can_be_discarded(database: Mode) -> None
 
 
 def test_a_record_without_a_stream_is_tried_again_or_deleted(database: Mode) -> None:
-    from messaging.bus.base import Message
-
     publish(Message("k", b"no json"))
     consume_all()
     done = resolving.retry(DeadLetter.objects.get())
@@ -153,6 +152,16 @@ def test_a_record_without_a_stream_is_tried_again_or_deleted(database: Mode) -> 
     assert parked() == [(None, "unreadable")]
     assert resolving.discard(DeadLetter.objects.get()) is None
     assert parked() == []
+
+
+def test_the_command_names_the_record_without_a_stream_that_it_has_discarded(
+    database: Mode,
+) -> None:
+    publish(Message("k", b"no json"))
+    consume_all()
+    number = str(DeadLetter.objects.get().id)
+    done = here("deadletters", "discard", number)
+    assert (done.stdout, parked()) == (f"Dead letter {number} is discarded.\n", [])
 
 
 def test_what_the_database_refuses_is_found_behind_a_gap_that_heals(postgresql: Mode) -> None:

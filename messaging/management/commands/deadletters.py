@@ -86,7 +86,7 @@ class Command(DatabaseCommand):
         parked = _one(options["id"])
         record_from_shell("discard a dead letter", f"{parked} event {parked.event_id}")
         result = resolving.discard(parked)
-        self.stdout.write(f"Dead letter {parked.id} is discarded.")
+        self.stdout.write(f"Dead letter {options['id']} is discarded.")
         if result is not None:
             self.stdout.write(resolving.describe(parked, result))
 
