@@ -22,10 +22,13 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 
 # The tests of what a client of PostgreSQL does in its own way (tests/conftest.py chooses) once more
 # with psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all
-# other tests run with psycopg 2.
+# other tests run with psycopg 2. Beside them, so that no core is idle while either starts its
+# servers or waits; what it says comes in one piece, at its end, or below the others if it is red.
 PSYCOPG3 := .venv/psycopg3
-TEST_PSYCOPG3 = echo "With psycopg 3:" && TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
-	-n $(WORKERS) --dist worksteal tests/integration
+PSYCOPG3_LOG := $(PSYCOPG3)/test.log
+TEST_PSYCOPG3 = { TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
+	-n 2 --dist worksteal tests/integration > $(PSYCOPG3_LOG) 2>&1 && say_psycopg3; }
+SAY_PSYCOPG3 = say_psycopg3() { printf '\n\nWith psycopg 3:\n'; cat $(PSYCOPG3_LOG); }
 # A project may take the newest Python and Django before this site does. `pyenv` hides its own.
 NEWEST := .venv/newest
 NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null) \
@@ -34,8 +37,9 @@ NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -
 WORKERS := 6
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(if $(ARGS),,{ $(TEST_PSYCOPG3); } || failed=1;) $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
-		test -z "$$failed"
+	@$(SAY_PSYCOPG3); trap : INT; $(if $(ARGS),,$(TEST_PSYCOPG3) & beside=$$!;) \
+		$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
+		test -z "$$beside" || wait $$beside || { say_psycopg3; failed=1; }; test -z "$$failed"
 
 check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .
