@@ -17,10 +17,9 @@ from tests.support.another_project import (
     build,
     install,
     install_by_pip,
-    one_after_the_other,
-    printed_by_each,
     program,
     run,
+    run_all,
 )
 from tests.support.processes import ROOT, Worker
 
@@ -82,18 +81,7 @@ def ran(python: Path, folder: Path, *arguments: str, settings: str = "site_setti
 def ran_all(
     python: Path, folder: Path, *commands: list[str], settings: str = "site_settings"
 ) -> list[str]:
-    env = {**ENV, "DJANGO_SETTINGS_MODULE": settings}
-    done = subprocess.run(
-        [python, *one_after_the_other(*commands)],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return printed_by_each(done.stdout)
+    return run_all(python, folder, *commands, DJANGO_SETTINGS_MODULE=settings)
 
 
 def test_the_wheel_holds_all_of_messaging_and_nothing_else(wheel: Path) -> None:

@@ -11,8 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from messaging.testing.waiting import wait_until
-from tests.support.another_project import SITE, program, run
+from tests.support.another_project import SITE, program, run, run_all
 from tests.support.modes import postgresql
 from tests.support.processes import ROOT, Worker
 
@@ -40,7 +39,11 @@ print(answer["Consistency-Token"])
 """
 ASKED = """
 from django.test import Client
-answer = Client().get("/api/queries/find-items/", headers={"Consistency-Token": TOKEN})
+from messaging.testing import wait_until
+def ask():
+    return Client().get("/api/queries/find-items/", headers={"Consistency-Token": TOKEN})
+wait_until(lambda: ask().status_code == 200, "all is shown", 60)
+answer = ask()
 print(answer.status_code, answer.json()["items"])
 """
 THEIRS = """
@@ -78,6 +81,10 @@ class RolledBack(TestCase):
 Ran = Callable[..., str]
 
 
+def shell(code: str) -> list[str]:
+    return ["shell", "-v0", "-c", code]
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def env(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     env = {"PYTHONPATH": f"{ROOT}:{SITE}", "DJANGO_SETTINGS_MODULE": SETTINGS}
@@ -102,23 +109,30 @@ def ran(env: dict[str, str], tmp_path: Path) -> Ran:
 
 
 def test_one_database_serves_both_sides(ran: Ran, env: dict[str, str], tmp_path: Path) -> None:
-    ran("migrate", "-v0")
-    assert {"auth_user", "orders_order", "messaging_event", "messaging_checkpoint"} <= set(
-        ran("shell", "-v0", "-c", TABLES).split()
+    _, tables, unmigrated, _, sent = run_all(
+        PYTHON,
+        tmp_path,
+        ["migrate", "-v0"],
+        shell(TABLES),
+        ["migrate", "--check", "-v0"],
+        ["check", "--fail-level", "WARNING", "--database", "default"],
+        shell(BY_THE_API),
+        **env,
     )
-    assert ran("migrate", "--check", "-v0") == ""
-    ran("check", "--fail-level", "WARNING", "--database", "default")
-    token = ran("shell", "-v0", "-c", BY_THE_API).split()[-1]
-    asked = ASKED.replace("TOKEN", repr(token))
-    wanted = f"200 {[f'tea {number}' for number in range(5)]}"
+    assert {"auth_user", "orders_order", "messaging_event", "messaging_checkpoint"} <= set(
+        tables.split()
+    )
+    assert unmigrated == ""
+    asked = shell(ASKED.replace("TOKEN", repr(sent.split()[-1])))
+    rebuilds = [["rebuild", "--from", source] for source in ("log", "store")]
+    commands = [asked, *(command for one in rebuilds for command in (one, asked)), ["verify"]]
     with Worker(env, "runconsumer", program=program(PYTHON), folder=tmp_path) as worker:
-        wait_until(lambda: ran("shell", "-v0", "-c", asked).strip() == wanted, "all is shown", 60)
-        for source in ("log", "store"):
-            assert "5 events" in ran("rebuild", "--from", source)
-            assert ran("shell", "-v0", "-c", asked).strip() == wanted
-        ran("verify")
+        shown, from_log, again, from_store, at_last, _ = run_all(PYTHON, tmp_path, *commands, **env)
         worker.process.terminate()
         assert worker.wait() == 0
+    wanted = f"200 {[f'tea {number}' for number in range(5)]}"
+    assert {shown.strip(), again.strip(), at_last.strip()} == {wanted}
+    assert ("5 events" in from_log, "5 events" in from_store) == (True, True)
     status = json.loads(ran("status", "--json"))
     assert (status["lag"], status["dead_letters"], status["outbox"]) == (0, 0, 0)
     assert status["projections"][0]["generation"] == 3

@@ -117,6 +117,21 @@ def printed_by_each(output: str) -> list[str]:
     return printed
 
 
+def run_all(python: Path, folder: Path, *commands: list[str], **env: str) -> list[str]:
+    """What each of the commands prints."""
+    done = subprocess.run(
+        [str(python), *one_after_the_other(*commands)],
+        cwd=folder,
+        env={**ENV, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return printed_by_each(done.stdout)
+
+
 def program(python: Path, without: tuple[str, ...] = ()) -> list[str]:
     return [str(python), "-c", PROGRAM, ",".join(without)]
 
