@@ -267,7 +267,7 @@ def test_ready_when_all_that_it_needs_is_there(database: Mode) -> None:
 def test_not_ready_while_a_database_does_not_answer_but_alive(sqlite: Mode) -> None:
     current_bus().ensure_topic()
     before = {"read": connections.settings["read"]}
-    use({"read": {**before["read"], "NAME": "/nowhere/at/all"}})
+    use({"read": {**before["read"], "NAME": "/dev/null/at/all"}})
     try:
         answer, live = ready(), Client().get("/health/live")
     finally:

@@ -141,7 +141,7 @@ def test_each_code_of_an_error_leads_to_its_explanation(sqlite: Mode) -> None:
 
 def test_the_list_is_there_while_the_read_database_is_away(sqlite: Mode) -> None:
     before = {"read": connections.settings["read"]}
-    use({"read": {**before["read"], "NAME": "/nowhere/at/all"}})
+    use({"read": {**before["read"], "NAME": "/dev/null/at/all"}})
     try:
         assert examples.OF_TYPE[UUID] in page(Client(), "/api/v1/")
     finally:

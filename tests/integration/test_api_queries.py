@@ -106,7 +106,7 @@ def test_a_503_that_is_meant_is_one_line_in_the_log(
     assert "/api/v1/queries/find-all-posts/: " in (line := only_line(caplog))
     assert "version 1" in line
     before = {alias: connections.settings[alias] for alias in connections}
-    use({alias: {**config, "NAME": "/nowhere/at/all"} for alias, config in before.items()})
+    use({alias: {**config, "NAME": "/dev/null/at/all"} for alias, config in before.items()})
     try:
         Api().ask("find-all-posts")
         assert "/api/v1/queries/find-all-posts/: " in only_line(caplog)
@@ -140,7 +140,7 @@ def test_a_token_that_the_read_side_does_not_reach_is_503(sqlite: Mode) -> None:
 def test_a_database_that_does_not_answer_is_503(sqlite: Mode) -> None:
     alice = Api("alice")
     before = {alias: connections.settings[alias] for alias in connections}
-    use({alias: {**config, "NAME": "/nowhere/at/all"} for alias, config in before.items()})
+    use({alias: {**config, "NAME": "/dev/null/at/all"} for alias, config in before.items()})
     try:
         answers = [Api().ask("find-all-posts"), alice.send("new-post", message="Hello")]
     finally:

@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,8 +140,8 @@ def test_check_says_when_the_code_is_newer_than_its_rows(
     assert "W001" not in warnings()
 
 
-def test_check_needs_no_read_database(sqlite: Mode) -> None:
-    env = {**sqlite.env, "READ_DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3"}
+def test_check_needs_no_read_database(sqlite: Mode, tmp_path: Path) -> None:
+    env = {**sqlite.env, "READ_DATABASE_URL": f"sqlite:///{tmp_path}/none/so/far.sqlite3"}
     assert manage(env, "check").returncode == 0
     env = {**sqlite.env, "READ_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     assert manage(env, "check").returncode == 0
