@@ -18,7 +18,7 @@ from messaging.projections import bulk_sql
 from messaging.projections.bulk_sql import Key
 from messaging.projections.read_models import ReadModel, RootModel, TotalModel
 from messaging.projections.registry import Applier, Projection, no_rows
-from messaging.transient import is_away, is_beyond_limits, is_unmigrated
+from messaging.transient import is_away, is_beyond_limits
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -95,7 +95,7 @@ class RowBatch:
         try:
             return list(applier.row_keys(recorded.event, recorded.envelope))
         except Exception as error:
-            if is_away(error) or is_unmigrated(error):
+            if is_away(error):
                 raise
             raise RefusedRows(traceback.format_exc()) from error
 

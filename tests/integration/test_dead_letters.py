@@ -5,7 +5,7 @@ import string
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import DatabaseError, OperationalError, connections
+from django.db import OperationalError, connections
 from django.db.models import F
 
 from contracts.posts import (
@@ -263,26 +263,6 @@ def test_a_function_whose_statement_is_beyond_a_limit_parks_its_event(
     publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
     consume_all(likes)
     assert parked() == [(2, "poison")]
-
-
-@pytest.mark.parametrize("asked_by", ["the function", "rows="])
-def test_a_table_that_no_migration_has_made_is_not_the_events_fault(
-    database: Mode, monkeypatch: pytest.MonkeyPatch, asked_by: str
-) -> None:
-    sound = likes.appliers[PostLiked]
-
-    def asks(*args: object) -> list[tuple[object, ...]]:
-        with connections["read"].cursor() as cursor:
-            cursor.execute("SELECT 1 FROM coupons")
-        return []
-
-    function, rows = (asks, sound.row_keys) if asked_by == "the function" else (sound.apply, asks)
-    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(function, rows))
-    post_id = uuid4()
-    publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
-    with pytest.raises(DatabaseError, match="coupons"):
-        consume_all(likes)
-    assert parked() == []
 
 
 def of_one_partition() -> tuple[UUID, UUID]:

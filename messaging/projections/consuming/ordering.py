@@ -21,7 +21,7 @@ from messaging.projections.consuming.dead_letters import (
 from messaging.projections.consuming.decoding import DecodedRecord
 from messaging.projections.registry import Projection
 from messaging.projections.rows import RowBatch
-from messaging.transient import is_away, is_beyond_limits, is_unmigrated
+from messaging.transient import is_away, is_beyond_limits
 
 Halted = dict[int, tuple[int, str]]  # partition: the offset that it stops before, and why
 
@@ -131,7 +131,7 @@ class _Run:
         try:
             self.row_batch.apply(RecordedEvent(envelope, decoded.event))
         except Exception as error:
-            if is_unmigrated(error) or (is_away(error) and not is_beyond_limits(error)):
+            if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault
             self.outcome.failed[key] = traceback.format_exc()
             self._park(decoded, "poison", self.outcome.failed[key])
