@@ -24,6 +24,7 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 # with psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all
 # other tests run with psycopg 2. Beside them, so that no core is idle while either starts its
 # servers or waits; what it says comes in one piece, at its end, or below the others if it is red.
+# Before them where a PostgreSQL is named, since both would use its databases.
 PSYCOPG3 := .venv/psycopg3
 PSYCOPG3_LOG := $(PSYCOPG3)/test.log
 TEST_PSYCOPG3 = { TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
@@ -37,7 +38,7 @@ NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -
 WORKERS := 6
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(SAY_PSYCOPG3); trap : INT; $(if $(ARGS),,$(TEST_PSYCOPG3) & beside=$$!;) \
+	@$(SAY_PSYCOPG3); trap : INT; $(if $(ARGS),,$(if $(TEST_POSTGRES),$(TEST_PSYCOPG3) || { say_psycopg3; failed=1; };,$(TEST_PSYCOPG3) & beside=$$!;)) \
 		$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
 		test -z "$$beside" || wait $$beside || { say_psycopg3; failed=1; }; test -z "$$failed"
 

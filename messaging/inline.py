@@ -24,7 +24,7 @@ from messaging.projections.fold import fold
 from messaging.projections.models import ProjectionState
 from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.rows import RowBatch
-from messaging.transient import is_away
+from messaging.transient import is_away, is_unmigrated, reason
 
 STREAMS_AT_ONCE = 500
 
@@ -104,12 +104,14 @@ def level(
     try:
         _level(projection, generation, before, discarded)
     except Exception as error:
-        if isinstance(error, OperationalError) or is_away(error):
+        lost = isinstance(error, OperationalError) or is_away(error)
+        if lost and not is_unmigrated(error):
             raise  # the database is away, or this has lost a race
+        what = reason(error) if is_unmigrated(error) else f"{type(error).__name__}: {error}"
         streams = ", ".join(f"{one} after version {version}" for one, version in before.items())
         raise InlineFailed(
             f"The inline projection {projection.name!r} cannot apply what was appended to stream "
-            f"{streams:.500}, so nothing is stored: {type(error).__name__}: {error}"
+            f"{streams:.500}, so nothing is stored: {what}"
         ) from error
 
 

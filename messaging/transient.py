@@ -27,11 +27,11 @@ AWAY_CLASSES = frozenset({"08", "53", "57"})
 # of every write until it is vacuumed (transaction ids are running out), which is of this class too.
 LIMIT_CLASS = "54"
 UNDEFINED_STATES = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
-# SQLite raises what it raises while it is locked.
+# SQLite raises OperationalError, as for a lock: only the text tells them apart.
 SQLITE_UNDEFINED = re.compile(r"no such (table|column): |table \S+ has no column named ")
 MIGRATE = (
     "Run `manage.py migrate`, and before it `manage.py makemigrations` if models of yours are new "
-    "or have changed"
+    "or have changed. If the tables are newer than this code, start the newer code"
 )
 ASK_ON_THE_PRIMARY = (
     "The database is read-only: a replica, or a primary that is being replaced. Ask on the primary "

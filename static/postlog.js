@@ -168,6 +168,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 // Who has saved or cancelled stays where they were: at the post or comment that takes the form's place.
+// Without a delay, swapping and settling are one task: no other answer comes between.
 document.addEventListener("htmx:afterSettle", () => {
   const part = left && document.getElementById(left);
   left = null;

@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from messaging.admin.readonly_admin import ReadOnlyAdmin
 from messaging.exceptions import PostlogError
 from messaging.monitoring.audit import record
-from messaging.transient import is_away, reason
+from messaging.transient import is_away, is_unmigrated, reason
 
 
 class Button(NamedTuple):
@@ -124,7 +124,8 @@ class ActionAdmin(ReadOnlyAdmin):
         try:
             messages.success(request, button.do(request, row))
         except (PostlogError, DatabaseError) as error:
-            messages.error(request, reason(error) if is_away(error) else str(error))
+            is_explained = is_away(error) or is_unmigrated(error)
+            messages.error(request, reason(error) if is_explained else str(error))
 
     def _where_to(self, row: Model | None) -> str:
         if row is not None and self.model._default_manager.filter(pk=row.pk).exists():

@@ -20,6 +20,6 @@ class DatabaseCommand(BaseCommand):
         except PostlogError as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
-            is_plain = is_away(error) or is_unmigrated(error)
-            what = reason(error) if is_plain else f"{type(error).__name__}: {error}"
+            is_explained = is_away(error) or is_unmigrated(error)
+            what = reason(error) if is_explained else f"{type(error).__name__}: {error}"
             raise CommandError(what) from error

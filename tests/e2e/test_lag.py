@@ -1,6 +1,7 @@
 """When the read side is behind, pages say so, name what to start, and catch up by themselves."""
 
 import re
+import signal
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -25,7 +26,9 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def site(breakable: Site) -> Iterator[Site]:
     """One whose consumer a test may kill: the next one finds one that runs."""
     yield breakable
-    if breakable.consumer.process.poll() is not None:
+    ended = breakable.consumer.process.poll()
+    assert ended in (None, -signal.SIGKILL), breakable.consumer.output()
+    if ended is not None:
         breakable.start_consumer()
 
 

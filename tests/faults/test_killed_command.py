@@ -20,7 +20,7 @@ def test_a_killed_command_is_stored_whole_or_not_at_all(database: Mode) -> None:
         mediator.send(NewPost(post_id=like, message="Hi"), Context(actor="alice"))
     program = [sys.executable, "-m", "tests.support.dying"]
     with Worker(database.env, *map(str, likes), program=program) as worker:
-        assert worker.wait() == 0
+        assert worker.wait(240) == 0, worker.output()
         codes = [int(code) for code in worker.output().splitlines()[-1].split()]
     killed = codes.count(-signal.SIGKILL)
     assert codes == [-signal.SIGKILL] * killed + [0] * (MAX_STATEMENTS - killed)

@@ -119,6 +119,7 @@ def test_a_broker_whose_data_were_wiped_is_seen_and_mended(
     broker = KafkaServer(temporary_folder("kafka"))
 
     def lose() -> None:
+        current_bus().close()  # else its client would have to find out first
         broker.wipe()
         broker.start()
 

@@ -122,7 +122,7 @@ def rebuild_dying_at_every_step(mode: Mode, source: str) -> int:
     steps = [s for s in STEPS if source == "store" or s not in ("filling", "all streams are built")]
     program = [sys.executable, "-m", "tests.support.dying_rebuild", source]
     with Worker(mode.env, *steps, "never", program=program) as builder:
-        assert builder.wait(60 * len(steps)) == 0, builder.output()
+        assert builder.wait(240) == 0, builder.output()
         *codes, last = map(int, builder.output().splitlines()[-1].split())
         assert (codes, last) == ([-signal.SIGKILL] * len(steps), 0), builder.output()
     return len(steps)

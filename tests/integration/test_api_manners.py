@@ -328,9 +328,11 @@ def test_a_real_record_fits_its_description_and_a_wrong_one_does_not(sqlite: Mod
 
 
 def leading() -> None:
+    """A relay that is alive for as long as any test may take."""
     current_bus().ensure_topic()
     now = utc_now()
-    Heartbeat.objects.create(role="relay", process="p", active=True, since=now, beat_at=now)
+    beat_at = now + timedelta(hours=1)
+    Heartbeat.objects.create(role="relay", process="p", active=True, since=now, beat_at=beat_at)
 
 
 def test_without_a_relay_at_work_it_is_not_ready(database: Mode) -> None:
@@ -352,10 +354,9 @@ def test_a_read_side_far_behind_is_not_ready(
         consume_all(projection)  # so that consumers have begun
     for number in range(3):
         a_post(Api("alice"))
-        assert ready().status_code == (200 if number < 2 else 503)
+        assert list(ready().json()["failing"]) == ([] if number < 2 else ["lag"])
     publish_all()
     assert "3 events" in ready().json()["failing"]["lag"]
     for projection in PROJECTIONS.values():
         consume_all(projection)
-    Heartbeat.objects.update(beat_at=utc_now())  # its relay is alive, however long that took
     assert ready().status_code == 200

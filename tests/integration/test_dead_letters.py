@@ -265,6 +265,25 @@ def test_a_function_whose_statement_is_beyond_a_limit_parks_its_event(
     assert parked() == [(2, "poison")]
 
 
+@pytest.mark.parametrize("asked_by", ["the function", "rows="])
+def test_an_event_whose_function_asks_what_the_database_does_not_have_is_parked(
+    database: Mode, monkeypatch: pytest.MonkeyPatch, asked_by: str
+) -> None:
+    sound = likes.appliers[PostLiked]
+
+    def asks(*args: object) -> list[tuple[object, ...]]:
+        with connections["read"].cursor() as cursor:
+            cursor.execute("SELECT 1 FROM coupons")
+        return []
+
+    function, rows = (asks, sound.row_keys) if asked_by == "the function" else (sound.apply, asks)
+    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(function, rows))
+    bad, good = of_one_partition()
+    publish(created(bad), record_of(bad, 2, PostLiked(post_id=bad, username="bob")), created(good))
+    consume_all(likes)
+    assert (Likes.objects.get(stream_id=good).version, parked()) == (1, [(2, "poison")])
+
+
 def of_one_partition() -> tuple[UUID, UUID]:
     first = uuid4()
     partition = partition_of(str(first), 12)

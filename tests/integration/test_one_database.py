@@ -87,7 +87,8 @@ def shell(code: str) -> list[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def env(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    env = {"PYTHONPATH": f"{ROOT}:{SITE}", "DJANGO_SETTINGS_MODULE": SETTINGS}
+    paths = f"{ROOT}:{SITE}:{os.environ.get('PYTHONPATH', '')}"  # where psycopg 3 is, or nothing
+    env = {"PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": SETTINGS}
     if request.param == "sqlite":
         yield env
         return

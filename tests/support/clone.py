@@ -13,7 +13,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "tests", "*.pyc.*", "*
 
 @contextmanager
 def fresh_clone() -> Iterator[Path]:
-    """Without anything that a run leaves but bytecode, which takes a second to make anew."""
+    """Without anything that a run leaves but bytecode, which takes a second to compile again."""
     tree = temporary_folder("clone")
     shutil.copytree(ROOT, tree, ignore=LEFT_OUT, dirs_exist_ok=True)
     yield tree

@@ -74,6 +74,8 @@ def new_postgresql(name: str) -> dict[str, str]:
 
 
 def postgresql(sql: str) -> None:
+    if _server().closed:
+        _server.cache_clear()
     with _server().cursor() as cursor:
         cursor.execute(sql)
 

@@ -21,7 +21,7 @@ from messaging.management.base import DatabaseCommand
 from messaging.management.files import opened
 from messaging.message import COMMANDS
 from messaging.monitoring.progress import Reports
-from messaging.transient import is_away, reason
+from messaging.transient import is_away, is_unmigrated, reason
 
 MAX_NAMED = 20  # keys that were ignored
 
@@ -163,7 +163,7 @@ def failure(error: Exception, file: str, sent: int) -> str | None:
     """What ended the sending, in one line, where that says what to do."""
     if isinstance(error, (OSError, EOFError, NeedsNewerCode)):
         return f"{file}: {error}; {sent} lines were sent."
-    if is_away(error) or isinstance(error, WorkerFailed):
+    if is_away(error) or is_unmigrated(error) or isinstance(error, WorkerFailed):
         return (
             f"{reason(error)}. {sent} lines were sent. Send the file again: what was carried out "
             "is not repeated."

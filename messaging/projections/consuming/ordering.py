@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from messaging.codec import RecordedEvent
 from messaging.message import Envelope
 from messaging.projections.consuming.dead_letters import (
@@ -20,7 +22,7 @@ from messaging.projections.consuming.dead_letters import (
 )
 from messaging.projections.consuming.decoding import DecodedRecord
 from messaging.projections.registry import Projection
-from messaging.projections.rows import RowBatch
+from messaging.projections.rows import RefusedRows, RowBatch
 from messaging.transient import is_away, is_beyond_limits
 
 Halted = dict[int, tuple[int, str]]  # partition: the offset that it stops before, and why
@@ -133,6 +135,8 @@ class _Run:
         except Exception as error:
             if is_away(error) and not is_beyond_limits(error):
                 raise  # the function asked a database; the event is not at fault
+            if isinstance(error, DatabaseError):  # PostgreSQL has aborted the transaction
+                raise RefusedRows(traceback.format_exc()) from error
             self.outcome.failed[key] = traceback.format_exc()
             self._park(decoded, "poison", self.outcome.failed[key])
             return False
