@@ -144,6 +144,7 @@ class _Columns:
         types = tuple(UUID | None if is_id else Any for is_id in as_text)
         self._rows_type = list[tuple[types]] if any(as_text) else None  # type: ignore[valid-type]
         self._attnames = [f.attname for f in fields]
+        self._attributes = frozenset({"_state", *self._attnames})
         self._converters = []
         for n, column in enumerate(Col("t", field) for field in fields):
             ways = connection.ops.get_db_converters(column) + column.get_db_converters(connection)
@@ -206,6 +207,12 @@ class _Columns:
         return quickly if self._is_plain and not watched else as_django
 
     def row_values(self, row: ReadModel) -> Sequence[Any]:
+        """Raises `ValueError` if the row has an attribute that is no column: a function has
+        misspelt one, and what it has set would be lost without a word."""
+        if not self._attributes.issuperset(row.__dict__):
+            for name in row.__dict__.keys() - self._attributes:
+                if not (name.startswith("_") or hasattr(type(row), name)):
+                    raise ValueError(f"{type(row).__name__} has no column {name!r}.")
         found: tuple[Any, ...] = self._values(row)
         if not self._adapters:
             return found

@@ -2,6 +2,7 @@
 
 import random
 import string
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -263,6 +264,23 @@ def test_a_function_whose_statement_is_beyond_a_limit_parks_its_event(
     publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
     consume_all(likes)
     assert parked() == [(2, "poison")]
+
+
+def test_an_event_whose_function_sets_what_is_no_column_is_parked(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = likes.appliers[PostLiked]
+
+    def misspelt(root: Any, event: PostLiked, rows: object) -> None:
+        root.cuont = root.count + 1
+        root._noted = root.pk  # an attribute of its own is no column on purpose
+
+    monkeypatch.setitem(likes.appliers, PostLiked, type(sound)(misspelt, sound.row_keys))
+    post_id = uuid4()
+    publish(created(post_id), record_of(post_id, 2, PostLiked(post_id=post_id, username="bob")))
+    consume_all(likes)
+    assert parked() == [(2, "poison")]
+    assert DeadLetter.objects.get().reason == "Likes has no column 'cuont'."
 
 
 @pytest.mark.parametrize("asked_by", ["the function", "rows="])
