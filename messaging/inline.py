@@ -24,7 +24,7 @@ from messaging.projections.fold import fold
 from messaging.projections.models import ProjectionState
 from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.rows import RowBatch
-from messaging.transient import is_away, is_unmigrated, reason
+from messaging.transient import described, is_away, is_unmigrated
 
 STREAMS_AT_ONCE = 500
 
@@ -107,11 +107,10 @@ def level(
         lost = isinstance(error, OperationalError) or is_away(error)
         if lost and not is_unmigrated(error):
             raise  # the database is away, or this has lost a race
-        what = reason(error) if is_unmigrated(error) else f"{type(error).__name__}: {error}"
         streams = ", ".join(f"{one} after version {version}" for one, version in before.items())
         raise InlineFailed(
             f"The inline projection {projection.name!r} cannot apply what was appended to stream "
-            f"{streams:.500}, so nothing is stored: {what}"
+            f"{streams:.500}, so nothing is stored: {described(error)}"
         ) from error
 
 

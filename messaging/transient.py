@@ -76,6 +76,13 @@ def reason(error: BaseException) -> str:
     return f"{what}. {MIGRATE}" if is_unmigrated(error) else what
 
 
+def described(error: BaseException) -> str:
+    """The reason where it says what to do; of any other error its class and its text."""
+    if is_away(error) or is_unmigrated(error):
+        return reason(error)
+    return f"{type(error).__name__}: {error}"
+
+
 def pause_s(failures: int) -> float:
     """How long to wait after so many failures in a row."""
     return min(MAX_PAUSE_S, 0.1 * float(2 ** min(failures, 10)))

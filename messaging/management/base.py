@@ -7,7 +7,7 @@ from django.db import DatabaseError, InterfaceError
 
 from messaging.checks import TAG
 from messaging.exceptions import PostlogError
-from messaging.transient import is_away, is_unmigrated, reason
+from messaging.transient import described
 
 
 class DatabaseCommand(BaseCommand):
@@ -20,6 +20,4 @@ class DatabaseCommand(BaseCommand):
         except PostlogError as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
-            is_explained = is_away(error) or is_unmigrated(error)
-            what = reason(error) if is_explained else f"{type(error).__name__}: {error}"
-            raise CommandError(what) from error
+            raise CommandError(described(error)) from error

@@ -16,7 +16,7 @@ from django.db import connections
 from messaging import conf
 from messaging.dialect.sessions import limit_waits_for_locks
 from messaging.exceptions import WorkerFailed
-from messaging.transient import is_unmigrated, reason
+from messaging.transient import described
 
 log = logging.getLogger("postlog.worker")
 
@@ -137,8 +137,7 @@ def run_until_stopped(parts: Mapping[str, Work], *, code_if_cut_short: int = 0) 
     _wait(running, signals, stop_all, code_if_cut_short)
     for part in running:
         if (error := part.error) is not None:
-            what = reason(error) if is_unmigrated(error) else f"{type(error).__name__}: {error}"
-            raise WorkerFailed(f"{part.name}: {what}") from error
+            raise WorkerFailed(f"{part.name}: {described(error)}") from error
 
 
 def _wait(

@@ -71,7 +71,7 @@ def test_a_draft_is_kept_by_person_and_form_until_its_text_is_stored(people: Peo
     expect(box(page)).to_have_value("")
 
 
-def test_a_form_is_at_work_as_soon_as_it_is_there(people: People) -> None:
+def test_a_form_can_be_used_as_soon_as_it_is_there(people: People) -> None:
     alice = people("alice")
     page = alice.open(a_post(alice.context, alice.site.url))
     page.evaluate(CANCELS_AT_ONCE)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from commands_app.commands import AddComment, EditComment, LikePost, NewPost
 from commands_app.handlers import posts as repository
@@ -107,23 +107,30 @@ def looks_like_a_refusal(post: Post) -> None:
     raise DomainError("no", "It looks like a refusal.")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        lambda post: post.no_such_field,
-        looks_like_a_refusal,
-        lambda post: setattr(post, "message", None),  # the database refuses that
-    ],
-    ids=["raises", "raises a DomainError", "writes what is refused"],
-)
+def asks_for_what_is_not_there(post: Post) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM coupons")
+
+
+FAULTS: dict[str, tuple[Callable[[Post], Any], str]] = {  # and what is said of it
+    "raises": (lambda post: post.no_such_field, "no_such_field"),  # type: ignore[attr-defined]
+    "raises a DomainError": (looks_like_a_refusal, "It looks like a refusal"),
+    "writes what is refused": (lambda post: setattr(post, "message", None), "(?i)not.null"),
+    "asks for what is not there": (asks_for_what_is_not_there, "coupons.*`manage.py migrate`"),
+    "sets what is no column": (lambda post: setattr(post, "mesage", ""), "no column 'mesage'"),
+}
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=list(FAULTS))
 def test_a_projection_that_fails_fails_the_command_and_nothing_is_stored(
-    both: Mode, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Post], None]
+    both: Mode, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Post], None], said: str
 ) -> None:
     wanted = Context(actor="alice", command_id=uuid4())
     with monkeypatch.context() as broken:
         applying(broken, PostCreated, lambda post, *_: fault(post))
-        with pytest.raises(InlineFailed, match="The inline projection 'posts' cannot apply"):
+        with pytest.raises(InlineFailed, match=said) as failed:
             mediator.send(NewPost(message="once"), wanted)
+    assert "The inline projection 'posts' cannot apply" in str(failed.value)
     assert not Event.objects.exists()
     assert not Receipt.objects.exists(), "sent again, it may succeed"
     assert not DeadLetter.objects.exists()

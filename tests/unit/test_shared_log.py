@@ -128,14 +128,20 @@ def test_one_that_follows_fetches_nothing_while_it_asks_its_group(
     assert len(bus.fetched) == 100
 
 
-def test_one_that_follows_and_is_resumed_fetches_nothing_either(
-    bus: SharedBus, asks_each_time: None
-) -> None:
+def one_that_follows(bus: SharedBus) -> Member:
+    """Of two, with 90 of 100 records to take from the buffer."""
     publish(bus, numbered(100))
     first, second = joined(bus, "a", "b")
     while len(first.records) < 100:
         first.step(max_records=10)
     second.step(max_records=10)
+    return second
+
+
+def test_one_that_follows_and_is_resumed_fetches_nothing_either(
+    bus: SharedBus, asks_each_time: None
+) -> None:
+    second = one_that_follows(bus)
     for partition in range(PARTITIONS):
         second.subscription.pause(partition)
         second.subscription.resume(partition)
@@ -147,11 +153,7 @@ def test_one_that_follows_and_is_resumed_fetches_nothing_either(
 def test_one_that_follows_hears_that_partitions_are_anothers(
     bus: SharedBus, asks_each_time: None
 ) -> None:
-    publish(bus, numbered(100))
-    first, second = joined(bus, "a", "b")
-    while len(first.records) < 100:
-        first.step(max_records=10)
-    second.step(max_records=10)
+    second = one_that_follows(bus)
     third = Member(bus.subscribe("b"))
     for _ in range(8):
         third.step(timeout_s=0, max_records=1)

@@ -11,7 +11,8 @@ from django.db import (
 )
 
 from messaging.exceptions import BusError, HistoryMismatch
-from messaging.transient import is_away, is_beyond_limits, is_unmigrated, reason
+from messaging.management.commands.sendcommands import failure
+from messaging.transient import described, is_away, is_beyond_limits, is_unmigrated, reason
 
 
 class FromPsycopg2(Exception):
@@ -99,3 +100,14 @@ def test_a_migration_that_is_missing_on_postgresql_is_named(state: str) -> None:
     error = django_error(ProgrammingError, FromPsycopg3(state))
     assert is_unmigrated(error)
     assert "`manage.py migrate`" in reason(error)
+
+
+def test_an_error_is_described_by_what_to_do_or_by_its_class() -> None:
+    missing = OperationalError("no such table: orders_order")
+    assert described(missing).startswith("no such table: orders_order. Run `manage.py migrate`")
+    assert described(OperationalError("no route\nto host")) == "no route"
+    assert described(DataError("too long")) == "DataError: too long"
+    told = failure(missing, "commands.jsonl", 3)
+    assert told is not None
+    assert "manage.py migrate" in told
+    assert "3 lines were sent. Send the file again" in told
