@@ -1,15 +1,22 @@
 from importlib.util import find_spec
+from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.backends.signals import connection_created
 from django.utils.module_loading import autodiscover_modules
 
 from messaging import conf
+from messaging.installed import require_lines
 
 
 class MessagingConfig(AppConfig):
     name = "messaging"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        require_lines(settings.INSTALLED_APPS)
 
     def ready(self) -> None:
         # Each registers its system checks.

@@ -63,6 +63,21 @@ def sqlite_locks_before_it_reads(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(TAG)
+def times_have_zones(**kwargs: Any) -> list[CheckMessage]:
+    """SQLite refuses every command without; on PostgreSQL some operations fail."""
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False, and the time of an event is a moment: it has a zone.",
+            hint="Set USE_TZ = True. What that means for your own tables: Django's documentation, "
+            '"Time zones", migration guide. On PostgreSQL they stay as they are.',
+            id="postlog.E013",
+        )
+    ]
+
+
+@register(TAG)
 def commands_have_transactions_of_their_own(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(

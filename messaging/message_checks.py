@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.contrib.auth import get_permission_codename
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.urls import get_resolver
 
 from messaging import mediator
 from messaging.checks import TAG
 from messaging.codec.upcasting import gaps
+from messaging.installed import missing_packages
 from messaging.message import (
     COMMANDS,
     INTERNAL_COMMANDS,
@@ -22,6 +25,10 @@ from messaging.message import (
     who_may,
 )
 
+NEEDED_BY_THE_API = {
+    "rest_framework": "has the templates of its pages",
+    "django.contrib.auth": "says who sends a command",
+}
 IMPORTS = re.compile(r"^(from|import) messaging\b", re.M)
 REGISTERS = re.compile(r"^@(command|query|event|upcaster|handles|answers|\w+\.on)\b", re.M)
 
@@ -60,8 +67,8 @@ def permissions_exist(**kwargs: Any) -> list[CheckMessage]:
 
 @register()  # without TAG: a worker needs no REST framework
 def the_api_can_offer_every_message(**kwargs: Any) -> list[CheckMessage]:
-    if not apps.is_installed("rest_framework"):
-        return []
+    if not apps.is_installed("rest_framework") or missing_packages():
+        return []  # messaging.api.urls says what is missing, where it is used
     from messaging.api.serializers import fault_of
 
     known = set(mediator.unhandled())
@@ -77,6 +84,21 @@ def the_api_can_offer_every_message(**kwargs: Any) -> list[CheckMessage]:
         )
         for message in (*COMMANDS.values(), *QUERIES.values())
         if message not in known and (fault := fault_of(message).rstrip("."))
+    ]
+
+
+@register(Tags.urls)
+def the_apps_of_the_api_are_there(**kwargs: Any) -> list[CheckMessage]:
+    if not _serves_the_api():
+        return []
+    return [
+        Error(
+            f"The API is in your URLs, and INSTALLED_APPS does not name {app!r}, which {why}.",
+            hint=f"Add the line {app!r} to INSTALLED_APPS.",
+            id="postlog.E012",
+        )
+        for app, why in NEEDED_BY_THE_API.items()
+        if not apps.is_installed(app)
     ]
 
 
@@ -103,10 +125,47 @@ def handlers_are_found(**kwargs: Any) -> list[CheckMessage]:
             id="postlog.W004",
         )
         for app in apps.get_app_configs()
-        if "site-packages" not in app.path and app.name != "messaging"
-        for module in _registering(app)
+        if _is_of_the_project(app)
+        for module in _registering(app.name, Path(app.path))
         if module not in sys.modules
     ]
+
+
+@register()
+def apps_are_installed(**kwargs: Any) -> list[CheckMessage]:
+    """A new app that nobody has named yet: its own tests pass, and nothing else finds it."""
+    return [
+        Warning(
+            f"{name} registers messages or handlers, and INSTALLED_APPS does not name it.",
+            hint=f"Add the line {name!r} to INSTALLED_APPS.",
+            id="postlog.W007",
+        )
+        for name, path in _apps_beside()
+        if any(_registering(name, path))
+    ]
+
+
+def _serves_the_api() -> bool:
+    if getattr(settings, "ROOT_URLCONF", None):
+        get_resolver().url_patterns  # noqa: B018  loads them
+    return apps.is_installed("messaging.api") or "messaging.api.routes" in sys.modules
+
+
+def _apps_beside() -> Iterator[tuple[str, Path]]:
+    """The apps in the folders of the project and of its apps that are not installed."""
+    own = [app for app in apps.get_app_configs() if _is_of_the_project(app)]
+    places = {Path(app.path).parent: app.name.rpartition(".")[0] for app in own}
+    if base := getattr(settings, "BASE_DIR", None):
+        places.setdefault(Path(base), "")
+    installed = {Path(app.path) for app in apps.get_app_configs()}
+    for place, package in places.items():
+        for file in sorted(place.glob("*/apps.py")):
+            if file.parent not in installed:
+                yield f"{package}.{file.parent.name}".lstrip("."), file.parent
+
+
+def _is_of_the_project(app: AppConfig) -> bool:
+    return "site-packages" not in app.path and app.name != "messaging"
 
 
 def _is_permission(app_label: str, codename: str) -> bool:
@@ -123,12 +182,12 @@ def _is_permission(app_label: str, codename: str) -> bool:
     return any(in_quotes.search(file.read_text(encoding="utf-8")) for file in files)
 
 
-def _registering(app: AppConfig) -> Iterator[str]:
+def _registering(name: str, path: Path) -> Iterator[str]:
     """The modules of an app whose source registers something with messaging. Tests apart."""
-    for file in Path(app.path).rglob("*.py"):
-        inside = file.relative_to(app.path)
+    for file in path.rglob("*.py"):
+        inside = file.relative_to(path)
         if not any(part.startswith("test") for part in inside.parts):
             text = file.read_text(encoding="utf-8", errors="replace")
             if IMPORTS.search(text) and REGISTERS.search(text):
                 parts = [part for part in inside.with_suffix("").parts if part != "__init__"]
-                yield ".".join([app.name, *parts])
+                yield ".".join([name, *parts])

@@ -23,7 +23,6 @@ import msgspec
 
 from messaging.api import strict_json
 from messaging.api.file_ids import NAMESPACE, id_of, uuid_of
-from messaging.api.serializers import read
 from messaging.exceptions import Invalid
 from messaging.message import COMMANDS, is_dated, utc_now
 
@@ -62,6 +61,8 @@ def lines(raw: Iterable[bytes]) -> Iterator[Line]:
 
 def parse(line: Line) -> Request:
     """The command of a line. Raises `Invalid` that says what is wrong with it."""
+    from messaging.api.serializers import read  # of the extra [api]
+
     try:
         found = strict_json.loads(line.raw.decode())
     except UnicodeDecodeError:

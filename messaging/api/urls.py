@@ -1,5 +1,15 @@
 """The addresses of the API: `path("api/", include("messaging.api.urls"))`."""
 
-from messaging.api.routes import routes
+from django.urls import URLPattern
 
-urlpatterns = routes()
+from messaging.installed import require_packages
+
+
+def _routes() -> list[URLPattern]:
+    require_packages()
+    from messaging.api.routes import routes
+
+    return routes()
+
+
+urlpatterns = _routes()

@@ -10,6 +10,9 @@ from django.db.models.functions import Now
 
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Statement
+from messaging.installed import require_app
+
+require_app()
 
 # Plain SQL for what is asked for each batch or each second: the ORM takes several times as long.
 ENDS = 'SELECT "partition", next_offset FROM messaging_logpartition WHERE topic = %s'

@@ -5,6 +5,9 @@ from django.db import models
 from django.utils import timezone
 
 from messaging.bus.rejected import Rejection
+from messaging.installed import require_app
+
+require_app()
 
 
 class Stream(models.Model):

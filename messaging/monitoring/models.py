@@ -3,6 +3,10 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from messaging.installed import require_app
+
+require_app()
+
 
 class OperatorAction(models.Model):
     """A rebuild asked for, a dead letter discarded, ...: by whom, when, and on what."""

@@ -3,6 +3,10 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from messaging.installed import require_app
+
+require_app()
+
 BY_THE_DATABASE = "event_applied_at"  # written by its clock: no two folds of a history agree in it
 
 

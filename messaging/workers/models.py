@@ -2,6 +2,10 @@
 
 from django.db import models
 
+from messaging.installed import require_app
+
+require_app()
+
 
 class Heartbeat(models.Model):
     """A worker that is alive, for as long as `beat_at` is young (workers/heartbeats.py). One that

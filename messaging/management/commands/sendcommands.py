@@ -17,6 +17,7 @@ from messaging.api import command_file
 from messaging.api.command_file import Line
 from messaging.api.sending import MAX_TOGETHER, Outcome, Refusal, by_processes, here
 from messaging.exceptions import NeedsNewerCode, WorkerFailed
+from messaging.installed import require_packages
 from messaging.management.base import DatabaseCommand
 from messaging.management.files import opened
 from messaging.message import COMMANDS
@@ -59,6 +60,7 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_packages()  # lines are read by the decoder of the API
         if options["jobs"] < 1:
             raise CommandError("--jobs takes a number from 1.", returncode=2)
         with ExitStack() as stack:

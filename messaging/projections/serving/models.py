@@ -2,6 +2,10 @@
 
 from django.db import models
 
+from messaging.installed import require_app
+
+require_app()
+
 
 class OwnChange(models.Model):
     """The version of a stream that somebody's pages have to show (own_changes.py)."""
