@@ -235,7 +235,14 @@ class NoKeys(HistoryMismatch):
 
 
 class DecodeError(PostlogError):
-    """A record cannot be decoded: it is no JSON, has no envelope, or its data are broken."""
+    """A record cannot be decoded: it is no JSON, has no envelope, or its data are broken.
+
+    `fault` says what is wrong; the message also has the cure for an event that is stored.
+    """
+
+    def __init__(self, fault: str, cure: str = "") -> None:
+        super().__init__(f"{fault}. {cure}" if cure else fault)
+        self.fault = fault
 
 
 class FencedOff(PostlogError):

@@ -29,6 +29,16 @@ IMMUTABLE = (
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+CLASS_CHANGED = (
+    "If its class has changed: put the fields back as they were, or give the new shape a version "
+    "of its own, with an upcaster from this one. Consumers with that code try again by themselves."
+)
+UPCASTER_WRONG = (
+    "If the data are right: correct the upcaster, restart the consumers, and run `manage.py "
+    "deadletters retry --all`."
+)
+
+
 class RecordedEvent(NamedTuple):
     """An event with what is known of it."""
 
@@ -78,13 +88,23 @@ def decode_event(wire_name: str, data: Payload) -> Any:
         if upcasting.has_upcaster(wire_name):
             return _lift(wire_name, msgspec.json.decode(data))
         return _event_decoder(wire_name).decode(data)
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"{wire_name}: {error}", CLASS_CHANGED) from error
     except BROKEN as error:
         raise DecodeError(f"{wire_name}: {error}") from error
 
 
 def _lift(wire_name: str, data: Any) -> Any:
-    newest, lifted = upcasting.lift(wire_name, data)
-    return msgspec.convert(lifted, _event_class(newest), strict=True)
+    try:
+        newest, lifted = upcasting.lift(wire_name, data)
+    except Exception as error:  # the project's code, and data that may be anything
+        fault = f"{wire_name}: an upcaster fails at it, {type(error).__name__}: {error}"
+        raise DecodeError(fault, UPCASTER_WRONG) from error
+    try:
+        return msgspec.convert(lifted, _event_class(newest), strict=True)
+    except msgspec.ValidationError as error:
+        fault = f"{wire_name}, lifted to {newest}: {error}"
+        raise DecodeError(fault, UPCASTER_WRONG) from error
 
 
 @cache

@@ -26,7 +26,7 @@ from messaging.exceptions import DecodeError, Invalid, PostlogError, UnknownMess
 from messaging.message import EVENTS, Envelope, naming_of
 
 UNREADABLE = (ValueError, OverflowError, msgspec.MsgspecError)
-REFUSED = (DecodeError, Invalid, UnknownMessage, WrongPayload)
+REFUSED = (Invalid, UnknownMessage, WrongPayload)
 
 
 Place = tuple[int, int]  # a stream's id and a version; numbers, because UUIDs hash slowly
@@ -86,6 +86,8 @@ def parse(number: int, raw: bytes, latest: datetime) -> ImportedEvent:
         return _checked(number, line, given["data"], stream_id, latest)
     except UnicodeDecodeError:
         raise Wrong("it is not valid UTF-8") from None
+    except DecodeError as error:  # the line is wrong, not the class
+        raise Wrong(error.fault.rstrip("."), place) from None
     except (Wrong, *UNREADABLE, *REFUSED) as error:
         raise Wrong(str(error).rstrip("."), place) from None
 

@@ -11,8 +11,10 @@ import pytest
 
 from commands_app.commands import LikePost, NewPost
 from contracts.posts import MessageUpdated, PostCreated
-from messaging import mediator
+from messaging import codec, mediator
 from messaging.bus.base import Message
+from messaging.codec import upcasting
+from messaging.codec.payload import CLASS_CHANGED, UPCASTER_WRONG
 from messaging.eventstore.models import Event
 from messaging.eventstore.unit_of_work import unit_of_work
 from messaging.exceptions import NeedsNewerCode
@@ -185,6 +187,34 @@ def test_what_failed_is_tried_once_by_other_code(database: Mode) -> None:
     DeadLetter.objects.update(tried_by="other code")
     look()
     assert (parked(), versions()) == ([], {2})
+
+
+def test_what_does_not_fit_its_class_is_parked_with_the_cure(database: Mode) -> None:
+    post_id = uuid4()
+    edit = record_of(post_id, 2, MessageUpdated(post_id=post_id, message="v2"))
+    of_before = edit._replace(value=edit.value.replace(b'"message"', b'"body"'))
+    publish(record_of(post_id, 1, created(post_id)), of_before)
+    consume_all()
+    assert parked() == [(2, "unreadable")]
+    lack = "posts.message_updated.v1: Object missing required field `message`"
+    assert DeadLetter.objects.get().reason == f"{lack}. {CLASS_CHANGED}"
+    assert here("deadletters", "list").stdout.splitlines()[0].endswith(CLASS_CHANGED)
+
+
+def test_an_event_that_its_upcaster_fails_at_is_parked_and_others_go_on(database: Mode) -> None:
+    old = "posts.message_updated.v0"
+    bad, other = uuid4(), uuid4()
+    edit = MessageUpdated(post_id=bad, message="v2")
+    publish(record_of(bad, 1, created(bad)), record_of(bad, 2, edit, type=old))
+    edit = replace(edit, post_id=other)
+    publish(record_of(other, 1, created(other)), record_of(other, 2, edit))
+    codec.upcaster(old, "posts.message_updated.v1")(lambda data: {"message": data["body"]})
+    try:
+        consume_all()
+    finally:
+        del upcasting._upcasters[old]
+    assert (parked(), Post.objects.get(stream_id=other).version) == ([(2, "unreadable")], 2)
+    assert DeadLetter.objects.get().reason.endswith(UPCASTER_WRONG)
 
 
 def test_all_that_wait_are_tried_though_they_are_many(

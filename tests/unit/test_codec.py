@@ -1,6 +1,7 @@
 """What stands in the store and in the log: golden files, upcasters, and what cannot be read."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from contracts import posts
 from messaging import codec
 from messaging.codec import upcasting
+from messaging.codec.payload import CLASS_CHANGED, UPCASTER_WRONG
 from messaging.exceptions import DecodeError, RegistrationError, UnknownMessage
 from messaging.message import EVENTS, Envelope
 
@@ -217,6 +219,37 @@ def test_an_old_version_that_is_no_json_is_unreadable() -> None:
                 codec.decode_event("posts.post_liked.v0", data)
     finally:
         del upcasting._upcasters["posts.post_liked.v0"]
+
+
+def test_what_does_not_fit_its_class_is_told_the_cure() -> None:
+    with pytest.raises(DecodeError) as caught:
+        codec.decode_event("posts.post_liked.v1", f'{{"post_id": "{ID}"}}')
+    fault = "posts.post_liked.v1: Object missing required field `username`"
+    assert (caught.value.fault, str(caught.value)) == (fault, f"{fault}. {CLASS_CHANGED}")
+    with pytest.raises(DecodeError) as caught:
+        codec.decode_event("posts.post_liked.v1", "no json")
+    assert str(caught.value) == caught.value.fault, "that is no fault of a class"
+
+
+@pytest.mark.parametrize(
+    ("lift", "fault"),
+    [
+        (lambda data: {**data, "username": data["who"]}, ": an upcaster fails at it, KeyError: "),
+        (lambda data: data, ", lifted to posts.post_liked.v1: Object missing required field "),
+    ],
+    ids=["raises", "lacks a field"],
+)
+def test_what_an_upcaster_cannot_lift_is_unreadable_and_told_the_cure(
+    lift: Callable[[dict[str, Any]], dict[str, Any]], fault: str
+) -> None:
+    codec.upcaster("posts.post_liked.v0", "posts.post_liked.v1")(lift)
+    try:
+        with pytest.raises(DecodeError) as caught:
+            codec.decode_event("posts.post_liked.v0", f'{{"post_id": "{ID}"}}')
+    finally:
+        del upcasting._upcasters["posts.post_liked.v0"]
+    assert caught.value.fault.startswith(f"posts.post_liked.v0{fault}")
+    assert str(caught.value).endswith(UPCASTER_WRONG)
 
 
 @pytest.mark.parametrize(

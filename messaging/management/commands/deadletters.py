@@ -13,6 +13,7 @@ from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 
 MAX_LISTED = 100
+MAX_SHOWN = 300  # characters of a reason
 
 
 class Command(DatabaseCommand):
@@ -110,4 +111,4 @@ def _behind(parked: DeadLetter) -> int:
 
 
 def _last_line(reason: str) -> str:
-    return reason.strip().splitlines()[-1][:200] if reason.strip() else ""
+    return reason.strip().splitlines()[-1][:MAX_SHOWN] if reason.strip() else ""
