@@ -1,4 +1,5 @@
-"""`runconsumer --once`: waits until the read models show all that the log holds."""
+"""`runconsumer --once`: waits until the read models show all that the log holds, and what other
+code parked has been tried."""
 
 import time
 from threading import Event as Flag
@@ -7,13 +8,17 @@ from messaging.bus.base import Bus
 from messaging.eventstore.models import Outbox
 from messaging.exceptions import WorkerFailed
 from messaging.monitoring.status import projection_status
-from messaging.projections.registry import consumed
+from messaging.projections.consuming.automatic_retry import is_untried
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import PROJECTIONS, consumed
 from messaging.transient import drop_connections, is_away
 
 LOOK_EVERY_S = 0.2
 PAUSE = 20  # times as long as a look took, which takes the consumers' processor
 # A consumer that has just started tries a halted partition again.
 HALTED_FOR_S = 30.0
+# So long after the last one was tried: others of the group may have the partition, and older code.
+UNTRIED_FOR_S = 10.0
 
 
 class UntilLevel:
@@ -28,6 +33,7 @@ class UntilLevel:
         self._held: int | None = None  # the last position that the outbox held at the start
         self._ends: dict[int, int] | None = None  # of the log, once that is published
         self._halted_since: float | None = None
+        self._untried: tuple[int, float] = (-1, 0.0)  # how many, and since when
         self.is_level = False
 
     def run(self, stop: Flag) -> None:
@@ -61,7 +67,20 @@ class UntilLevel:
             self._require_hope({at: halted[at] for at in left})
         else:
             self._halted_since = None
-        return not left
+        return not left and not self._awaits_retry({one.name: one.generation for one in found})
+
+    def _awaits_retry(self, generations: dict[str, int]) -> bool:
+        """Whether consumers have yet to try what other code parked, as each does when it starts."""
+        count = sum(
+            DeadLetter.objects.filter(
+                is_untried(PROJECTIONS[name]), projection=name, generation=generation
+            ).count()
+            for name, generation in generations.items()
+        )
+        now = time.monotonic()
+        if count != self._untried[0]:
+            self._untried = (count, now)
+        return count > 0 and now - self._untried[1] < UNTRIED_FOR_S
 
     def _outbox_waits(self) -> bool:
         if self._held is None:

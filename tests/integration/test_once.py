@@ -14,6 +14,8 @@ from messaging.monitoring import until_level
 from messaging.monitoring.status import current_status
 from messaging.monitoring.until_level import UntilLevel
 from messaging.projections.consuming import checkpoints
+from messaging.projections.consuming.code_digest import digest_of
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from messaging.relay import outbox
 from messaging.testing.waiting import wait_until
@@ -31,6 +33,12 @@ ALICE = Context(actor="alice")
 def posts(count: int) -> None:
     for number in range(count):
         mediator.send(NewPost(message=str(number)), ALICE)
+
+
+def parked_by_other_code() -> None:
+    DeadLetter.objects.create(
+        projection="posts", generation=1, partition=0, code="unreadable", tried_by="other code"
+    )
 
 
 def test_it_publishes_and_applies_everything_and_exits_0(mode: Mode) -> None:
@@ -54,6 +62,31 @@ def test_without_a_relay_it_applies_what_the_log_holds(sqlite: Mode) -> None:
 
 def test_with_nothing_to_do_it_ends_at_once(sqlite: Mode) -> None:
     assert manage(sqlite.env, "runconsumer", "--once").returncode == 0
+
+
+def test_what_other_code_parked_is_tried_though_there_is_nothing_else_to_do(mode: Mode) -> None:
+    posts(1)
+    publish_all()
+    for projection in PROJECTIONS.values():
+        consume_all(projection)
+    parked_by_other_code()
+    assert manage(mode.env, "runconsumer", "--once").returncode == 0
+    assert DeadLetter.objects.get().tried_by == digest_of(PROJECTIONS["posts"])
+
+
+def test_what_no_consumer_tries_is_not_waited_for(
+    sqlite: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partition may belong to a consumer with older code."""
+    posts(1)
+    publish_all()
+    for projection in PROJECTIONS.values():
+        consume_all(projection)
+    parked_by_other_code()
+    look = looks()
+    assert not look.look()
+    monkeypatch.setattr(until_level, "UNTRIED_FOR_S", 0.0)
+    assert look.look()
 
 
 def test_a_table_that_no_migration_has_made_ends_it_with_what_to_run(sqlite: Mode) -> None:

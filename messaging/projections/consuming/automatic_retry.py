@@ -30,6 +30,16 @@ EVERY_S = 30.0
 MAX_RETRIED = 100  # dead letters at once, so that new records do not wait for long
 
 
+def is_untried(projection: Projection) -> Q:
+    """Parked by other code, or refused by another ring of keys, and not tried by this one yet."""
+    found = Q(code__in=OF_THE_CODE) & ~Q(tried_by=digest_of(projection))
+    ring = key_ring()
+    if ring is not None:
+        other_ring = Q(code__in=OF_THE_RING, signature__isnull=False)
+        found |= other_ring & ~Q(tried_by=ring.digest)
+    return found
+
+
 class AutomaticRetry:
     """Of one consumer: when it starts, and then from time to time."""
 
@@ -42,15 +52,12 @@ class AutomaticRetry:
         retries that were interrupted."""
         if time.monotonic() < self._next_run:
             return
-        code = digest_of(self._projection)
-        untried = Q(code__in=OF_THE_CODE) & ~Q(tried_by=code)
-        ring = key_ring()
-        if ring is not None:
-            other_ring = Q(code__in=OF_THE_RING, signature__isnull=False)
-            untried |= other_ring & ~Q(tried_by=ring.digest)
         due = Q(code=FROM_THE_FUTURE, due_at__lte=Now())
         found = DeadLetter.objects.filter(
-            untried | due | is_ready(self._projection.name) | is_given_up(self._projection.name),
+            is_untried(self._projection)
+            | due
+            | is_ready(self._projection.name)
+            | is_given_up(self._projection.name),
             projection=self._projection.name,
             generation=generation,
             partition__in=list(partitions),
