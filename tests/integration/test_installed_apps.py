@@ -174,6 +174,16 @@ def test_commands_from_a_file_need_the_extra_too(project: Project) -> None:
         assert said.startswith(asked) == needs, said
 
 
+@pytest.mark.parametrize("command", ["check", "check --database default", "migrate"])
+def test_without_a_word_about_the_read_database_its_line_is_asked_for(
+    project: Project, command: str
+) -> None:
+    (project.folder / "forgotten.py").write_text("from wrong_settings import *\ndel POSTLOG\n")
+    said = project.told(*DJANGO, "messaging", command=command, settings="forgotten")[1]
+    assert "(postlog.E002) DATABASES['read'] is missing." in said
+    assert "set POSTLOG[\"READ_DATABASE\"] = 'default' to keep both sides in one." in said
+
+
 def test_times_without_zones_are_an_error_of_every_command(project: Project) -> None:
     (project.folder / "wrong_zones.py").write_text("from wrong_settings import *\nUSE_TZ = False\n")
     for command in ("check", "runconsumer --once", "migrate"):

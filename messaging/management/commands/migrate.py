@@ -22,7 +22,9 @@ class Command(Migrate):
         parser.set_defaults(database=None)
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        return {**super().get_check_kwargs(options), "databases": self._aliases(options)}
+        # One that is missing is what the checks have to say.
+        there = [alias for alias in self._aliases(options) if alias in connections]
+        return {**super().get_check_kwargs(options), "databases": there}
 
     def handle(self, *args: Any, **options: Any) -> None:
         aliases = self._aliases(options)
