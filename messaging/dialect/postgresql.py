@@ -84,7 +84,8 @@ class PostgreSQL(Dialect):
                 raise ConcurrencyError from error
             if sqlstate(error) in PLAN_IS_ANOTHERS:
                 raise Pooled(
-                    f"A pooler hands sessions on, with the plans kept in them: {error}{WHAT_TO_SET}"
+                    "A pooler hands sessions on, with the plans kept in them: "
+                    f"{str(error).strip()}. {WHAT_TO_SET}"
                 ) from error
             raise
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -15,6 +17,7 @@ from dev.postgres_server import ALIASES, PgBouncer, accepts
 from dev.server import temporary_folder
 from messaging import checks
 from messaging.api.file_ids import id_of
+from messaging.dialect import sessions
 from messaging.dialect.sessions import answer
 from messaging.exceptions import Pooled
 from messaging.importing.importer import import_events
@@ -233,6 +236,9 @@ def test_the_check_of_the_databases_finds_a_pooler(pooled: dict[str, str]) -> No
     with switched(pooled):
         found = checks.sessions_last(databases=["default", "read"])
     assert [error.id for error in found] == ["postlog.E006"] * 2
+    with switched(pooled, pooled=True), postlog(LOCK_DATABASE=None):
+        found = checks.sessions_last(databases=["default", "read"])
+    assert ["so locks would not hold" in error.msg for error in found] == [True, True]
     locks = database_of(pooled["WRITE_DATABASE_URL"])
     with switched(pooled, pooled=True), postlog(LOCK_DATABASE=locks):
         [error] = checks.sessions_last(databases=["default", "read"])
@@ -245,6 +251,27 @@ def test_no_lock_is_taken_through_a_pooler(pooled: dict[str, str]) -> None:
         lock = leadership("relay", "default")
         with pytest.raises(Pooled, match="LOCK_DATABASE"):
             lock.acquire()
+
+
+def test_a_pooler_is_known_while_others_use_it(pooled: dict[str, str]) -> None:
+    """They take the server's process of a look, and give it back before the next question."""
+    params = sessions.parameters(database_of(pooled["WRITE_DATABASE_URL"]))
+    stop = Flag()
+
+    def use_it() -> None:
+        with closing(sessions.connect(params)) as other:
+            while not stop.is_set():
+                sessions.answer(other, "SELECT pg_sleep(0.001)")
+
+    thread = Thread(target=use_it)
+    thread.start()
+    try:
+        for _ in range(150):
+            with closing(sessions.connect(params)) as connection:
+                assert not sessions.lasts(connection, params)
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_pooler_that_keeps_sessions_whole_is_as_good_as_none(postgresql: Mode) -> None:
