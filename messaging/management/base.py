@@ -1,5 +1,6 @@
 """What the commands share: one line, not a traceback, for what tells an operator what to do."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,6 +10,19 @@ from django.db import DatabaseError, InterfaceError
 from messaging.checks import TAG
 from messaging.exceptions import PostlogError
 from messaging.transient import described
+
+
+def say_what_is_done() -> None:
+    """Log to standard error, unless the project's LOGGING says where to: else nobody hears of a
+    worker that it stands by, and for which lock."""
+    log = logging.getLogger("postlog")
+    if log.hasHandlers():
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("{asctime} {message}", style="{"))
+    log.addHandler(handler)
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
 
 
 class DatabaseCommand(BaseCommand):

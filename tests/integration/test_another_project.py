@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from messaging.testing import wait_until
 from tests.support.another_project import (
     ENV,
     SITE,
@@ -133,6 +134,38 @@ def test_a_project_of_another_domain_works_on_the_defaults(python: Path, tmp_pat
     now = json.loads(status)
     assert (now["lag"], now["dead_letters"], now["outbox"]) == (0, 0, 0)
     assert now["projections"][0]["generation"] == 3
+
+
+def test_a_worker_says_what_it_does_in_a_project_without_logging(
+    python: Path, tmp_path: Path
+) -> None:
+    ran(python, tmp_path, "migrate", "-v0")
+    started = [
+        Worker(ENV, command, program=program(python), folder=tmp_path)
+        for command in ("runrelay", "runconsumer")
+    ]
+    with started[0] as relay, started[1] as consumer:
+        wait_until(lambda: "relay: " in relay.output(), "the one says which", 60)
+        wait_until(lambda: "relay: " in consumer.output(), "the other does", 60)
+        standby = relay if "another process has the lock" in relay.output() else consumer
+        assert "another process has the lock" in standby.output()
+        wait_until(lambda: "orders: partitions [0, 1," in consumer.output(), "its partitions", 60)
+
+
+def test_a_worker_leaves_logging_to_the_project_that_configures_it(
+    python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "logged.py").write_text(
+        "from site_settings import *\n"
+        "LOGGING = {'version': 1, 'handlers': {'no': {'class': 'logging.NullHandler'}},"
+        " 'root': {'handlers': ['no']}}\n"
+    )
+    env = {"PYTHONPATH": f"{SITE}:{tmp_path}", "DJANGO_SETTINGS_MODULE": "logged"}
+    ran(python, tmp_path, "migrate", "-v0")
+    with Worker(env, "runrelay", program=program(python), folder=tmp_path) as relay:
+        wait_until(lambda: "relay" in ran(python, tmp_path, "status"), "it leads", 60)
+        relay.process.terminate()
+        assert (relay.wait(), relay.output()) == (0, "")
 
 
 def test_the_console_is_one_more_line_in_the_place_of_djangos_admin(

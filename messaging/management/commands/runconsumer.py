@@ -10,7 +10,7 @@ from messaging.bus import current_bus
 from messaging.bus.hazards import watch_hazards
 from messaging.bus.shared import FetchBuffer
 from messaging.dialect import sessions
-from messaging.management.base import DatabaseCommand
+from messaging.management.base import DatabaseCommand, say_what_is_done
 from messaging.monitoring.sampling import Sampler
 from messaging.monitoring.stall_watch import StallWatch
 from messaging.monitoring.until_level import UntilLevel
@@ -61,6 +61,7 @@ class Command(DatabaseCommand):
         if options["once"]:
             parts["until level"] = level.run
         else:
+            say_what_is_done()
             parts["stalls"] = StallWatch().run
             parts["rebuilds"] = RebuildWorker(current_bus()).run
             parts["cleaning"] = cleaning.run

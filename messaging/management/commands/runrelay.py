@@ -6,7 +6,7 @@ from typing import Any
 from messaging.bus import current_bus
 from messaging.bus.hazards import watch_hazards
 from messaging.dialect import sessions
-from messaging.management.base import DatabaseCommand
+from messaging.management.base import DatabaseCommand, say_what_is_done
 from messaging.monitoring.sampling import Sampler
 from messaging.relay.relay import Relay
 from messaging.workers.heartbeats import Heartbeats
@@ -20,6 +20,7 @@ class Command(DatabaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        say_what_is_done()
         sessions.require_that_they_last()
         relay = Relay(current_bus())
         run_until_stopped(
