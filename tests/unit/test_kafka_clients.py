@@ -82,6 +82,18 @@ def test_what_confluent_does_not_take_is_refused_and_not_left_out() -> None:
     assert '["security"]["ssl_context"] is for kafka-python alone' in error.msg
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("sasl_username", "Did you mean 'sasl_plain_username'?"), ("ssl_ciphers", "all clients")],
+)
+def test_what_kafka_python_does_not_know_is_a_fault_of_the_settings(name: str, meant: str) -> None:
+    """Its clients would refuse it for ever, one connection after the other."""
+    with postlog(kafka={**UNREACHED, "security": {name: "x"}}):
+        (error,) = settings_are_right()
+    assert f'["security"]["{name}"] is no argument' in error.msg
+    assert meant in error.msg
+
+
 # --- tokens ---------------------------------------------------------------------------------------
 
 NOW = 1_000_000.0

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
+from django.core.exceptions import ImproperlyConfigured
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetSpec, TopicPartition
 from kafka.admin import ConfigResource, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
@@ -25,6 +27,7 @@ from messaging.exceptions import BusError
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_MS = 5_000
+CLIENTS = (KafkaAdminClient, KafkaConsumer, KafkaProducer)
 
 
 class KafkaPythonBus(KafkaBus):
@@ -32,6 +35,7 @@ class KafkaPythonBus(KafkaBus):
         self, settings: KafkaSettings, *, publish_timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> None:
         super().__init__(settings, publish_timeout_s=publish_timeout_s)
+        _require_known(settings.security)
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
@@ -146,6 +150,19 @@ class KafkaPythonBus(KafkaBus):
                     self._admin.close()
                     self._admin = None
                 raise
+
+
+def _require_known(security: Mapping[str, Any]) -> None:
+    """Raises `ImproperlyConfigured`: a client would refuse at each connection, for ever."""
+    known = set.intersection(*({*client.DEFAULT_CONFIG} for client in CLIENTS))
+    for name in security:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ImproperlyConfigured(
+                f'POSTLOG["KAFKA"]["security"]["{name}"] is no argument that all clients of '
+                f"kafka-python take.{hint}"
+            )
 
 
 class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # comes without types
