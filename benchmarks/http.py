@@ -17,7 +17,7 @@ from benchmarks.setup import ROOT
 from dev.server import free_port
 
 SITE = "config.asgi:application"
-THREADS = "4"  # of a worker
+THREADS = 4  # of a worker
 # As behind a proxy that ends TLS, which the production settings ask for.
 PROXIED = {"Content-Type": "application/json", "X-Forwarded-Proto": "https"}
 LENGTH = re.compile(rb"content-length: ([0-9]+)", re.IGNORECASE)
@@ -26,15 +26,15 @@ CLIENTS = 8  # connections, each with one request at a time
 
 
 @contextmanager
-def granian(application: str) -> Iterator[int]:
-    """The port of a granian with 2 workers of 4 threads each."""
+def granian(application: str, *, threads: int = THREADS) -> Iterator[int]:
+    """The port of a granian with 2 workers of so many threads each."""
     port = free_port()
-    kind = ["asginl"] if application == SITE else ["wsgi", "--blocking-threads", THREADS]
+    kind = ["asginl"] if application == SITE else ["wsgi", "--blocking-threads", str(threads)]
     options = ["--interface", *kind, "--http", "1", "--workers", "2", "--no-ws"]
     server = subprocess.Popen(
         [sys.executable, "-m", "granian", *options, "--port", str(port), application],
         cwd=ROOT,
-        env={**os.environ, "WEB_THREADS": THREADS},
+        env={**os.environ, "WEB_THREADS": str(threads)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
