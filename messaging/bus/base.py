@@ -146,6 +146,10 @@ class Subscription(ABC):
         Raises `OffsetOutOfRange` and `BusError`.
         """
 
+    def is_joining(self) -> bool:
+        """Whether its group waits for it, so that it should be polled without a break."""
+        return False
+
     @abstractmethod
     def seek(self, partition: int, offset: int) -> None: ...
 

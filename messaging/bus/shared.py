@@ -1,23 +1,29 @@
-"""One reading of the log for all consumers of a process that catch up side by side.
+"""One reading of the log for all consumers of a process.
 
 Each keeps its own place in its group, and its own positions. Whoever comes first puts what it has
 fetched into a buffer, which is small, and those behind take it from there instead of fetching it
-again. One that is too far behind fetches by itself, as if it were alone.
+again. One that is too far behind fetches by itself, as if it were alone. Those that are level wait
+for one of them to fetch. docs/decisions/0049-projections-read-the-log-once.md
 """
 
 import time
 from collections.abc import Collection, Mapping, Sequence
 from threading import Condition
-from typing import Any
+from typing import Any, NamedTuple
 
 from messaging.bus.base import BATCH_BYTES, LogRecord, Polled, Subscription
 
-LEAST = 500  # records of a poll that is buffered for others: whoever catches up gets as many
+LEAST = 500  # records of a poll: whoever catches up gets as many
+MOST_CHUNKS = 500  # where others keep up, those before one that does not may be small
 # For how long one waits for others, who get the processor meanwhile: a second, and as long again as
 # it has worked since. So one that is slow or stuck takes no more than half from those beside it.
 PATIENCE_S = 1.0
 PLACE_EVERY_S, PLACE_S = 1.0, 0.1  # how often, and how long, one that follows asks its group
 OVERLOOKED_S = 5.0  # after which it fetches by itself what others do not read, or elsewhere
+# For how long those that are level wait for a fetch, which takes half a second where nothing comes,
+TURN_S = 1.0
+RETURN_S = 0.02  # and for the one that fetched last, so that the right to fetch does not wander
+SETTLED_AFTER_S = 3.0  # a change of partitions, which comes in several steps
 
 
 class SharedRecord(LogRecord):
@@ -26,14 +32,22 @@ class SharedRecord(LogRecord):
     found: Any = None
 
 
+class Turn(NamedTuple):
+    """The right of a member to fetch what follows its positions."""
+
+    positions: Mapping[int, int]
+    since: float  # monotonic
+
+
 class FetchBuffer:
     """What subscriptions of this process have fetched, for those behind them. Of one topic."""
 
     def __init__(self) -> None:
         self._chunks: dict[tuple[int, int], list[SharedRecord]] = {}  # by partition and position
         self._bytes = 0
-        self._members: dict[object, dict[int, int]] = {}  # what each one reads, and from where
-        self._fetching: dict[object, Mapping[int, int]] = {}  # those of them who fetch now
+        self.members: dict[object, dict[int, int]] = {}  # what each one reads, and from where
+        self._fetching: dict[object, Turn] = {}  # those of them who fetch now
+        self._fetched: tuple[object, Turn, float] = (None, Turn({}, 0.0), 0.0)  # who did last, when
         self._moved = Condition()
 
     def take(self, positions: Mapping[int, int], most: int) -> dict[int, list[LogRecord]]:
@@ -52,7 +66,7 @@ class FetchBuffer:
         """Keep records for others, if there is room; return them as they are shared."""
         found = {p: [*part] for p, part in records.items()}
         with self._moved:
-            if self._bytes >= BATCH_BYTES:
+            if self._bytes >= BATCH_BYTES or len(self._chunks) >= MOST_CHUNKS:
                 return found
             for partition, part in records.items():
                 at = (partition, part[0].offset - part[0].gap)
@@ -65,11 +79,11 @@ class FetchBuffer:
     def report(self, member: object, positions: dict[int, int]) -> None:
         """Say where a member is; nowhere: it has left."""
         with self._moved:
-            self._members.pop(member, None)
+            self.members.pop(member, None)
             if positions:
-                self._members[member] = positions
-            self._drop()
-            self._moved.notify_all()
+                self.members[member] = positions
+            if self._drop():
+                self._moved.notify_all()
 
     def wait_for_turn(
         self, member: object, positions: Mapping[int, int], patience_s: float
@@ -88,43 +102,73 @@ class FetchBuffer:
                     continue
                 while self._bytes >= BATCH_BYTES:
                     self._drop_the_last()
-                self._fetching[member] = positions
+                self._fetching[member] = Turn(positions, now)
                 break
         return now - begun
+
+    def wait_beside(self, member: object, positions: Mapping[int, int], timeout_s: float) -> bool:
+        """Wait until there is something to take, or it is this member's turn to fetch; False:
+        another one still fetches all of it."""
+        now = time.monotonic()
+        deadline = now + timeout_s
+        with self._moved:
+            while not self._chunks.keys() & positions.items():
+                until = self._fetched_until(member, positions)
+                if now >= until:
+                    self._fetching[member] = Turn(positions, now)
+                    break
+                if now >= deadline:
+                    return False
+                self._moved.wait(min(until, deadline) - now)
+                now = time.monotonic()
+        return True
+
+    def _fetched_until(self, member: object, positions: Mapping[int, int]) -> float:
+        """When one that is level stops relying on others to fetch all of this."""
+        for turn in self._fetching.values():
+            if positions.items() <= turn.positions.items():
+                return turn.since + TURN_S
+        last, turn, ended = self._fetched
+        is_there = last in self.members and last is not member
+        return ended + RETURN_S if is_there and positions.keys() <= turn.positions.keys() else 0.0
 
     def fetched(self, member: object) -> None:
         """Let others fetch."""
         with self._moved:
-            self._fetching.pop(member, None)
-            self._moved.notify_all()
+            if turn := self._fetching.pop(member, None):
+                self._fetched = (member, turn, time.monotonic())
+                self._moved.notify_all()
 
     def _has_to_wait(self, positions: Mapping[int, int]) -> bool:
-        fetched = any(one.items() & positions.items() for one in self._fetching.values())
+        turns = self._fetching.values()
+        fetched = any(one.positions.items() & positions.items() for one in turns)
         return fetched or self._bytes >= BATCH_BYTES
 
     def _drop_the_last(self) -> None:
         """Do without those who come next to what was fetched first."""
         for partition, start in self._chunks:
-            last = [one for one, at in self._members.items() if at.get(partition) == start]
+            last = [one for one, at in self.members.items() if at.get(partition) == start]
             if last:
                 break
         for one in last:
-            del self._members[one]
+            del self.members[one]
         self._drop()
 
-    def _drop(self) -> None:
-        """Drop what no member comes to by what is kept."""
+    def _drop(self) -> bool:
+        """Drop what no member comes to by what is kept; return whether there was any."""
         needed: set[tuple[int, int]] = set()
-        for positions in self._members.values():
+        for positions in self.members.values():
             for at in positions.items():
                 while at in self._chunks and at not in needed:
                     needed.add(at)
                     at = (at[0], self._chunks[at][-1].offset + 1)
-        for at in self._chunks.keys() - needed:
+        dropped = self._chunks.keys() - needed
+        for at in dropped:
             chunk = self._chunks.pop(at)
             self._bytes -= _size(chunk)
             for record in chunk:
                 record.found = None  # which may refer to the record: both would stay
+        return bool(dropped)
 
 
 class BufferedSubscription(Subscription):
@@ -140,6 +184,7 @@ class BufferedSubscription(Subscription):
         self._polled = 0.0  # when it asked its own client
         self._followed: dict[int, float] = {}  # when others, or itself alone, had each partition
         self._is_behind = False  # the last poll gave as many as one that catches up gets
+        self._settled = 0.0  # when it may rely on others again
         self._patience_s = PATIENCE_S
         self._returned = time.monotonic()  # from the last poll
 
@@ -155,14 +200,25 @@ class BufferedSubscription(Subscription):
     def _poll(self, timeout_s: float, max_records: int) -> Polled:
         wanted = self._wanted()
         self._buffer.report(self, wanted)
+        if not wanted or self._is_unsettled():
+            return self._fetch_all(timeout_s, max_records)
         found = self._buffer.take(wanted, max_records)
-        if not found and self._is_behind:
-            self._patience_s -= self._buffer.wait_for_turn(self, wanted, self._patience_s)
+        if not found:
+            if self._is_behind:
+                self._patience_s -= self._buffer.wait_for_turn(self, wanted, self._patience_s)
+            else:
+                goes_on = self._buffer.wait_beside(self, wanted, timeout_s)
+                self._followed = dict.fromkeys(self._next, time.monotonic())
+                if not goes_on:
+                    return self._follow({}, max_records)
             found = self._buffer.take(wanted, max_records)
         if found:
             return self._follow(found, max_records)
-        self._followed = dict.fromkeys(self._next, time.monotonic())
-        return self._fetch(self._next.keys(), timeout_s, max_records)
+        return self._fetch_all(timeout_s, max_records)
+
+    def _is_unsettled(self) -> bool:
+        """Whether its own client is to be polled without a break: its partitions change."""
+        return self._inner.is_joining() or time.monotonic() < self._settled
 
     def _wanted(self) -> dict[int, int]:
         return {p: at for p, at in self._next.items() if p not in self._paused}
@@ -174,13 +230,18 @@ class BufferedSubscription(Subscription):
         now = time.monotonic()
         self._followed |= dict.fromkeys(found, now)
         if now - self._polled >= PLACE_EVERY_S:
-            # For its place in the group, and what others do not read. As long as any poll may take,
-            # since kafka-python begins a join again that takes longer than a poll.
+            # For its place in the group, and what others do not read.
             overlooked = {p for p in self._wanted() if now - self._followed[p] >= OVERLOOKED_S}
-            polled = self._fetch(overlooked, PLACE_S, max_records)
+            # Readers wait for one that is level.
+            place_s = PLACE_S if overlooked or self._is_behind else 0.0
+            polled = self._fetch(overlooked, place_s, max_records)
             if polled.changed or polled.records or polled.passed:
                 return polled  # what was found is taken the next time
         return self._told(Polled(self._assignment, False, found, {}))
+
+    def _fetch_all(self, timeout_s: float, max_records: int) -> Polled:
+        self._followed = dict.fromkeys(self._next, time.monotonic())
+        return self._fetch(self._next.keys(), timeout_s, max_records)
 
     def _fetch(self, partitions: Collection[int], timeout_s: float, max_records: int) -> Polled:
         for partition in self._held.intersection(partitions):
@@ -192,7 +253,7 @@ class BufferedSubscription(Subscription):
         self._polled = time.monotonic()
         records = {p: part for p, part in polled.records.items() if p not in self._held}
         passed = {p: at for p, at in polled.passed.items() if p not in self._held}
-        if _count(records) >= LEAST:
+        if len(self._buffer.members) > 1:
             records = self._buffer.add(records)
         return self._told(polled._replace(records=records, passed=passed))
 
@@ -200,6 +261,7 @@ class BufferedSubscription(Subscription):
         self._assignment = polled.assignment
         self._is_behind = _count(polled.records) >= LEAST
         if polled.changed:
+            self._settled = time.monotonic() + SETTLED_AFTER_S
             self._next.clear()
             self._paused &= polled.assignment
             self._held &= polled.assignment

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -28,11 +30,19 @@ def mode(request: pytest.FixtureRequest, django_db_blocker: Any, tmp_path: Path)
         yield one
 
 
+def work(member: Member, stop: Flag) -> None:
+    """As each consumer does, in a thread of its own."""
+    while not stop.is_set():
+        member.step(timeout_s=0.5)
+    member.subscription.close()
+
+
 def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
     mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "LEAST", 1)
     monkeypatch.setattr(shared, "PLACE_EVERY_S", 0.3)
+    monkeypatch.setattr(shared, "SETTLED_AFTER_S", 0)
     bus = current_bus()
     publish(bus, numbered(3_000, keys=100))
     log: dict[int, list[LogRecord]] = {}
@@ -41,24 +51,29 @@ def test_one_that_follows_hears_of_a_new_member_and_fetches_on_from_where_it_is(
     buffer = FetchBuffer()
     one = Member(BufferedSubscription(bus.subscribe("a"), buffer))
     wait_until(lambda: one.owns(PARTITIONS), "it has all partitions")
-    fetched_before = len(one.records)
-    other = Member(bus.subscribe("a"))
+    other, leaves = Member(bus.subscribe("a")), Flag()
+    thread = Thread(target=work, args=[other, leaves])
+    thread.start()
+    followed = 0
 
     def follows_and_hears() -> bool:
         """One record at a time, so that there is always another to follow to."""
-        other.step()
+        nonlocal followed
         for partition, part in log.items():
             at = one.positions.get(partition, 0)
             if partition in one.assignment and at < len(part):
                 buffer.add({partition: part[at : at + 1]})
                 break
-        one.step(timeout_s=0, max_records=1)
+        got = one.step(max_records=1)
+        followed += len(got) if one.subscription._held else 0  # type: ignore[attr-defined]
         return len(one.assignment) == len(other.assignment) == PARTITIONS // 2
 
-    wait_until(follows_and_hears, "it has handed half of them over", 60)
-    assert len(one.records) > fetched_before
-    assert one.subscription._held  # type: ignore[attr-defined]  # until it fetches by itself
-    other.subscription.close()
+    try:
+        wait_until(follows_and_hears, "it has handed half of them over", 60)
+        assert followed
+    finally:
+        leaves.set()
+        thread.join(30)
     wait_until(lambda: one.has(3_000), "it has read the rest, in order and without a gap", 60)
     one.subscription.close()
 
@@ -69,6 +84,7 @@ def test_one_that_follows_reads_as_well_what_the_others_do_not(
     monkeypatch.setattr(shared, "LEAST", 1)
     monkeypatch.setattr(shared, "PLACE_EVERY_S", 0.3)
     monkeypatch.setattr(shared, "OVERLOOKED_S", 0.5)
+    monkeypatch.setattr(shared, "SETTLED_AFTER_S", 0)
     bus = current_bus()
     publish(bus, in_partition(4, 50_000))
     buffer = FetchBuffer()
@@ -90,3 +106,32 @@ def test_one_that_follows_reads_as_well_what_the_others_do_not(
     assert behind.positions[4] < 50_000, "there was always something to follow to"
     for one in (ahead, behind):
         one.subscription.close()
+
+
+def test_one_that_is_level_hears_of_a_new_member(mode: Mode) -> None:
+    bus, buffer = current_bus(), FetchBuffer()
+    first, one = (Member(BufferedSubscription(bus.subscribe(g), buffer)) for g in "ba")
+    members = [first, one]
+    stop = Flag()
+
+    def owns(member: Member, count: int) -> bool:
+        return len(member.assignment) == count
+
+    threads = [Thread(target=work, args=[member, stop]) for member in members]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: all(owns(m, PARTITIONS) for m in members), "they have all partitions")
+        follows = "one of them follows the other"
+        wait_until(lambda: any(m.subscription._held for m in members), follows, 30)  # type: ignore[attr-defined]
+        members.append(Member(bus.subscribe("a"), one.positions))
+        threads.append(Thread(target=work, args=[members[2], stop]))
+        threads[-1].start()
+        wait_until(lambda: all(owns(m, PARTITIONS // 2) for m in members[1:]), "they share them")
+        publish(bus, numbered(100, keys=30))
+        wait_until(lambda: len(first.records) == 100, "the first has all records")
+        wait_until(lambda: sum(len(m.records) for m in members[1:]) == 100, "the others have them")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)

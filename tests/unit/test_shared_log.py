@@ -13,56 +13,22 @@ import pytest
 from contracts.posts import CommentAdded
 from messaging import codec, conf
 from messaging.bus import shared
-from messaging.bus.base import LogRecord, Polled, Subscription, partition_of
-from messaging.bus.shared import BufferedSubscription, FetchBuffer, SharedRecord
+from messaging.bus.base import LogRecord, partition_of
+from messaging.bus.shared import FetchBuffer, SharedRecord
 from messaging.projections.consuming.decoding import Decoder
-from messaging.testing import MemoryBus
 from messaging.testing.bus_contract import BusContract
 from messaging.testing.bus_members import PARTITIONS, Member, in_partition, numbered, publish
 from messaging.testing.waiting import wait_until
 from queries_app.projections import likes, posts
 from tests.support.records import record_of
-
-
-class SharedBus(MemoryBus):
-    """Counts what its subscriptions fetch."""
-
-    def __init__(self) -> None:
-        super().__init__(partitions=PARTITIONS)
-        self.buffer = FetchBuffer()
-        self.fetched: list[tuple[int, int]] = []
-        self.hangs: dict[str, Flag] = {}  # by group: its clients return when it is set
-        self.hanging: set[str] = set()
-        self.says: dict[int, int] = {}  # what its clients say that they have passed
-        self.gives: list[LogRecord] = []  # and what they give besides, of partition 3
-
-    def subscribe(self, group: str) -> Any:
-        return BufferedSubscription(Counted(super().subscribe(group), self, group), self.buffer)  # type: ignore[arg-type]
-
-
-class Counted:
-    def __init__(self, inner: Subscription, bus: SharedBus, group: str) -> None:
-        self._inner, self._bus, self._group = inner, bus, group
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def poll(self, *, timeout_s: float, max_records: int) -> Polled:
-        if self._group in self._bus.hangs:
-            self._bus.hanging.add(self._group)
-            self._bus.hangs[self._group].wait(20)
-        polled = self._inner.poll(timeout_s=timeout_s, max_records=max_records)
-        if self._bus.says:
-            given = {3: self._bus.gives} if self._bus.gives else {}
-            return polled._replace(passed=self._bus.says, records=given)
-        self._bus.fetched += [(p, r.offset) for p, part in polled.records.items() for r in part]
-        return polled
+from tests.support.shared_bus import SharedBus, joined, reading
 
 
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedBus]:
     monkeypatch.setattr(shared, "LEAST", 1)
     monkeypatch.setattr(shared, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(shared, "SETTLED_AFTER_S", 0)
     made = SharedBus()
     made.ensure_topic()
     yield made
@@ -79,13 +45,6 @@ class TestContract(BusContract):
 
     def delete_topic(self, bus: SharedBus) -> None:  # type: ignore[override]
         bus.delete_topic()
-
-
-def joined(bus: SharedBus, *groups: str) -> list[Member]:
-    members = [Member(bus.subscribe(group)) for group in groups]
-    for one in members:
-        one.step()
-    return members
 
 
 def test_what_one_has_fetched_others_take_from_it(bus: SharedBus) -> None:
@@ -115,7 +74,6 @@ def test_one_that_was_ahead_and_one_that_was_behind_both_go_on_where_they_were(
 def asks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that follows asks its group at each poll."""
     monkeypatch.setattr(shared, "PLACE_EVERY_S", 0)
-    monkeypatch.setattr(shared, "PLACE_S", 0)
 
 
 def test_one_that_follows_fetches_nothing_while_it_asks_its_group(
@@ -160,19 +118,6 @@ def test_one_that_follows_hears_that_partitions_are_anothers(
         second.step(timeout_s=0, max_records=10)
     assert 0 < len(second.records) < 100, "it still follows"
     assert len(second.assignment) == PARTITIONS // 2
-
-
-def reading(one: Member, count: int) -> Thread:
-    """In a thread of its own, as each consumer does, until it has so many."""
-
-    def read() -> None:
-        while len(one.records) < count:
-            one.step(max_records=10)
-        one.subscription.close()
-
-    thread = Thread(target=read, daemon=True)
-    thread.start()
-    return thread
 
 
 def side_by_side(members: list[Member], count: int) -> None:
@@ -314,9 +259,10 @@ def test_what_nobody_comes_to_takes_no_room() -> None:
     assert buffer._bytes == 2
 
 
-def test_what_finds_no_room_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["BATCH_BYTES", "MOST_CHUNKS"])
+def test_what_finds_no_room_is_not_kept(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was not behind until now has waited for none."""
-    monkeypatch.setattr(shared, "BATCH_BYTES", 1)
+    monkeypatch.setattr(shared, limit, 1)
     buffer = FetchBuffer()
     kept, not_kept = ({p: [LogRecord(p, 0, b"k", b"v")]} for p in (3, 4))
     assert (buffer.add(kept), buffer.add(not_kept)) == (kept, not_kept)
@@ -408,34 +354,6 @@ def test_what_one_fetches_the_other_waits_for_and_no_longer(
         thread.join(10)
     assert other.records == first.records
     assert len(bus.fetched) == len(set(bus.fetched)) == 20
-
-
-def test_one_that_is_level_waits_for_nobody(
-    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "PATIENCE_S", 20)
-    first, other = joined(bus, "a", "b")
-    bus.hangs["a"] = Flag()
-    hanging = Thread(target=lambda: first.step(timeout_s=0))
-    hanging.start()
-    wait_until(lambda: bus.hanging == {"a"}, "it waits for its client")
-    publish(bus, numbered(10))
-    begun = time.monotonic()
-    assert len(other.step()) == 10
-    assert time.monotonic() - begun < 10
-    bus.hangs["a"].set()
-    hanging.join(10)
-
-
-def test_polls_of_those_that_keep_up_are_not_kept(
-    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "LEAST", 11)
-    publish(bus, numbered(10))
-    for one in joined(bus, "a", "b"):
-        assert len(one.step()) == 10
-    assert bus.buffer._bytes == 0
-    assert len(bus.fetched) == 20
 
 
 def test_patience_comes_back_with_work_and_has_an_end(

@@ -86,6 +86,10 @@ class KafkaSubscription(Subscription):
                 fetched = _fetched(self._consumer, found, self._reported)
                 return Polled(self._assignment(), False, *fetched)
 
+    def is_joining(self) -> bool:
+        """A join that ends between two polls is begun again by the next one (3.0.12; tried)."""
+        return bool(self._consumer._coordinator.need_rejoin())
+
     def _finish_joining(self) -> None:
         """Ask again for a join that took longer than the poll.
 
