@@ -97,7 +97,7 @@ def the_apps_of_the_api_are_there(**kwargs: Any) -> list[CheckMessage]:
             hint=f"Add the line {app!r} to INSTALLED_APPS.",
             id="postlog.E012",
         )
-        for app, why in NEEDED_BY_THE_API.items()
+        for app, why in {**NEEDED_BY_THE_API, **_needed_to_sign_in()}.items()
         if not apps.is_installed(app)
     ]
 
@@ -143,6 +143,18 @@ def apps_are_installed(**kwargs: Any) -> list[CheckMessage]:
         for name, path in _apps_beside()
         if any(_registering(name, path))
     ]
+
+
+def _needed_to_sign_in() -> dict[str, str]:
+    """By the project's own settings. REST framework finds out when somebody sends a token."""
+    from rest_framework.authentication import TokenAuthentication
+    from rest_framework.settings import api_settings
+
+    classes: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    for one in classes:
+        if issubclass(one, TokenAuthentication) and one.model is None:
+            return {"rest_framework.authtoken": f"has the tokens of {one.__name__}"}
+    return {}
 
 
 def _serves_the_api() -> bool:

@@ -158,6 +158,18 @@ def test_an_api_without_the_apps_that_it_needs_says_their_lines(
     assert project.told(*lines)[0] == 0, "without the API it is not needed"
 
 
+def test_tokens_of_rest_framework_need_its_app_too(project: Project) -> None:
+    (project.folder / "tokens.py").write_text(
+        "from wrong_settings import *\nREST_FRAMEWORK = {'DEFAULT_AUTHENTICATION_CLASSES':"
+        " ['rest_framework.authentication.TokenAuthentication']}\n"
+    )
+    lines = [*DJANGO, "rest_framework", "messaging"]
+    said = project.told(*lines, urls=API, settings="tokens")[1]
+    assert "Add the line 'rest_framework.authtoken' to INSTALLED_APPS." in said
+    lines.append("rest_framework.authtoken")
+    assert project.told(*lines, urls=API, settings="tokens")[0] == 0
+
+
 @pytest.mark.parametrize("package", API_PACKAGES)
 def test_an_api_whose_extra_is_not_installed_says_which(project: Project, package: str) -> None:
     """By pip install postlog instead of postlog[api]."""
