@@ -135,6 +135,20 @@ class WrongPayload(PostlogError):
     """
 
 
+class WithinTransaction(PostlogError):
+    """A command was sent within a transaction. It has one of its own, so that it is stored when
+    `send` returns."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(
+            f"A command was sent within a transaction of database {alias!r}. It has one of its "
+            "own, so that it is stored when `send` returns. Decorate a view under ATOMIC_REQUESTS "
+            f"with @transaction.non_atomic_requests(using={alias!r}); elsewhere send it before or "
+            "behind transaction.atomic(), or by transaction.on_commit(). A handler sends no "
+            "commands: it calls the other's functions."
+        )
+
+
 class NoTransaction(PostlogError):
     """The event store was used outside a unit of work. Send a command through the mediator."""
 

@@ -5,7 +5,7 @@ reads, or with COMMIT.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ from django.db.transaction import TransactionManagementError
 from messaging.conf import write_alias
 from messaging.dialect import dialect_of
 from messaging.dialect.base import Call, Statement
-from messaging.exceptions import NoTransaction
+from messaging.exceptions import NoTransaction, WithinTransaction
 
 BROKEN = (
     "A statement of the handler has failed, and it went on all the same: PostgreSQL would store "
@@ -114,9 +114,14 @@ _open: WeakKeyDictionary[BaseDatabaseWrapper, Transaction] = WeakKeyDictionary()
 
 @contextmanager
 def durable_transaction() -> Iterator[Transaction]:
-    """Open a transaction in the write database, as Django's `atomic(durable=True)` does."""
+    """Open a transaction in the write database, as Django's `atomic(durable=True)` does. Raises
+    `WithinTransaction`."""
     alias = write_alias()
-    with transaction.atomic(using=alias, durable=True):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(transaction.atomic(using=alias, durable=True))
+        except RuntimeError as error:  # Django's
+            raise WithinTransaction(alias) from error
         connection = connections[alias]
         found = _open[connection] = Transaction(connection)
         try:
