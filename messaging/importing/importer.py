@@ -40,7 +40,9 @@ class ImportRefused(PostlogError):
     """Lines of a history are wrong, and nothing of it is stored."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(f"{len(faults):,} lines are wrong: nothing is stored.")
+        super().__init__(
+            f"{len(faults):,} line{'s are' if len(faults) > 1 else ' is'} wrong: nothing is stored."
+        )
         self.faults = faults  # in the order of the lines; when there are many, not of all
 
 

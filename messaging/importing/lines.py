@@ -79,7 +79,7 @@ def parse(number: int, raw: bytes, latest: datetime) -> ImportedEvent:
     """Read a line. `latest`: no event was recorded later. Raises `Wrong`."""
     place: Place | None = None
     try:
-        given = strict_json.loads_bytes(raw)
+        given = _json(raw)
         line = _decoder.decode(raw)
         stream_id = _stream_id_of(line)
         place = (stream_id.int, line.version)
@@ -90,6 +90,15 @@ def parse(number: int, raw: bytes, latest: datetime) -> ImportedEvent:
         raise Wrong(error.fault.rstrip("."), place) from None
     except (Wrong, *UNREADABLE, *REFUSED) as error:
         raise Wrong(str(error).rstrip("."), place) from None
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return strict_json.loads_bytes(raw)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise Wrong(f"it is not valid JSON: {error}") from None
 
 
 def _checked(

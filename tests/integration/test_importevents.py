@@ -363,7 +363,7 @@ def test_a_refusal_names_lines_and_reasons_and_its_exit_code_is_1(sqlite: Mode, 
     done = manage(sqlite.env, "importevents", str(file))
     assert done.returncode == 1
     assert "Line 7: " in done.stderr
-    assert "1 lines are wrong: nothing is stored." in done.stderr
+    assert "1 line is wrong: nothing is stored." in done.stderr
     assert "Traceback" not in done.stderr
     assert Event.objects.count() == 0
 

@@ -141,14 +141,15 @@ def test_no_key_may_be_missing(key: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (b"no", "malformed"), (b"[1]", "Expected `object`"), (b"\xff", "UTF-8"),
+        (b"no", "it is not valid JSON: Expecting value"),
+        (b"[1]", "Expected `object`"), (b"\xff", "UTF-8"),
         (json.dumps(LINE).encode()[:-1] + b', "version": 2}', "same key twice"),
         (json.dumps(LINE).encode().replace(b'"Hi"', b'"Hi", "message": "x"'), "same key twice"),
         (b"[" * 100_000, "nested too deeply"), (b'{"version": NaN}', "NaN"),
     ],
 )  # fmt: skip
 def test_what_is_no_strict_json_says_why(raw: bytes, why: str) -> None:
-    assert why in reason(raw) or "Expecting value" in reason(raw)
+    assert why in reason(raw)
 
 
 def test_an_event_that_no_log_takes_is_wrong() -> None:
