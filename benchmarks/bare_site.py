@@ -24,7 +24,7 @@ FEED = """<!doctype html><html lang="en"><head><title>Feed</title></head><body>
 {% endfor %}</body></html>"""
 
 settings.configure(
-    INSTALLED_APPS=["queries_app"],
+    INSTALLED_APPS=["messaging", "queries_app"],
     SECRET_KEY="bare" * 20,
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,

@@ -21,6 +21,7 @@ settings.configure(
         "rest_framework",
         "knox",
         "accounts",
+        "messaging",
         "queries_app",
     ],
     AUTH_USER_MODEL="accounts.User",
