@@ -19,9 +19,8 @@ MOST_CHUNKS = 500  # where others keep up, those before one that does not may be
 # it has worked since. So one that is slow or stuck takes no more than half from those beside it.
 PATIENCE_S = 1.0
 PLACE_EVERY_S, PLACE_S = 1.0, 0.1  # how often, and how long, one that follows asks its group
-OVERLOOKED_S = 5.0  # after which it fetches by itself what others do not read, or elsewhere
-# For how long those that are level wait for a fetch, which takes half a second where nothing comes,
-TURN_S = 1.0
+OVERLOOKED_S = 5.0  # after which it looks by itself what others do not read, or elsewhere, or miss
+TURN_S = 1.0  # those that are level wait for a fetch, of half a second where nothing comes,
 RETURN_S = 0.02  # and for the one that fetched last, so that the right to fetch does not wander
 SETTLED_AFTER_S = 3.0  # a change of partitions, which comes in several steps
 
@@ -37,6 +36,7 @@ class Turn(NamedTuple):
 
     positions: Mapping[int, int]
     since: float  # monotonic
+    is_behind: bool = False
 
 
 class FetchBuffer:
@@ -66,7 +66,9 @@ class FetchBuffer:
         """Keep records for others, if there is room; return them as they are shared."""
         found = {p: [*part] for p, part in records.items()}
         with self._moved:
-            if self._bytes >= BATCH_BYTES or len(self._chunks) >= MOST_CHUNKS:
+            while self._is_full() and _count(records) < LEAST:
+                self._drop_the_last()  # those that keep up wait for nobody
+            if self._is_full():
                 return found
             for partition, part in records.items():
                 at = (partition, part[0].offset - part[0].gap)
@@ -102,7 +104,7 @@ class FetchBuffer:
                     continue
                 while self._bytes >= BATCH_BYTES:
                     self._drop_the_last()
-                self._fetching[member] = Turn(positions, now)
+                self._fetching[member] = Turn(positions, now, is_behind=True)
                 break
         return now - begun
 
@@ -140,9 +142,11 @@ class FetchBuffer:
                 self._moved.notify_all()
 
     def _has_to_wait(self, positions: Mapping[int, int]) -> bool:
-        turns = self._fetching.values()
-        fetched = any(one.positions.items() & positions.items() for one in turns)
-        return fetched or self._bytes >= BATCH_BYTES
+        turns = [one.positions.items() for one in self._fetching.values() if one.is_behind]
+        return self._bytes >= BATCH_BYTES or any(one & positions.items() for one in turns)
+
+    def _is_full(self) -> bool:
+        return self._bytes >= BATCH_BYTES or len(self._chunks) >= MOST_CHUNKS
 
     def _drop_the_last(self) -> None:
         """Do without those who come next to what was fetched first."""
@@ -206,11 +210,8 @@ class BufferedSubscription(Subscription):
         if not found:
             if self._is_behind:
                 self._patience_s -= self._buffer.wait_for_turn(self, wanted, self._patience_s)
-            else:
-                goes_on = self._buffer.wait_beside(self, wanted, timeout_s)
-                self._followed = dict.fromkeys(self._next, time.monotonic())
-                if not goes_on:
-                    return self._follow({}, max_records)
+            elif not self._buffer.wait_beside(self, wanted, timeout_s):
+                return self._follow({}, max_records)
             found = self._buffer.take(wanted, max_records)
         if found:
             return self._follow(found, max_records)
@@ -218,7 +219,8 @@ class BufferedSubscription(Subscription):
 
     def _is_unsettled(self) -> bool:
         """Whether its own client is to be polled without a break: its partitions change."""
-        return self._inner.is_joining() or time.monotonic() < self._settled
+        is_new = time.monotonic() < self._settled
+        return (is_new and not self._is_behind) or self._inner.is_joining()
 
     def _wanted(self) -> dict[int, int]:
         return {p: at for p, at in self._next.items() if p not in self._paused}
@@ -232,8 +234,8 @@ class BufferedSubscription(Subscription):
         if now - self._polled >= PLACE_EVERY_S:
             # For its place in the group, and what others do not read.
             overlooked = {p for p in self._wanted() if now - self._followed[p] >= OVERLOOKED_S}
-            # Readers wait for one that is level.
-            place_s = PLACE_S if overlooked or self._is_behind else 0.0
+            place_s = PLACE_S if overlooked or self._is_behind else 0.0  # readers wait if level
+            self._followed |= dict.fromkeys(overlooked, now)
             polled = self._fetch(overlooked, place_s, max_records)
             if polled.changed or polled.records or polled.passed:
                 return polled  # what was found is taken the next time

@@ -18,7 +18,7 @@ from messaging.bus import current_bus
 from messaging.message import Context
 from messaging.relay import outbox
 from messaging.testing.waiting import wait_until
-from queries_app.models import History, Likes, Person, Post
+from queries_app.models import History, Likes, Person, Post, SearchedPost
 from tests.support.modes import Mode, fresh_mode
 from tests.support.processes import Worker, manage
 from tests.support.settings import postlog
@@ -82,7 +82,7 @@ def all_shown(post_id: UUID, likes: int) -> bool:
         and all(
             model.objects.filter(stream_id=post_id, version=1 + likes).exists()
             and model.objects.count() == 1 + likes
-            for model in (Post, History, Likes)
+            for model in (Post, History, Likes, SearchedPost)
         )
         and Person.objects.filter(username="alice", posts=1 + likes).exists()
     )
@@ -128,4 +128,5 @@ def test_a_broker_that_dies_with_its_disk_takes_nothing_with_it(
         assert worker.stop() == 0
     assert current_bus().hazards() == []
     assert assert_the_log_tells_the_store() >= 0
-    assert manage(three.env, "verify").returncode == 0
+    done = manage(three.env, "verify")
+    assert done.returncode == 0, done.stdout

@@ -96,7 +96,6 @@ def test_one_that_waits_is_not_kept_from_it_by_its_group(
 ) -> None:
     """Its client is asked, and asked for no record: another fetches them all."""
     monkeypatch.setattr(shared, "PLACE_EVERY_S", 0)
-    monkeypatch.setattr(shared, "OVERLOOKED_S", 0.05)
     first, other = joined(bus, "a", "b")
     hanging = fetching(bus, first)
     publish(bus, numbered(10))
@@ -133,6 +132,46 @@ def test_one_whose_client_hangs_is_not_waited_for_any_longer(
     begun = time.monotonic()
     assert len(other.step(timeout_s=20)) == 10
     assert 0.2 < time.monotonic() - begun < 10
+    go_on(bus, hanging)
+
+
+def test_one_whose_client_brings_nothing_is_not_relied_on_for_long(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its turns ends in time, so it is not that which tells."""
+    monkeypatch.setattr(shared, "OVERLOOKED_S", 0.3)
+    monkeypatch.setattr(shared, "PLACE_EVERY_S", 0.1)
+    first, other = joined(bus, "a", "b")
+    bus.deaf, stop = {"a"}, Flag()
+
+    def work() -> None:
+        while not stop.is_set():
+            first.step(timeout_s=0.1)
+
+    deaf = Thread(target=work)
+    deaf.start()
+    try:
+        publish(bus, numbered(10))
+        wait_until(lambda: other.has(10), "it looks by itself", 10)
+    finally:
+        stop.set()
+        deaf.join(10)
+
+
+def test_what_it_has_looked_at_it_looks_at_again_only_after_a_while(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers need not wait for its client meanwhile."""
+    monkeypatch.setattr(shared, "TURN_S", 60)
+    monkeypatch.setattr(shared, "OVERLOOKED_S", 60)
+    monkeypatch.setattr(shared, "PLACE_EVERY_S", 0)
+    first, other = joined(bus, "a", "b")
+    hanging = fetching(bus, first)
+    bus.asked.clear()
+    other.subscription._followed = dict.fromkeys(range(PARTITIONS), float("-inf"))  # type: ignore[attr-defined]
+    for _ in range(3):
+        other.step(timeout_s=0)
+    assert bus.asked == [shared.PLACE_S, 0.0, 0.0]
     go_on(bus, hanging)
 
 

@@ -58,6 +58,17 @@ def test_what_one_has_fetched_others_take_from_it(bus: SharedBus) -> None:
     assert all(a is b for a, b in zip(first.records, second.records, strict=True))
 
 
+def test_those_that_have_just_joined_share_what_they_catch_up_with(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "SETTLED_AFTER_S", 60)
+    publish(bus, numbered(100))
+    for one in joined(bus, "a", "b"):
+        while len(one.records) < 100:
+            one.step(max_records=10)
+    assert len(bus.fetched) <= 120, "what they begin with is fetched by each"
+
+
 def test_one_that_was_ahead_and_one_that_was_behind_both_go_on_where_they_were(
     bus: SharedBus,
 ) -> None:
@@ -262,11 +273,27 @@ def test_what_nobody_comes_to_takes_no_room() -> None:
 @pytest.mark.parametrize("limit", ["BATCH_BYTES", "MOST_CHUNKS"])
 def test_what_finds_no_room_is_not_kept(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was not behind until now has waited for none."""
+    monkeypatch.setattr(shared, "LEAST", 1)
     monkeypatch.setattr(shared, limit, 1)
     buffer = FetchBuffer()
     kept, not_kept = ({p: [LogRecord(p, 0, b"k", b"v")]} for p in (3, 4))
     assert (buffer.add(kept), buffer.add(not_kept)) == (kept, not_kept)
     assert buffer.take({3: 0, 4: 0}, 10) == kept
+
+
+@pytest.mark.parametrize("limit", ["BATCH_BYTES", "MOST_CHUNKS"])
+def test_those_that_keep_up_do_without_one_that_does_not(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, limit, 2)
+    buffer = FetchBuffer()
+    buffer.report("stuck", {3: 0})
+    for at in range(20):
+        buffer.add({3: [LogRecord(3, at, b"k", b"v")]})
+        buffer.report("first", {3: at + 1})
+        assert buffer.take({3: at}, 10) or at == 2, "it falls out, and the next ones are shared"
+        buffer.report("other", {3: at + 1})
+    assert "stuck" not in buffer.members
 
 
 def test_who_waits_for_room_goes_on_when_others_leave(
@@ -330,6 +357,26 @@ def test_one_whose_client_hangs_does_not_keep_others_from_fetching(
     while len(other.records) < 500:
         other.step(max_records=10)
     assert time.monotonic() - begun < 12, "fifty times as many batches, and 0.3 s each"
+    bus.hangs["a"].set()
+    hanging.join(10)
+
+
+def test_one_that_catches_up_does_not_wait_for_one_that_is_level(
+    bus: SharedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LEAST", 10)
+    monkeypatch.setattr(shared, "PATIENCE_S", 20)
+    level, behind = joined(bus, "a", "b")
+    level.subscription.pause(3)
+    bus.hangs["a"] = Flag()
+    hanging = Thread(target=lambda: level.step(timeout_s=0))
+    hanging.start()
+    wait_until(lambda: bus.hanging == {"a"}, "it waits for its client")
+    publish(bus, in_partition(3, 100))
+    begun = time.monotonic()
+    while len(behind.records) < 100:
+        behind.step(max_records=10)
+    assert time.monotonic() - begun < 10
     bus.hangs["a"].set()
     hanging.join(10)
 
