@@ -19,9 +19,9 @@ MOST_CHUNKS = 500  # where others keep up, those before one that does not may be
 # it has worked since. So one that is slow or stuck takes no more than half from those beside it.
 PATIENCE_S = 1.0
 PLACE_EVERY_S, PLACE_S = 1.0, 0.1  # how often, and how long, one that follows asks its group
-OVERLOOKED_S = 5.0  # after which it looks by itself what others do not read, or elsewhere, or miss
-TURN_S = 1.0  # those that are level wait for a fetch, of half a second where nothing comes,
-RETURN_S = 0.02  # and for the one that fetched last, so that the right to fetch does not wander
+OVERLOOKED_S = 5.0  # after which it looks by itself at what others miss, or read elsewhere
+TURN_S = 1.0  # for a fetch, of half a second where nothing comes, those that are level wait so long
+RETURN_S = 0.02  # and for the one that fetched last: a client that takes over has to seek
 SETTLED_AFTER_S = 3.0  # a change of partitions, which comes in several steps
 
 

@@ -1,12 +1,16 @@
 """A bus in memory whose subscriptions share what they fetch, as the consumers of a process do."""
 
+from collections.abc import Iterator
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
 
+import pytest
+
 from messaging.bus.base import LogRecord, Polled, Subscription
 from messaging.bus.shared import BufferedSubscription, FetchBuffer
 from messaging.testing import MemoryBus
+from messaging.testing.bus_contract import BusContract
 from messaging.testing.bus_members import PARTITIONS, Member
 
 
@@ -53,6 +57,27 @@ class Counted:
             return polled._replace(passed=self._bus.says, records=given)
         self._bus.fetched += [(p, r.offset) for p, part in polled.records.items() for r in part]
         return polled
+
+
+class SharedBusContract(BusContract):
+    """What a bus promises, kept by subscriptions that share."""
+
+    @pytest.fixture
+    def bus(self, bus: SharedBus) -> SharedBus:
+        return bus
+
+    def lose_records_before(self, bus: SharedBus, partition: int, offset: int) -> None:  # type: ignore[override]
+        bus.delete_records(partition, offset)
+
+    def delete_topic(self, bus: SharedBus) -> None:  # type: ignore[override]
+        bus.delete_topic()
+
+
+def shared_bus() -> Iterator[SharedBus]:
+    made = SharedBus()
+    made.ensure_topic()
+    yield made
+    made.close()
 
 
 def joined(bus: SharedBus, *groups: str) -> list[Member]:

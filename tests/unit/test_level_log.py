@@ -9,31 +9,19 @@ from threading import Thread
 import pytest
 
 from messaging.bus import shared
-from messaging.testing.bus_contract import BusContract
 from messaging.testing.bus_members import PARTITIONS, Member, in_partition, numbered, publish
 from messaging.testing.waiting import wait_until
-from tests.support.shared_bus import SharedBus, joined
+from tests.support.shared_bus import SharedBus, SharedBusContract, joined, shared_bus
 
 
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedBus]:
     monkeypatch.setattr(shared, "SETTLED_AFTER_S", 0)
-    made = SharedBus()
-    made.ensure_topic()
-    yield made
-    made.close()
+    yield from shared_bus()
 
 
-class TestContract(BusContract):
-    @pytest.fixture
-    def bus(self, bus: SharedBus) -> SharedBus:
-        return bus
-
-    def lose_records_before(self, bus: SharedBus, partition: int, offset: int) -> None:  # type: ignore[override]
-        bus.delete_records(partition, offset)
-
-    def delete_topic(self, bus: SharedBus) -> None:  # type: ignore[override]
-        bus.delete_topic()
+class TestContract(SharedBusContract):
+    pass
 
 
 def fetching(bus: SharedBus, one: Member) -> Thread:

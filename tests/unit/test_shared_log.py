@@ -16,12 +16,11 @@ from messaging.bus import shared
 from messaging.bus.base import LogRecord, partition_of
 from messaging.bus.shared import FetchBuffer, SharedRecord
 from messaging.projections.consuming.decoding import Decoder
-from messaging.testing.bus_contract import BusContract
 from messaging.testing.bus_members import PARTITIONS, Member, in_partition, numbered, publish
 from messaging.testing.waiting import wait_until
 from queries_app.projections import likes, posts
 from tests.support.records import record_of
-from tests.support.shared_bus import SharedBus, joined, reading
+from tests.support.shared_bus import SharedBus, SharedBusContract, joined, reading, shared_bus
 
 
 @pytest.fixture
@@ -29,22 +28,11 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedBus]:
     monkeypatch.setattr(shared, "LEAST", 1)
     monkeypatch.setattr(shared, "PATIENCE_S", 0.05)
     monkeypatch.setattr(shared, "SETTLED_AFTER_S", 0)
-    made = SharedBus()
-    made.ensure_topic()
-    yield made
-    made.close()
+    yield from shared_bus()
 
 
-class TestContract(BusContract):
-    @pytest.fixture
-    def bus(self, bus: SharedBus) -> SharedBus:
-        return bus
-
-    def lose_records_before(self, bus: SharedBus, partition: int, offset: int) -> None:  # type: ignore[override]
-        bus.delete_records(partition, offset)
-
-    def delete_topic(self, bus: SharedBus) -> None:  # type: ignore[override]
-        bus.delete_topic()
+class TestContract(SharedBusContract):
+    pass
 
 
 def test_what_one_has_fetched_others_take_from_it(bus: SharedBus) -> None:
