@@ -144,7 +144,7 @@ class WithinTransaction(PostlogError):
             f"A command was sent within a transaction of database {alias!r}. It has one of its "
             "own, so that it is stored when `send` returns. Decorate a view under ATOMIC_REQUESTS "
             f"with @transaction.non_atomic_requests(using={alias!r}); elsewhere send it before or "
-            "behind transaction.atomic(), or by transaction.on_commit(). A handler sends no "
+            "after transaction.atomic(), or by transaction.on_commit(). A handler sends no "
             "commands: it calls the other's functions."
         )
 

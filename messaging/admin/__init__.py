@@ -5,8 +5,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 if not apps.apps_ready:
     raise ImproperlyConfigured(
-        "'messaging.admin' is no line of INSTALLED_APPS: its pages come with 'messaging'. Take it "
-        "out; the console is 'messaging.console', in the place of 'django.contrib.admin'."
+        "'messaging.admin' does not belong in INSTALLED_APPS: its pages come with 'messaging'. "
+        "Take it out; the console is 'messaging.console', in place of 'django.contrib.admin'."
     )
 
 from messaging.admin import deadletters, readside, rebuilds, store

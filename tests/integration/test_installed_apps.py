@@ -136,7 +136,7 @@ def test_the_console_beside_djangos_admin_says_which_line_goes(
 )
 def test_the_admins_pages_need_no_line(project: Project, lines: tuple[str, ...]) -> None:
     said = project.last_line(*DJANGO, *lines)
-    assert "'messaging.admin' is no line of INSTALLED_APPS" in said
+    assert "'messaging.admin' does not belong in INSTALLED_APPS" in said
     assert "'messaging.console'" in said
 
 

@@ -90,7 +90,7 @@ def test_what_kafka_python_does_not_know_is_a_fault_of_the_settings(name: str, m
     """Its clients would refuse it for ever, one connection after the other."""
     with postlog(kafka={**UNREACHED, "security": {name: "x"}}):
         (error,) = settings_are_right()
-    assert f'["security"]["{name}"] is no argument' in error.msg
+    assert f'["security"]["{name}"] is not an argument' in error.msg
     assert meant in error.msg
 
 

@@ -160,8 +160,8 @@ def _require_known(security: Mapping[str, Any]) -> None:
             close = get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ImproperlyConfigured(
-                f'POSTLOG["KAFKA"]["security"]["{name}"] is no argument that all clients of '
-                f"kafka-python take.{hint}"
+                f'POSTLOG["KAFKA"]["security"]["{name}"] is not an argument that all '
+                f"clients of kafka-python take.{hint}"
             )
 
 
