@@ -139,6 +139,22 @@ class GroupContract:
         member.subscription.resume(3)
         wait_until(lambda: member.has(10), "the paused one")
 
+    def test_what_was_fetched_of_a_paused_partition_comes_when_it_is_resumed(
+        self, bus: Bus, member: Member
+    ) -> None:
+        publish(bus, in_partition(3, 100) + in_partition(4, 100))
+        wait_until(lambda: member.step(max_records=30), "a part of one partition")
+        paused = member.records[-1].partition
+        (other,) = {3, 4} - {paused}
+        at = member.positions[paused]
+        assert at < 100
+        member.subscription.pause(paused)
+        wait_until(lambda: member.step() == [] and member.positions.get(other) == 100, "the other")
+        assert member.positions[paused] == at
+        member.subscription.seek(paused, at)
+        member.subscription.resume(paused)
+        wait_until(lambda: member.has(200), "the rest of the paused one")
+
     def test_seeking_a_partition_of_somebody_else_is_an_error(self, bus: Bus) -> None:
         subscription = bus.subscribe(GROUP)
         with pytest.raises(ValueError, match="assigned"):
