@@ -175,8 +175,10 @@ def writing() -> Callable[[list[Any]], None]:
     return write
 
 
-def run_consumer() -> float:
-    """Seconds of CPU, start of Python included, of the whole process."""
+def run_consumer(environment: dict[str, str] | None = None) -> float:
+    """Seconds of CPU, start of Python included, of a process that brings all projections level with
+    new events."""
+    from benchmarks.fill import last_position
     from benchmarks.rebuild import fill, publish_everything
     from messaging.bus import current_bus
     from messaging.projections.consuming import checkpoints
@@ -189,10 +191,12 @@ def run_consumer() -> float:
         checkpoints.begin(projection.name, bus.identity())
         for partition, end in ends.items():
             checkpoints.halt(projection.name, 1, partition, end, "")
+    after = last_position()
     fill(ALL_STREAMS, ALL_EVENTS // ALL_STREAMS)
-    publish_everything()
+    publish_everything(after)
     command = [sys.executable, "manage.py", "runconsumer", "--once", "--no-relay"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    own = os.environ | (environment or {})
+    process = subprocess.Popen(command, cwd=ROOT, env=own, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

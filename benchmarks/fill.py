@@ -21,10 +21,17 @@ def many_events(streams: int, each: int) -> list[UUID]:
     return ids
 
 
-def fill_outbox_again() -> None:
-    """Every stored event waits once more."""
+def last_position() -> int:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(position), 0) FROM messaging_event")
+        return int(cursor.fetchone()[0])
+
+
+def fill_outbox_again(after: int = 0) -> None:
+    """Every event that is stored behind a position waits once more."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "INSERT INTO messaging_outbox "
-            "SELECT position FROM messaging_event ON CONFLICT DO NOTHING"
+            "SELECT position FROM messaging_event WHERE position > %s ON CONFLICT DO NOTHING",
+            [after],
         )

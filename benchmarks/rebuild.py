@@ -116,7 +116,7 @@ def fill(streams: int, each: int) -> None:
         cursor.execute("ANALYZE messaging_event")
 
 
-def publish_everything() -> None:
+def publish_everything(after: int = 0) -> None:
     from threading import Event as Flag
     from threading import Thread
 
@@ -124,7 +124,7 @@ def publish_everything() -> None:
     from messaging.relay import outbox
     from messaging.relay.relay import Relay
 
-    fill_outbox_again()
+    fill_outbox_again(after)
     stop = Flag()
     relay = Thread(target=Relay(current_bus()).run, args=(stop,))
     relay.start()
