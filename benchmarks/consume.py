@@ -195,8 +195,9 @@ def run_consumer(environment: dict[str, str] | None = None) -> float:
     fill(ALL_STREAMS, ALL_EVENTS // ALL_STREAMS)
     publish_everything(after)
     command = [sys.executable, "manage.py", "runconsumer", "--once", "--no-relay"]
-    own = os.environ | (environment or {})
-    process = subprocess.Popen(command, cwd=ROOT, env=own, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | (environment or {}), stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -128,8 +128,10 @@ def publish_everything(after: int = 0) -> None:
     stop = Flag()
     relay = Thread(target=Relay(current_bus()).run, args=(stop,))
     relay.start()
-    while outbox.waiting():
+    while (waiting := outbox.waiting()) and relay.is_alive():
         time.sleep(0.5)
+    if waiting:
+        raise RuntimeError(f"The relay has ended, and {waiting:,} events wait.")
     stop.set()
     relay.join()
 

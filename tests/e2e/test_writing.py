@@ -7,8 +7,6 @@ from tests.e2e.conftest import PASSWORD, People
 from tests.support.writing import a_post
 
 DRAFTS = "Object.keys(localStorage).filter(key => key.startsWith('draft '))"
-
-
 FOCUSED = "document.activeElement.id"
 # In the next task after an answer is put in: sooner than anybody can press a key.
 CANCELS_AT_ONCE = """document.addEventListener("htmx:afterSwap", () => {

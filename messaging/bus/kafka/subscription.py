@@ -73,7 +73,6 @@ class KafkaSubscription(Subscription):
         deadline = time.monotonic() + timeout_s
         while True:
             left = max(0.0, deadline - time.monotonic())
-            self._take_back_what_was_parked()
             with bus_errors(self._bus):
                 found = self._consumer.poll(
                     timeout_ms=int(min(left, WAIT_S) * 1000),
@@ -101,17 +100,6 @@ class KafkaSubscription(Subscription):
         if coordinator.rejoining:
             coordinator.request_rejoin()
 
-    def _take_back_what_was_parked(self) -> None:
-        """Free the slot that the client keeps for the records it hands out.
-
-        It puts aside what it has fetched of a partition that is paused, fetches none of that
-        partition meanwhile, and takes it back once it is resumed, if the slot is None. A batch
-        that is used up stays in the slot: the partition would stand still for ever (3.0.12; tried).
-        """
-        fetcher = self._consumer._fetcher
-        if not fetcher._next_partition_records:
-            fetcher._next_partition_records = None
-
     def _changed(self) -> Polled:
         """Hold all back until they are sought. What this poll found is read again."""
         self._listener.changed = False
@@ -132,7 +120,7 @@ class KafkaSubscription(Subscription):
         self._consumer.seek(at, offset)
         self._reported[partition] = offset
         if partition not in self._paused:
-            self._consumer.resume(at)
+            self._resume(at)
 
     def pause(self, partition: int) -> None:
         self._paused.add(partition)
@@ -140,7 +128,17 @@ class KafkaSubscription(Subscription):
 
     def resume(self, partition: int) -> None:
         self._paused.discard(partition)
-        self._consumer.resume(self._at(partition))
+        self._resume(self._at(partition))
+
+    def _resume(self, at: TopicPartition) -> None:
+        """Have it fetched again from where it stands, without what the client has put aside.
+
+        While a partition is paused, the client keeps aside what it had fetched of it, and fetches
+        no more of it. It takes that back, of one partition a poll, only if it has handed out
+        nothing since the last pause; otherwise the partition stands still for ever (3.0.12; tried).
+        """
+        self._consumer._fetcher._paused_partition_records.pop(at, None)
+        self._consumer.resume(at)
 
     def close(self) -> None:
         try:
