@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import People, Site, settled
+from tests.e2e.conftest import People, Site, settled, width_of
 
 ERROR = f"consumer near 1 could not work: posts: could not extend {'x' * 130}: disk full"
 
@@ -33,7 +33,7 @@ def test_what_was_wrong_is_told_and_is_not_wider_than_the_window(
     page = people("admin").open("/admin/console/plots/")
     page.set_viewport_size({"width": width, "height": 800})
     expect(page.get_by_role("cell", name=ERROR).first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert width_of(page) <= width
 
 
 def test_the_line_that_says_what_is_over_can_be_read_in_light_and_dark(

@@ -116,6 +116,8 @@ def test_a_form_at_work_shows_it_and_can_be_used_again(people: People) -> None:
     alice.complaints.clear()  # the browser and htmx tell of the request that failed
     page.get_by_role("link", name="Delete").click()
     button = page.get_by_role("button", name="Delete post")
+    expect(button).to_be_visible()
+    page.wait_for_load_state()  # with the script that marks a form as sent
     page.evaluate("addEventListener('submit', event => event.preventDefault(), {once: true})")
     button.click()  # a form without htmx, which leads nowhere
     expect(button).to_have_attribute("aria-busy", "true")
@@ -161,6 +163,7 @@ def test_without_scripts_it_stands_on_the_page(people: People) -> None:
     page.get_by_role("button", name="Post", exact=True).click()
     toast = alice.page.locator(".toast")
     expect(toast).to_have_text("Posted.")
+    page.wait_for_load_state()  # with the style sheets
     above, below = toast.bounding_box(), alice.page.locator("main").bounding_box()
     assert above is not None
     assert below is not None

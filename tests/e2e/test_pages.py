@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Response, expect
 
 from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import SHOTS, People, Person, settled
+from tests.e2e.conftest import SHOTS, People, Person, settled, width_of
 
 MAX_PAGE_BYTES = 100_000  # bytes on the wire, with all that it loads
 WIDTHS = (360, 800, 1440)
@@ -145,7 +145,7 @@ def test_the_console_fits_its_window(people: People, width: int) -> None:
         assert needed <= room <= width, where
     page.goto(f"{page.url}console/plots/?span=7d")
     expect(page.locator(".plots figure")).to_have_count(10)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert width_of(page) <= width
 
 
 def test_the_first_commands_tried_in_swagger_work(people: People) -> None:
@@ -172,7 +172,7 @@ def test_breadcrumbs_can_be_followed_in_a_narrow_window(people: People) -> None:
     )
     page.locator(".breadcrumb").get_by_role("link", name="Postlog").click()  # nothing lies over it
     expect(page.get_by_role("heading", name="Commands")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
 
 
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:
@@ -214,7 +214,7 @@ def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     expect(page.get_by_role("heading", name="A title")).to_be_visible()
     expect(page.locator(".behind")).to_have_count(0)  # nothing is swapped while axe looks
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     nothing_that_axe_finds(page, "excerpts", "#list")
     page.get_by_role("link", name="more: A title").click()
     expect(page).to_have_url(alice.site.url + path)
@@ -227,13 +227,13 @@ def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
     page.emulate_media(media="print")
     assert block.evaluate("one => one.scrollWidth <= one.clientWidth"), "nothing scrolls on paper"
     page.emulate_media(media="screen")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     send("edit-message", post_id=path.split("/")[2], message=f"A title\n\nAsk @carol\n\n{rest}")
     page = alice.open(f"{path}history/")
     expect(page.locator(".edited ins")).to_have_text("carol")
     page.get_by_text("2 paragraphs unchanged").click()
     expect(page.locator(".edited").get_by_text("a_long_line_of_code").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     nothing_that_axe_finds(page, "edit", "#history")
     page.goto(alice.site.url + path)
     page.get_by_role("link", name="@carol").click()
@@ -281,7 +281,7 @@ def fits(page: Page, name: str) -> None:
     """In each width, whatever the scheme."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name}, {width}"
+        assert width_of(page) <= width, f"{name}, {width}"
         if PICTURES:
             take_pictures(page, f"{name} {width}".replace(", ", "-").replace(" ", "-"))
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import PASSWORD, People, Person
+from tests.e2e.conftest import PASSWORD, People, Person, width_of
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 
@@ -42,7 +42,7 @@ def test_the_longest_name_fits_each_page_that_shows_it(people: People) -> None:
     for where in ("/", f"/people/{name}/", path, f"{path}likes/", f"{path}history/", "/accounts/"):
         page = person.open(where)
         expect(page.locator("main").get_by_text(name).first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, where
+        assert width_of(page) <= 360, where
 
 
 @SCRIPTS
@@ -256,7 +256,7 @@ def test_a_token_is_made_used_and_revoked(people: People) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     in_one_line = "one => one.getClientRects().length === 1"
     assert page.locator("td code", has_text=token[:8]).evaluate(in_one_line)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     page.get_by_role("button", name=f"Revoke {token[:8]}").click()
     expect(page.get_by_text(token[:8])).to_have_count(0)
     assert api.post(command, **sent).status == 401
