@@ -50,6 +50,10 @@ function restore(box) {
   }
   const original = box.form.elements.original;
   const before = original?.value;
+  if (original && given !== box.defaultValue) {
+    keep(box); // somebody was quicker than this script: what they have typed is newer
+    return;
+  }
   if (original) {
     original.value = draft.original; // so that a change that came meanwhile is noticed
     box.value = draft.text;

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dev.server import free_port
 from messaging.testing.waiting import wait_until
@@ -41,6 +41,24 @@ def settled(page: Page) -> Page:
 def width_of(page: Page) -> int:
     """What a reader would have to scroll over, in CSS pixels."""
     return int(settled(page).evaluate("document.documentElement.scrollWidth"))
+
+
+class Held:
+    """Requests to an address, which wait until the test lets them go on."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._page, self._address = page, address
+        self.routes: list[Route] = []
+        page.route(address, lambda route: self.routes.append(route))
+
+    def wait(self) -> None:
+        wait_until(lambda: self._page.title() and self.routes, "the request is sent")
+
+    def let_go(self, status: int | None = None) -> None:
+        """Answer with this status, or let the server answer."""
+        for route in self.routes:
+            route.continue_() if status is None else route.fulfill(status=status)
+        self._page.unroute(self._address)
 
 
 class Site:

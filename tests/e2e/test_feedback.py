@@ -1,28 +1,9 @@
 """What a page says while and after somebody does something, and that no text is lost."""
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
-from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import People
+from tests.e2e.conftest import Held, People
 from tests.support.writing import a_post
-
-
-class Held:
-    """Requests to an address, which wait until the test lets them go on."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self._page, self._address = page, address
-        self.routes: list[Route] = []
-        page.route(address, lambda route: self.routes.append(route))
-
-    def wait(self) -> None:
-        wait_until(lambda: self._page.title() and self.routes, "the request is sent")
-
-    def let_go(self, status: int | None = None) -> None:
-        """Answer with this status, or let the server answer."""
-        for route in self.routes:
-            route.continue_() if status is None else route.fulfill(status=status)
-        self._page.unroute(self._address)
 
 
 def test_a_heart_turns_at_once_and_back_if_it_was_not_to_be(people: People) -> None:

@@ -220,6 +220,7 @@ def test_a_text_reads_as_it_was_meant_on_any_screen(people: People) -> None:
     expect(page).to_have_url(alice.site.url + path)
     expect(page.get_by_role("link", name="http://x.org")).to_have_attribute("rel", "nofollow")
     block = page.locator(".text pre")
+    page.wait_for_load_state()  # without style sheets nothing scrolls
     block.focus()
     page.keyboard.press("ArrowRight")
     scrolled = "document.querySelector('.text pre').scrollLeft"

@@ -3,7 +3,7 @@
 from playwright.sync_api import Locator, Page, expect
 
 from messaging.testing.waiting import wait_until
-from tests.e2e.conftest import PASSWORD, People
+from tests.e2e.conftest import PASSWORD, Held, People
 from tests.support.writing import a_post
 
 DRAFTS = "Object.keys(localStorage).filter(key => key.startsWith('draft '))"
@@ -75,6 +75,22 @@ def test_a_draft_is_kept_by_person_and_form_until_its_text_is_stored(people: Peo
     no_draft_is_left(page)
     page.go_back()
     expect(box(page)).to_have_value("")
+
+
+def test_what_is_typed_before_the_scripts_are_there_stays_and_is_kept(people: People) -> None:
+    alice = people("alice")
+    address = f"{a_post(alice.context, alice.site.url)}edit/"
+    page = alice.open(address)
+    page.get_by_label("Text").fill("A draft from before")
+    scripts = Held(page, "**/writing*.js")
+    page.goto(alice.site.url + address, wait_until="commit")
+    page.get_by_label("Text").fill("Typed at once")
+    scripts.wait()
+    scripts.let_go()
+    page.wait_for_load_state()
+    expect(page.get_by_label("Text")).to_have_value("Typed at once")
+    page.reload()
+    expect(page.get_by_label("Text")).to_have_value("Typed at once")
 
 
 def test_a_form_can_be_used_as_soon_as_it_is_there(people: People) -> None:
