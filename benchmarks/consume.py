@@ -1,7 +1,8 @@
 """The consumer: from Kafka to committed read models.
 
 What is compared with a loop by hand, and the whole of `runconsumer`, is counted in CPU time of the
-process, because on a shared machine the clock shows who else works.
+process, because on a shared machine the clock shows who else works. BENCH_EVENTS=1000000 gives
+`runconsumer` a million events, which cost more each: docs/decisions/0050-figures-that-fall-short.md
 """
 
 import os
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = 48_000
 BATCH = 1_000
-ALL_EVENTS, ALL_STREAMS = 100_000, 10_000  # for runconsumer
+ALL_EVENTS = int(os.environ.get("BENCH_EVENTS") or 100_000)  # for runconsumer
+ALL_STREAMS = ALL_EVENTS // 10
 
 
 def results() -> Iterator[Result]:

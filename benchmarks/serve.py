@@ -2,7 +2,7 @@
 
 Besides requests a second, in which the client, the clients' turns and PostgreSQL have their part,
 the CPU that the server's own processes use for each request: on a busy machine that is the
-figure to go by.
+figure to go by. Where the rest goes: docs/decisions/0050-figures-that-fall-short.md
 """
 
 import json

@@ -45,7 +45,7 @@ def results() -> Iterator[Result]:
         **common,
     )
     yield Result(
-        name="send, 1 writer", against="eventsourcing 9.5.6", limit=peer, target=2.0, **common
+        name="send, 1 writer", against="eventsourcing 9.5.6", limit=peer, target=2.5, **common
     )
     many, locked = medians(3, lambda: together(_send_likes), lambda: together(_locked_appends))
     yield Result(
