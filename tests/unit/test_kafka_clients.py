@@ -1,6 +1,7 @@
 """Which client speaks to Kafka, and with which arguments."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,16 @@ def test_what_kafka_python_does_not_know_is_a_fault_of_the_settings(name: str, m
         (error,) = settings_are_right()
     assert f'["security"]["{name}"] is not an argument' in error.msg
     assert meant in error.msg
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_a_file_that_is_not_there_is_named(client: str, tmp_path: Path) -> None:
+    given = {"security_protocol": "SSL", "ssl_cafile": str(tmp_path / "ca.pem")}
+    with postlog(kafka={**UNREACHED, "client": client, "security": given}):
+        (error,) = settings_are_right()
+        assert f"[\"ssl_cafile\"] is '{tmp_path}/ca.pem', which is not there" in error.msg
+        (tmp_path / "ca.pem").touch()
+        kafka_bus(conf.postlog().kafka)
 
 
 # --- tokens ---------------------------------------------------------------------------------------
