@@ -20,16 +20,8 @@ run: $(BIN)/stamp-run ## Web, relay and consumer on two SQLite files, at http://
 	@echo "http://127.0.0.1:$(PORT) - Ctrl-C stops it"
 	@PORT=$(PORT) exec $(BIN)/python -m dev.run # so that a signal to make reaches it
 
-# The tests of what a client of PostgreSQL does in its own way (tests/conftest.py chooses) once more
-# with psycopg 3, which Django prefers where it is installed. In a folder of its own, so that all
-# other tests run with psycopg 2. Beside them, so that no core is idle while either starts its
-# servers or waits; what it says comes in one piece, at its end, or below the others if it is red.
-# Before them where a PostgreSQL is named, since both would use its databases.
+# psycopg 3, which Django prefers where it is installed, for some tests once more (dev/tests.py).
 PSYCOPG3 := .venv/psycopg3
-PSYCOPG3_LOG := $(PSYCOPG3)/test.log
-TEST_PSYCOPG3 = { TEST_PSYCOPG=3 PYTHONPATH=$(CURDIR)/$(PSYCOPG3) $(BIN)/pytest \
-	-n 2 --dist worksteal tests/integration > $(PSYCOPG3_LOG) 2>&1 && say_psycopg3; }
-SAY_PSYCOPG3 = say_psycopg3() { printf '\n\nWith psycopg 3:\n'; cat $(PSYCOPG3_LOG); }
 # A project may take the newest Python and Django before this site does. `pyenv` hides its own.
 NEWEST := .venv/newest
 NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null) \
@@ -38,9 +30,7 @@ NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -
 WORKERS := 6
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@$(SAY_PSYCOPG3); trap : INT; $(if $(ARGS),,$(if $(TEST_POSTGRES),$(TEST_PSYCOPG3) || { say_psycopg3; failed=1; };,$(TEST_PSYCOPG3) & beside=$$!;)) \
-		$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=1; \
-		test -z "$$beside" || wait $$beside || { say_psycopg3; failed=1; }; test -z "$$failed"
+	@exec $(if $(ARGS),$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS),$(BIN)/python -m dev.tests $(WORKERS)) # so too
 
 check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .
