@@ -30,7 +30,7 @@ NEWEST_PYTHON ?= $(firstword $(foreach minor,14 13 12,$(shell python3.$(minor) -
 WORKERS := 6
 
 test: $(BIN)/stamp-dev $(PSYCOPG3)/stamp chromium pgbouncer nginx ## All tests, on real PostgreSQL and Kafka; ARGS= for pytest
-	@exec $(if $(ARGS),$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS),$(BIN)/python -m dev.tests $(WORKERS)) # so too
+	@exec $(if $(ARGS),$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS),$(BIN)/python -m dev.tests $(WORKERS)) # so that a signal to make reaches it
 
 check: $(BIN)/stamp-dev wheel docs ## Style, types, imports, migrations, deployment settings, known vulnerabilities
 	$(BIN)/ruff check .

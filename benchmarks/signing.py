@@ -42,8 +42,8 @@ def measured(
     rounds: int = ROUNDS,
     unit: str = "events/s of CPU",
 ) -> Result:
-    """`work` is given the environment for processes of its own. Who is first changes: what a round
-    writes makes the next one dearer."""
+    """`work` is given the environment for its processes. Both take turns at going first: what
+    a round writes makes the next one slower."""
     keys = {"RECORD_KEYS": ",".join(map(":".join, KEYS))}
 
     def signed() -> float:

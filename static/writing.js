@@ -44,34 +44,49 @@ function isKept(box) {
 
 function restore(box) {
   const draft = writer && draftOf(box);
-  const given = box.value; // the text as it is stored, or a quote
+  const given = box.value;
+  const typed = given !== box.defaultValue; // by somebody who was quicker than this script
+  if (typed && !draft) {
+    keep(box);
+  }
   if (!draft || draft.text === given) {
     return;
   }
-  const original = box.form.elements.original;
-  const before = original?.value;
-  if (original && given !== box.defaultValue) {
-    keep(box); // somebody was quicker than this script: what they have typed is newer
-    return;
-  }
-  if (original) {
-    original.value = draft.original; // so that a change that came meanwhile is noticed
-    box.value = draft.text;
-  } else {
-    box.value = draft.text.includes(given) ? draft.text : `${draft.text.trimEnd()}\n\n${given}`;
-  }
   isKept(box);
-  const note = document.createElement("p");
-  const discard = document.createElement("button");
-  note.className = "quiet draft";
-  note.append("This was not sent yet. ", discard);
-  Object.assign(discard, { type: "button", className: "link", textContent: "Discard it" });
-  discard.addEventListener("click", () => {
-    box.value = given;
-    if (original) {
-      original.value = before;
+  if (!box.form.elements.original) {
+    const known = !typed && draft.text.includes(given); // a quote that is in the draft already
+    box.value = known ? draft.text : `${draft.text.trimEnd()}\n\n${given}`;
+    if (typed) {
+      keep(box);
     }
-    store((storage) => storage.removeItem(keyOf(box)));
+    offer(box, "This was not sent yet.", "Discard it", { text: given });
+  } else if (typed) {
+    offer(box, "There is an older text that was not sent.", "Use it", draft);
+  } else {
+    offer(box, "This was not sent yet.", "Discard it", put(box, draft));
+  }
+}
+
+// Returns what was there. The original comes with its text, so that a change that came meanwhile is noticed.
+function put(box, { text, original }) {
+  const field = box.form.elements.original;
+  const before = { text: box.value, original: field?.value };
+  box.value = text;
+  if (field) {
+    field.value = original;
+  }
+  return before;
+}
+
+function offer(box, words, action, draft) {
+  const note = document.createElement("p");
+  const button = document.createElement("button");
+  note.className = "quiet draft";
+  note.append(`${words} `, button);
+  Object.assign(button, { type: "button", className: "link", textContent: action });
+  button.addEventListener("click", () => {
+    put(box, draft);
+    keep(box); // or forget it, if nothing of it is the writer's
     note.remove();
     attend(box);
     box.focus();
@@ -127,10 +142,15 @@ function attend(box) {
   counter.later = setTimeout(() => { counter.lastChild.textContent = counter.firstChild.textContent; }, 1_500);
 }
 
+const begun = new WeakSet();
+
 function begin(part) {
   for (const box of part.querySelectorAll("form.write textarea")) {
-    restore(box);
-    attend(box);
+    if (!begun.has(box)) {
+      begun.add(box);
+      restore(box);
+      attend(box);
+    }
   }
 }
 
@@ -169,4 +189,5 @@ const forgetSaid = () => said.querySelectorAll("[data-drops]").forEach(forget);
 new MutationObserver(forgetSaid).observe(said, { childList: true });
 forgetSaid();
 forgetOld();
-document.addEventListener("htmx:load", (event) => begin(event.target)); // at first the whole page
+begin(document); // before the first letter is noticed: it would be kept in place of a draft
+document.addEventListener("htmx:load", (event) => begin(event.target));

@@ -63,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
+    # As Ctrl-C: by default they would end this process alone, and its servers' folders would stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     if unit_tests_alone(config.args, config.invocation_params.dir):
         return
     config.option.basetemp = config.option.basetemp or _folder("paths")

@@ -31,8 +31,8 @@ MOVING = "document.getAnimations().filter(one => one.playState === 'running').le
 
 def settled(page: Page) -> Page:
     """The page once nothing on it moves: in the middle of a transition a colour is one that
-    nobody chose, and neither axe nor a screenshot shows what people see. The same before its
-    style sheets are there, when a script of ours sees what the browser does not paint yet."""
+    nobody chose, and neither axe nor a screenshot shows what people see. It waits for the style
+    sheets, too: before they apply, a script measures a layout that nobody sees."""
     page.wait_for_load_state()
     wait_until(lambda: not page.evaluate(MOVING), "no transition or animation runs")
     return page

@@ -95,14 +95,18 @@ def test_what_kafka_python_does_not_know_is_a_fault_of_the_settings(name: str, m
     assert meant in error.msg
 
 
-@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
-def test_a_file_that_is_not_there_is_named(client: str, tmp_path: Path) -> None:
-    given = {"security_protocol": "SSL", "ssl_cafile": str(tmp_path / "ca.pem")}
-    with postlog(kafka={**UNREACHED, "client": client, "security": given}):
+@pytest.mark.parametrize("value", ["{folder}/ca.pem", "{folder}", "-----BEGIN", "a\0b", 3, True])
+def test_a_file_that_cannot_be_read_is_a_fault_of_the_settings(value: Any, tmp_path: Path) -> None:
+    """The error at each connection would not say which."""
+    value = value.format(folder=tmp_path) if isinstance(value, str) else value
+    with postlog(kafka={**UNREACHED, "security": {"ssl_cafile": value}}):
         (error,) = settings_are_right()
-        assert f"[\"ssl_cafile\"] is '{tmp_path}/ca.pem', which is not there" in error.msg
-        (tmp_path / "ca.pem").touch()
-        kafka_bus(conf.postlog().kafka)
+    assert '["security"]["ssl_cafile"] names no file that this process can read' in error.msg
+
+
+def test_a_file_that_is_there_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    assert bus_of("kafka-python", ssl_cafile=str(tmp_path / "ca.pem"), ssl_keyfile=None)
 
 
 # --- tokens ---------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The bus on Apache Kafka. The only package that knows its clients; it loads the chosen one."""
 
-import os
 from importlib import import_module
 
 from django.core.exceptions import ImproperlyConfigured
@@ -12,19 +11,10 @@ CLIENTS = {  # to its module and class, and the extra that brings it
     "kafka-python": ("messaging.bus.kafka.client", "KafkaPythonBus", "kafka"),
     "confluent": ("messaging.bus.kafka.confluent.client", "ConfluentBus", "confluent"),
 }
-FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
 
 
 def kafka_bus(settings: KafkaSettings) -> KafkaBus:
-    """By the client that the settings choose. Raises `ImproperlyConfigured` if it is missing, or a
-    file that it needs: the client would say at each connection that there is no such file, and
-    not which."""
-    for file in FILES:
-        if (path := settings.security.get(file)) and not os.access(path, os.R_OK):
-            raise ImproperlyConfigured(
-                f'POSTLOG["KAFKA"]["security"]["{file}"] is {str(path)!r}, which is not there, or '
-                "not to be read by this process."
-            )
+    """By the client that the settings choose. Raises `ImproperlyConfigured` if it is missing."""
     module, name, extra = CLIENTS[settings.client]
     try:
         found: KafkaBus = getattr(import_module(module), name)(settings)

@@ -1,5 +1,6 @@
 """The bus on Apache Kafka by kafka-python."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_MS = 5_000
 CLIENTS = (KafkaAdminClient, KafkaConsumer, KafkaProducer)
+FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
 
 
 class KafkaPythonBus(KafkaBus):
@@ -35,7 +37,7 @@ class KafkaPythonBus(KafkaBus):
         self, settings: KafkaSettings, *, publish_timeout_s: float = PUBLISH_TIMEOUT_S
     ) -> None:
         super().__init__(settings, publish_timeout_s=publish_timeout_s)
-        _require_known(settings.security)
+        _require_usable(settings.security)
         self.client = {
             "bootstrap_servers": settings.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": CONNECT_TIMEOUT_MS,
@@ -152,7 +154,7 @@ class KafkaPythonBus(KafkaBus):
                 raise
 
 
-def _require_known(security: Mapping[str, Any]) -> None:
+def _require_usable(security: Mapping[str, Any]) -> None:
     """Raises `ImproperlyConfigured`: a client would refuse at each connection, for ever."""
     known = set.intersection(*({*client.DEFAULT_CONFIG} for client in CLIENTS))
     for name in security:
@@ -163,6 +165,17 @@ def _require_known(security: Mapping[str, Any]) -> None:
                 f'POSTLOG["KAFKA"]["security"]["{name}"] is not an argument that all '
                 f"clients of kafka-python take.{hint}"
             )
+        if name in FILES and not _is_readable(security[name]):
+            # What stands there may be the key itself, and is not shown.
+            raise ImproperlyConfigured(
+                f'POSTLOG["KAFKA"]["security"]["{name}"] names no file that this process can read.'
+            )
+
+
+def _is_readable(path: Any) -> bool:
+    """kafka-python would not say which file is missing."""
+    is_path = isinstance(path, str | os.PathLike)
+    return path is None or (is_path and os.path.isfile(path) and os.access(path, os.R_OK))
 
 
 class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # comes without types
