@@ -181,7 +181,7 @@ class GroupContract:
         second = group.join(1)
         publish(bus, numbered(100))
         group.leave(second)
-        group.settle(4)
+        group.settle(9)
         wait_until(lambda: sum(group.positions.values()) == 100, "all is read")
 
     def test_members_that_come_and_go_leave_no_partition_alone(self, group: Group) -> None:

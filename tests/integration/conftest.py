@@ -9,6 +9,7 @@ from zlib import crc32
 import pytest
 
 from messaging.api import short_way
+from web import counters
 
 OF_BOTH = {"database", "unchanged", "mode"}
 OF_THE_API = {"api_commands", "api_queries", "api_manners", "api_sign_in", "bad_input",
@@ -35,3 +36,9 @@ def _way_of(test: pytest.Function) -> str:
         return "short"
     on_postgresql = "postgresql" in test.name
     return "long" if crc32(test.originalname.encode()) % 2 == on_postgresql else "short"
+
+
+@pytest.fixture
+def no_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts would restart in the middle of a test."""
+    monkeypatch.setattr(counters.Window, "now", lambda self: (1, self.seconds))

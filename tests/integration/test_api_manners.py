@@ -217,6 +217,7 @@ def test_who_has_the_answer_already_is_told_so(database: Mode) -> None:
 # --- limits ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_window_ends")
 @override_settings(API_RATE=3)
 def test_more_than_the_limit_is_refused_by_person_and_by_address(database: Mode) -> None:
     alice, nobody = Api("alice"), Api()
@@ -237,6 +238,7 @@ def test_no_limit_says_nothing(sqlite: Mode) -> None:
     assert "RateLimit-Limit" not in Api().ask("find-all-posts").headers
 
 
+@pytest.mark.usefixtures("no_window_ends")
 @override_settings(API_RATE=2)
 def test_a_forged_address_counts_as_the_real_one(sqlite: Mode) -> None:
     answers = [
@@ -245,6 +247,7 @@ def test_a_forged_address_counts_as_the_real_one(sqlite: Mode) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
 
 
+@pytest.mark.usefixtures("no_window_ends")
 def test_wrong_passwords_are_soon_not_looked_at(database: Mode) -> None:
     Api("alice")
     basic = {"Authorization": "Basic YWxpY2U6d3Jvbmc="}  # alice:wrong

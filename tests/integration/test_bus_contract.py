@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from messaging.bus import current_bus
+from messaging.bus import current_bus, embedded
 from messaging.bus.base import Bus
 from messaging.bus.models import EmbeddedRecord, Log, LogPartition
 from messaging.exceptions import BusError, HistoryMismatch
@@ -59,6 +59,13 @@ class TestBus(BusContract):
     def bus(self, mode: Mode) -> Bus:
         self.mode = mode
         return current_bus()
+
+    def test_who_closes_is_replaced_within_seconds(
+        self, bus: Bus, group: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Long before it would count as dead."""
+        monkeypatch.setattr(embedded, "DEAD_AFTER_S", 60.0)
+        super().test_who_closes_is_replaced_within_seconds(bus, group)
 
     def lose_records_before(self, bus: Bus, partition: int, offset: int) -> None:
         lose_records_before(self.mode, partition, offset)

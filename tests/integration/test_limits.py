@@ -19,10 +19,7 @@ TOKEN = "/api/v1/auth/token/"
 RIGHT = "correct horse"
 
 
-@pytest.fixture(autouse=True)
-def no_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts would restart in the middle of a test."""
-    monkeypatch.setattr(counters.Window, "now", lambda self: (1, self.seconds))
+pytestmark = pytest.mark.usefixtures("no_window_ends")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from django.db import connections
 from django.test import Client
 
 from messaging.dialect import sessions
+from messaging.testing.waiting import wait_until
 from tests.support.api import Api, errors
 from tests.support.modes import Mode
 from tests.support.processes import ROOT, environment
@@ -25,7 +26,8 @@ def test_a_query_that_takes_too_long_is_503_and_the_next_one_is_answered(postgre
         assert "took too long" in api.json()["errors"][0]["detail"]
         assert int(api["Retry-After"]) > 0
         assert Client().get("/").status_code == 503
-    assert Api().ask("find-all-posts").status_code == 200
+    # The first that runs to its end has its plan to make, for which a busy machine takes longer.
+    wait_until(lambda: Api().ask("find-all-posts").status_code == 200, "the next one is answered")
 
 
 def test_the_web_server_limits_reads_and_the_shell_does_not(postgresql: Mode) -> None:

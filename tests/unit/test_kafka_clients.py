@@ -18,6 +18,7 @@ from messaging.bus.kafka.oauth import Tokens
 from messaging.checks import settings_are_right
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.testing.bus_members import numbered
+from messaging.testing.waiting import wait_until
 from tests.support.settings import postlog
 
 UNREACHED = {"bootstrap_servers": "127.0.0.1:1", "topic": "of_these_tests"}
@@ -252,6 +253,7 @@ def test_a_publisher_that_gives_up_says_why_and_keeps_nothing_that_could_still_g
     producer = publisher._producer
     wait = publisher.send(numbered(3))
     assert len(producer) >= 3
+    wait_until(lambda: producer.flush(0.1) and publisher._trouble.recent(), "it is refused")
     with pytest.raises(BusError, match=r"not acknowledged: Transport: .*Connection refused"):
         wait()
     assert len(producer) == 0

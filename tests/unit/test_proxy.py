@@ -109,9 +109,9 @@ def test_what_a_stall_held_back_arrives_when_it_is_healed(proxy: Proxy) -> None:
 
 def test_slow_holds_each_piece(proxy: Proxy) -> None:
     with closing(connected(proxy)) as client:
-        proxy.slow(0.2)
+        proxy.slow(1)
         with pytest.raises(TimeoutError):
-            answered(client, b"one", timeout_s=0.3)  # 0.2 s there and 0.2 s back
+            answered(client, b"one", timeout_s=0.3)  # 1 s there and 1 s back
         client.settimeout(10)
         assert client.recv(100) == b"one"
 
