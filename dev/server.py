@@ -26,7 +26,7 @@ class Server:
     """One server process on one data folder."""
 
     name = ""
-    start_s = 60
+    start_s = 180
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -74,7 +74,7 @@ class Site:
         self.web = Worker(self.env, "--port", str(self.port), program=SERVER)
         self.relay = Worker(self.env, "runrelay")
         self.consumer = self.start_consumer()
-        wait_until(lambda: "sourdough" in self._feed(), "the demo's posts are on the feed")
+        wait_until(lambda: "sourdough" in self._feed(), "the demo's posts are on the feed", 120)
 
     def start_consumer(self) -> Worker:
         self.consumer = Worker(self.env, "runconsumer", "--no-relay")

@@ -47,7 +47,7 @@ def test_what_was_done_is_said_wherever_one_has_scrolled_and_goes_by_itself(
         last.get_by_role("link", name="Edit", exact=True).click()
         last.get_by_label("Text").fill(text)
         last.get_by_role("button", name="Save").click()
-        expect(last.locator(".text")).to_have_text(text)
+        expect(last.locator("> .text")).to_have_text(text)
         expect(toast).to_contain_text("Saved.")
     assert page.evaluate("scrollY") > 0
     expect(toast).to_be_in_viewport()
@@ -127,6 +127,7 @@ def test_comments_of_others_are_announced_where_somebody_looks(people: People) -
     polls = page.locator("#new-comments")
     expect(polls).to_have_role("status")
     page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    asked.clear()
     page.clock.run_for(120_000)
     assert not any("new-comments" in url for url in asked), "nobody looks at the tab"
     page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from messaging.testing.waiting import wait_until
 from messaging.workers.heartbeats import DEAD_AFTER
-from tests.e2e.conftest import PATIENCE_S, People, Site
+from tests.e2e.conftest import PATIENCE_S, Held, People, Site
 
 DEAD_S = DEAD_AFTER.total_seconds()
 
@@ -77,6 +77,7 @@ def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: 
     expect(card.get_by_text("A change of yours is stored")).to_be_visible()  # a part says so too
     page.goto(page.url)
     expect(page.locator("#list > .behind")).to_be_visible()
+    polls = Held(page, "**/people/alice/")
     page.evaluate("""() => {
         window.held = 0;
         document.addEventListener("htmx:beforeSwap", event => {
@@ -85,6 +86,8 @@ def test_a_page_does_not_catch_up_over_what_somebody_writes(site: Site, people: 
     }""")
     card.get_by_role("link", name="Edit").click()
     card.get_by_label("Text").fill("Half written")
+    polls.wait()
+    polls.let_go()
     wait_until(lambda: page.evaluate("window.held"), "it would have caught up")
     expect(card.get_by_label("Text")).to_have_value("Half written")
     card.get_by_role("link", name="Cancel").click()

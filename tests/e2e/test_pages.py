@@ -259,8 +259,8 @@ def test_a_page_is_small_and_paints_soon(
     page.wait_for_load_state("networkidle")
     assert sum(sizes) <= MAX_PAGE_BYTES, f"{name}: {sum(sizes):,} bytes"
     assert len(sizes) <= 7, "the page, a style sheet, four scripts and an icon"
-    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert paint < FIRST_PAINT_MS
+    first = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+    assert wait_until(lambda: page.evaluate(first), "it has painted") < FIRST_PAINT_MS
 
 
 @pytest.mark.parametrize(("name", "where"), OTHERS.items(), ids=list(OTHERS))

@@ -66,7 +66,9 @@ def test_a_fork_halts_its_partition_and_no_other(mode: Mode) -> None:
         mediator.send(EditMessage(post_id=sound, message="second"), ALICE)
         wait_until(lambda: version_of(sound) == 2, "the other stream goes on")
         assert version_of(forked) == 1
-        halted = Checkpoint.objects.exclude(halted="").get(projection="posts")
+        of_posts = Checkpoint.objects.exclude(halted="").filter(projection="posts")
+        wait_until(of_posts.exists, "it is noted")
+        halted = of_posts.get()
         assert halted.partition == partition_of(str(forked), 12)
         assert "Fork" in halted.halted
         assert consumer.stop() == 0
@@ -102,14 +104,14 @@ def test_a_topic_made_anew_halts_running_and_restarted_workers(mode: Mode) -> No
     ):
         wait_until(drained, "it is applied")
         recreate_topic(mode)
-        assert consumer.wait(30) == 1, "the running consumer halts"
+        assert consumer.wait(90) == 1, "the running consumer halts"
         assert "The log is not the one" in consumer.output()
-        assert relay.wait(30) == 1, "the running relay halts"
+        assert relay.wait(90) == 1, "the running relay halts"
         assert "The log is not the one" in relay.output()
     mediator.send(LikePost(post_id=post_id), ALICE)
     for command in (["runrelay"], ["runconsumer", "--no-relay"]):
         with Worker(mode.env, *command) as worker:
-            assert worker.wait(30) == 1, "a restarted one halts"
+            assert worker.wait(90) == 1, "a restarted one halts"
             assert "The log is not the one" in worker.output()
     assert version_of(post_id) == 1
     assert outbox.waiting() == 1, "nothing was skipped"

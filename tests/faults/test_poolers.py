@@ -102,6 +102,7 @@ def test_the_whole_path_works_behind_a_pooler(right: dict[str, str], tmp_path: P
         sent = together(*[partial(manage, right, "sendcommands", *n, str(file)) for n in jobs])
         assert [(s.returncode, s.stderr[-500:]) for s in sent if s.returncode] == []
         with switched(right, pooled=True):
+            wait_until(drained, "the likes are published and shown", 60)
             liked = Api("carol").send("like-post", post_id=str(id_of("p"))).json()
             token = {"Consistency-Token": liked["consistency_token"]}
             shown = Api().ask("find-post-by-id", post_id=str(id_of("p")), headers=token)

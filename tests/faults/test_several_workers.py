@@ -53,7 +53,7 @@ def test_partitions_are_shared_and_handed_over_within_seconds(mode: Mode) -> Non
             send(posts, 1)
             wait_until(drained, "both consume", 60)
             assert second.stop() == 0, "it leaves by itself"
-            wait_until(lambda: owned(first) == everything, "the first has all again", 10)
+            wait_until(lambda: owned(first) == everything, "the first has all again")
         with Worker(mode.env, "runconsumer") as third:
             wait_until(lambda: owned(third), "another shares them", 60)
             third.kill()
@@ -78,6 +78,9 @@ def test_totals_stay_exact_when_their_owner_is_killed_and_another_takes_over(
     def of_people() -> list[bool]:
         return [one.active for one in heartbeats.alive("owner of people")]
 
+    def roles() -> list[tuple[str, bool]]:
+        return [(found.role, found.at_work) for found in current_status().workers]
+
     with (
         Worker(postgresql.env, "runconsumer") as one,
         Worker(postgresql.env, "runconsumer") as other,
@@ -85,8 +88,8 @@ def test_totals_stay_exact_when_their_owner_is_killed_and_another_takes_over(
         wait_until(lambda: of_people() == [True, False], "one owns the totals", 60)
         # It has the lock before its group gives it partitions, and they tell the two workers apart.
         wait_until(lambda: owned(one, "people") or owned(other, "people"), "it has partitions", 60)
-        roles = [(found.role, found.at_work) for found in current_status().workers]
-        assert roles[-2:] == [("owner of people", True), ("owner of people", False)]
+        owners = [("owner of people", True), ("owner of people", False)]
+        wait_until(lambda: roles()[-2:] == owners, "both beat")
         owner, standby = (one, other) if owned(one, "people") else (other, one)
         assert owned(standby, "people") == set(), "it is not in the group"
         write(40)
@@ -101,16 +104,18 @@ def test_totals_stay_exact_when_their_owner_is_killed_and_another_takes_over(
 
 
 def test_it_shows_which_workers_are_alive(sqlite: Mode) -> None:
+    def relays() -> list[bool]:
+        return [one.active for one in heartbeats.alive("relay")]
+
     assert heartbeats.missing_workers() == ["manage.py runconsumer"]
     with Worker(sqlite.env, "runconsumer", "--no-relay") as consumer:
         wait_until(lambda: heartbeats.missing_workers() == ["manage.py runrelay"], "it beats")
         with Worker(sqlite.env, "runrelay") as relay, Worker(sqlite.env, "runrelay") as standby:
             wait_until(lambda: len(heartbeats.alive("relay")) == 2, "both relays beat")
             wait_until(lambda: not heartbeats.missing_workers(), "one of them is active")
-            assert [one.active for one in heartbeats.alive("relay")] == [True, False]
-            workers = current_status().workers
-            roles = [one.role for one in workers]
-            assert roles == ["relay", "relay", "consumer", "owner of people"]
+            told = ["relay", "relay", "consumer", "owner of people"]
+            wait_until(lambda: relays() == [True, False], "one is active, one stands by")
+            wait_until(lambda: [one.role for one in current_status().workers] == told, "all beat")
             assert (relay.stop(), standby.stop()) == (0, 0)
         wait_until(lambda: not heartbeats.alive("relay"), "who stops signs off")
         consumer.kill()

@@ -147,10 +147,10 @@ def write(servers: str, topic: str, user: str, *, idempotent: bool) -> None:
     producer = KafkaProducer(
         bootstrap_servers=servers,
         enable_idempotence=idempotent,
-        max_block_ms=10_000,
+        max_block_ms=60_000,
         **client(user),
     )
     try:
-        producer.send(topic, b"forged", partition=0).get(timeout=10)
+        producer.send(topic, b"forged", partition=0).get(timeout=60)
     finally:
         producer.close(timeout=1)

@@ -25,7 +25,7 @@ class ProcfileWeb(Worker):
         super().__init__(env, program=program, folder=folder)
 
     def __enter__(self) -> "ProcfileWeb":
-        wait_until(lambda: self.live() == 200, "the site answers")
+        wait_until(lambda: self.live() == 200, "the site answers", 120)
         return self
 
     def live(self) -> int | None:

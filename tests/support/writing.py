@@ -5,6 +5,8 @@ from uuid import uuid4
 
 from playwright.sync_api import APIRequestContext, BrowserContext
 
+from messaging.testing.waiting import wait_until
+
 
 def a_post(context: BrowserContext, url: str, comments: int = 0) -> str:
     """The address of a new post with comments, by who is signed in there; pages show all of it."""
@@ -22,5 +24,6 @@ def a_post(context: BrowserContext, url: str, comments: int = 0) -> str:
     for number in range(comments):
         done = send("add-comment", post_id=post_id, text=f"Comment {number}")
     seen = {"Consistency-Token": str(done["consistency_token"])}
-    assert ask.get(f"{url}/api/v1/queries/find-post-by-id/?post_id={post_id}", headers=seen).ok
+    query = f"{url}/api/v1/queries/find-post-by-id/?post_id={post_id}"
+    wait_until(lambda: ask.get(query, headers=seen).ok, "pages show it")
     return f"/posts/{post_id}/"
