@@ -136,7 +136,7 @@ function attend(box) {
   const number = (value) => value.toLocaleString("en");
   counter.classList.toggle("error", over > 0);
   counter.firstChild.textContent = over > 0
-    ? `${number(over)} characters too many`
+    ? `${number(over)} ${over === 1 ? "character" : "characters"} too many`
     : `${number(characters)} of ${number(MAX_CHARACTERS)} characters`;
   clearTimeout(counter.later); // a screen reader hears of it after a pause, not at each letter
   counter.later = setTimeout(() => { counter.lastChild.textContent = counter.firstChild.textContent; }, 1_500);

@@ -89,7 +89,7 @@ def picture(span: Span) -> Picture:
     points = samples.series(span.length, POINTS, until)
     axis = Axis(until - span.length, until, span)
     specs = list(_specs())
-    newest = samples.series(NEWEST, 2, until)
+    newest = next(reversed(samples.series(NEWEST, 2, until)), None)
     return Picture(
         span=span,
         spans=SPANS,
@@ -97,9 +97,9 @@ def picture(span: Span) -> Picture:
         ticks=list(axis.ticks()),
         gaps=gaps(axis, points),
         marks=marks(axis, points),
-        troubles=troubles(points, newest[-1] if newest else None)[-MAX_TROUBLES:],
+        troubles=troubles(points, newest)[-MAX_TROUBLES:],
         within=_width(points),
-        plots=plots_of(axis, points),
+        plots=plots_of(axis, points, newest),
         strips=strips_of(axis, points),
         columns=[f"{one.title}: {name}" for one in specs for name, _ in one.lines],
         rows=[
@@ -113,8 +113,10 @@ def picture(span: Span) -> Picture:
     )
 
 
-def plots_of(axis: Axis, points: Sequence[Point]) -> list[Plot]:
-    return [_plot(axis, points, one) for one in _specs()]
+def plots_of(axis: Axis, points: Sequence[Point], newest: Point | None) -> list[Plot]:
+    """`newest`: a short one, which tells what is so now; the last of the points may stand for many
+    minutes, and has the worst of them."""
+    return [_plot(axis, points, newest, one) for one in _specs()]
 
 
 class Spec(NamedTuple):
@@ -164,7 +166,7 @@ def _visible(which: str) -> Value:
     return value
 
 
-def _plot(axis: Axis, points: Sequence[Point], spec: Spec) -> Plot:
+def _plot(axis: Axis, points: Sequence[Point], newest: Point | None, spec: Spec) -> Plot:
     found = {name: [v for p in points if (v := value(p)) is not None] for name, value in spec.lines}
     most = max((max(figures) for figures in found.values() if figures), default=0.0)
     if spec.unit is not None:  # by factors of ten, so that a limit far above does not flatten it
@@ -179,7 +181,7 @@ def _plot(axis: Axis, points: Sequence[Point], spec: Spec) -> Plot:
                 name=name,
                 path=path(axis, scale, points, value),
                 style=number % STYLES,
-                last=_text(found[name][-1] if found[name] else None),
+                last=_text(None if newest is None else value(newest)),
                 most=_text(max(found[name], default=None)),
             )
             for number, (name, value) in enumerate(spec.lines)

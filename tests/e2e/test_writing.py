@@ -186,6 +186,8 @@ def test_a_box_grows_and_counts_as_the_server_does(people: People) -> None:
     text.fill("x" * 9_998 + "\U0001f600\n" * 2)
     expect(counter).to_have_text("2 characters too many")
     expect(page.locator(".counter [role=status]")).to_have_text("2 characters too many")
+    text.fill("x" * 10_001)
+    expect(counter).to_have_text("1 character too many")
     text.fill("A line")
     expect(counter).to_have_count(0)
     written_as = "one => getComputedStyle(one).unicodeBidi"

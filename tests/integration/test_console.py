@@ -20,7 +20,7 @@ from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import Context, utc_now
 from messaging.monitoring import audit, samples, sampling
-from messaging.monitoring.figures import Figures
+from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.models import OperatorAction
 from messaging.projections.consuming import checkpoints
 from messaging.projections.models import DeadLetter, Discarded, Rebuild
@@ -238,6 +238,7 @@ def test_plots_show_samples_what_happened_and_the_values_as_a_table(database: Mo
         assert "no consumer is alive" in text
         assert "root: rebuild: store &lt;posts&gt;" in text
         assert "No samples in this time" not in text
+        assert '<th scope="col">Lag, in records: history</th>' in text
         assert text.count('<th scope="row">') == 1, "the one time of which there are values"
 
 
@@ -258,14 +259,15 @@ def test_a_week_without_a_sample_is_a_clear_picture(
 
 def test_what_is_over_is_over_in_the_plots_of_a_week_too(sqlite: Mode) -> None:
     now = samples.database_time()
-    for ago, errors in ((180, ("the log did not answer: away",)), (0, ())):
+    for ago, lag, errors in ((180, 4_002, ("the log did not answer: away",)), (0, 3, ())):
         at = now - timedelta(seconds=ago)
-        workers = {"consumer": 1}
+        workers, lags = {"consumer": 1}, {"posts": ProjectionFigures(lag=lag)}
         samples.keep(at, Figures(taken_s=at.timestamp(), workers=workers, leader="near 1",
-                                 errors=errors))  # fmt: skip
+                                 projections=lags, errors=errors))  # fmt: skip
     text = page(root(), f"{PLOTS}?span=7d")
     assert "<td>the log did not answer: away</td>" in text
     assert "still so" not in text
+    assert "posts: at most 4,002, now 3" in text
     assert "Times are to within" in text
 
 

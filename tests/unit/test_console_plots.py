@@ -116,13 +116,15 @@ def test_strips_are_red_where_nobody_leads_or_is_alive_and_where_partitions_are_
 
 def test_a_lag_is_drawn_with_its_limit_and_says_its_figures_in_words() -> None:
     lagging = {"posts": ProjectionFigures(lag=300)}
-    plots = plots_of(AXIS, [point(0, projections=lagging), point(1, projections=lagging)])
+    less = {"posts": ProjectionFigures(lag=200)}
+    points = [point(0, projections=lagging), point(1, projections=lagging)]
+    plots = plots_of(AXIS, points, point(2, projections=less))
     lag = next(one for one in plots if one.title.startswith("Lag"))
     (limit,) = lag.limits
     assert (limit.figure, limit.level) == (10_000, "bad")
     assert 0 < limit.y < 30, "the limit is in the picture, near its top"
-    assert "posts: at most 300, now 300" in lag.in_words
-    empty = plots_of(AXIS, [])
+    assert "posts: at most 300, now 200" in lag.in_words
+    empty = plots_of(AXIS, [], None)
     assert all(line.path == "" and line.last == "none" for one in empty for line in one.lines)
 
 
