@@ -118,11 +118,11 @@ POSTLOG = {
     "ACTORS": "accounts.actors.AccountActors",
     # After so long without a sign of life of one of its threads a worker ends.
     "WORKER_STALL_SECONDS": env.whole_number("WORKER_STALL_SECONDS", 120, least=1, most=86_400),
-    # Events not shown yet, above which the process is not ready.
+    # Events not shown yet, above which it is not ready.
     "MAX_LAG": env.whole_number("MAX_LAG", 10_000, least=0, most=10**9, former="MOST_LAG"),
     "METRICS_TOKEN": env.text("METRICS_TOKEN"),
+    "DOCS_URL": env.text("DOCS_URL"),
     "TRACES": env.switch("TRACES", False),
-    # How many requests a web process works on at once (web/buffering.py).
     "WEB_THREADS": env.whole_number("WEB_THREADS", 8, least=1, most=256),
     "IDEMPOTENCY_HOURS": env.whole_number("IDEMPOTENCY_HOURS", 24, least=1, most=24 * 365),
 }

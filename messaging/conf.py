@@ -58,6 +58,8 @@ class Postlog(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ren
     max_lag: NotNegative = 10_000  # events not shown yet, above which /health/ready says 503
     # Whoever sends it may read /metrics; empty: there is no such page.
     metrics_token: Annotated[str, Meta(pattern=r"^(.{16,})?$")] = ""
+    # Where the documentation is served, for the console's links; empty: it names page and section.
+    docs_url: Annotated[str, Meta(pattern=r"^(https?://.+/)?$")] = ""
     traces: bool = False  # by OpenTelemetry; where to is said by its own variables
     web_threads: Positive = 8  # requests that a web process works on at once
     idempotency_hours: Positive = 24  # how long the answer to an Idempotency-Key is kept

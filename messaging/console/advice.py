@@ -3,10 +3,20 @@ that the console names."""
 
 from typing import NamedTuple
 
+from django.utils.text import slugify
+
+from messaging import conf
+
 
 class Advice(NamedTuple):
     section: str  # of docs/operations.md
     steps: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """Of the section, as `make docs` builds it; empty: the documentation is not served."""
+        base = conf.postlog().docs_url
+        return base and f"{base}operations.html#{slugify(self.section)}"
 
 
 WORKERS = Advice(

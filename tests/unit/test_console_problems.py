@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import markdown.extensions.toc
 import pytest
 
 from messaging.console import advice, dashboard
@@ -17,6 +18,7 @@ from messaging.monitoring.levels import AMBER, RED, WELL
 from messaging.monitoring.samples import Point
 from messaging.projections.models import Checkpoint
 from tests.support.console_looks import POSTS, READ, WRITE, found, worker
+from tests.support.settings import postlog
 
 AT = datetime(2026, 1, 2, 3, 12, 41, tzinfo=UTC)
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -178,3 +180,13 @@ def test_the_trend_of_a_lag_is_that_of_the_last_looks(monkeypatch: pytest.Monkey
 def test_every_section_that_the_console_names_is_one_of_the_documentation() -> None:
     headings = {line[3:] for line in OPERATIONS.read_text().splitlines() if line.startswith("## ")}
     assert {one.section for one in advice.ALL} <= headings
+
+
+def test_the_console_links_to_the_section_where_the_documentation_is_served() -> None:
+    assert advice.WORKERS.address == ""
+    with postlog(DOCS_URL="https://docs.example/postlog/"):
+        found = {one.address.partition("operations.html#") for one in advice.ALL}
+    assert {base for base, _, _ in found} == {"https://docs.example/postlog/"}
+    assert {anchor for _, _, anchor in found} == {
+        markdown.extensions.toc.slugify(one.section, "-") for one in advice.ALL
+    }
