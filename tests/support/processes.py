@@ -1,6 +1,7 @@
 """Postlog's own processes, started, frozen and killed by tests."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import IO, Any
 from django.core.management import CommandError, call_command
 
 from dev.guard import Guard
+from messaging.testing.waiting import wait_until
 from tests.support.forked import Forked
 
 COMMAND_S = 300
@@ -113,9 +115,19 @@ class Worker:
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def stop(self, deadline_s: float = 30) -> int:
-        """SIGTERM, as an operator's supervisor does; its exit code."""
+        """SIGTERM, as an operator's supervisor does, once it is heeded; the exit code."""
+        wait_until(self._heeds_sigterm, f"{self.arguments} heeds SIGTERM", deadline_s)
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(deadline_s)
+
+    def _heeds_sigterm(self) -> bool:
+        """Or has ended. One that has just been started is ended by the signal itself."""
+        with suppress(FileNotFoundError, ProcessLookupError):
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            (caught,) = re.findall(r"^SigCgt:\s*(\S+)", status, re.MULTILINE)
+            if int(caught, 16) & 1 << signal.SIGTERM - 1:
+                return True
+        return self.process.poll() is not None
 
     def wait(self, deadline_s: float = 60) -> int:
         return self.process.wait(deadline_s)
