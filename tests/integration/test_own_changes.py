@@ -18,6 +18,7 @@ from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context, Position
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
 from messaging.projections.serving.models import OwnChange
@@ -181,6 +182,32 @@ def test_a_page_waits_once_however_many_changes_do_not_come(
     streams = frozenset(change.stream_id for change in changes)
     assert own_changes.behind(request, posts, PROJECTIONS["likes"]) == Behind([], streams)
     assert len(waited) == 1
+
+
+def test_of_what_does_not_come_a_page_knows_what_an_operator_has_to_see_to(
+    database: Mode, rf: Any
+) -> None:
+    alice = person("alice")
+    request = rf.get("/")
+    request.user = alice
+    letters = {"poison": 1, "unreadable": 1, "gap": 0, "behind": 0, "waits for newer code": 0}
+    streams = {code: uuid4() for code in letters}
+    for number, (code, stream_id) in enumerate(streams.items()):
+        of = {"projection": "posts", "generation": 1, "stream_id": stream_id, "code": code}
+        DeadLetter.objects.create(**of, version=1, partition=0, offset=number, reason="why")
+    DeadLetter.objects.create(projection="posts", generation=2, stream_id=streams["gap"], version=1,
+                              partition=0, offset=9, code="poison", reason="not live")  # fmt: skip
+    own_changes.remember(request, *[Position("post", one, 1) for one in streams.values()])
+    late = own_changes.behind(request, posts)
+    assert late is not None
+    assert late.streams == set(streams.values())
+    assert late.parked == {streams[code] for code, needs_hands in letters.items() if needs_hands}
+    page = Client()
+    page.force_login(alice)
+    said = page.get(f"/posts/{streams['poison']}/")
+    assert (said.status_code, "stored, and not shown yet" in said.text) == (202, True)
+    assert "by itself" not in said.text
+    assert "dead letters" not in said.text, "what staff can see to"
 
 
 def test_a_page_waits_only_for_what_its_projections_take_in(

@@ -19,6 +19,9 @@ from django.http import HttpRequest
 from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Position
+from messaging.projections.consuming.checkpoints import live_generation
+from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
+from messaging.projections.models import DeadLetter
 from messaging.projections.registry import Projection
 from messaging.projections.serving.live import live
 from messaging.projections.serving.models import OwnChange
@@ -78,6 +81,7 @@ class Behind(NamedTuple):
 
     start: list[str]  # the commands of workers that are missing
     streams: frozenset[UUID]  # that it does not show as they are
+    parked: frozenset[UUID] = frozenset()  # those of them that an operator has to see to
 
 
 def remember(request: HttpRequest, *changed: Position) -> None:
@@ -95,7 +99,7 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
     changes = dict(lately(owner)) if owner else {}
     request.own_changes = list(changes)  # type: ignore[attr-defined]  # an ETag may need them
     start: list[str] | None = None
-    late: set[UUID] = set()
+    late: list[tuple[Projection, Position]] = []
     patient = True  # until one has been waited for in vain: the page waits for that long once
     for projection, position in _not_shown(projections, list(changes)):
         if start is None:
@@ -104,8 +108,23 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
             if _comes(projection, position):
                 continue
             patient = False
-        late.add(position.stream_id)
-    return Behind(start or [], frozenset(late)) if late else None
+        late.append((projection, position))
+    streams = frozenset(position.stream_id for _, position in late)
+    return Behind(start or [], streams, _parked(late)) if late else None
+
+
+def _parked(late: Sequence[tuple[Projection, Position]]) -> frozenset[UUID]:
+    """Those with a dead letter that no more events and no newer code take away."""
+    letters = DeadLetter.objects.exclude(code__in=(*WAITS_FOR_ANOTHER, WAITS_FOR_CODE))
+    of_each = (
+        letters.filter(
+            projection=name,
+            generation=live_generation(name),
+            stream_id__in={position.stream_id for one, position in late if one.name == name},
+        ).values_list("stream_id", flat=True)
+        for name in {one.name for one, _ in late}
+    )
+    return frozenset(one for found in of_each for one in found if one)
 
 
 def _not_shown(
