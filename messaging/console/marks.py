@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, InterfaceError
 
 from messaging.console.axis import Axis
+from messaging.monitoring.figures import Figures
 from messaging.monitoring.models import OperatorAction
 from messaging.monitoring.samples import Point
 from messaging.projections.models import Rebuild
@@ -25,7 +26,7 @@ class Mark(NamedTuple):
 
 def marks(axis: Axis, points: Sequence[Point]) -> list[Mark]:
     """The newest last."""
-    each = [*_actions(axis), *_rebuilds(axis), *of_points(points)]
+    each = [*_actions(axis), *_rebuilds(axis), *begin(axis, points), *of_points(points)]
     found = sorted(one for one in each if axis.since <= one[0] <= axis.until)
     return [Mark(at, axis.x(at), kind, text) for at, kind, text in found[-MAX_MARKS:]]
 
@@ -51,6 +52,14 @@ def _rebuilds(axis: Axis) -> Iterator[Found]:
             yield one.switched_at, "rebuild", f"{what}: readers switched to it"
         if one.ended_at:
             yield one.ended_at, "rebuild", f"{what}: {one.state}"
+
+
+def begin(axis: Axis, points: Sequence[Point]) -> Iterator[Found]:
+    """What there was at the first sample, if none was kept just before."""
+    for first in points[:1]:
+        if first.since - axis.since > 2 * (first.until - first.since):
+            yield first.since, "start", "samples begin"
+            yield from of_points([first._replace(until=first.since, figures=Figures()), first])
 
 
 def of_points(points: Sequence[Point]) -> Iterator[Found]:

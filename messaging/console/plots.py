@@ -87,6 +87,8 @@ def picture(span: Span) -> Picture:
     """Read the samples, and draw them."""
     until = samples.database_time()
     points = samples.series(span.length, POINTS, until)
+    # As exact as there is: what begins and ends within a point of the plots is told as well.
+    each = samples.series(span.length, samples.MAX_POINTS, until)
     axis = Axis(until - span.length, until, span)
     specs = list(_specs())
     newest = next(reversed(samples.series(NEWEST, 2, until)), None)
@@ -96,9 +98,9 @@ def picture(span: Span) -> Picture:
         axis=axis,
         ticks=list(axis.ticks()),
         gaps=gaps(axis, points),
-        marks=marks(axis, points),
-        troubles=troubles(points, newest)[-MAX_TROUBLES:],
-        within=_width(points),
+        marks=marks(axis, each),
+        troubles=troubles(each, newest)[-MAX_TROUBLES:],
+        within=_width(each),
         plots=plots_of(axis, points, newest),
         strips=strips_of(axis, points),
         columns=[f"{one.title}: {name}" for one in specs for name, _ in one.lines],

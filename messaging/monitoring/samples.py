@@ -27,7 +27,7 @@ FINE_S, COARSE_S = 10, 300
 FINE_FOR, COARSE_FOR = timedelta(days=1), timedelta(days=7)
 FINE_UP_TO = timedelta(hours=8)  # longer spans are read from the coarse ones
 MAX_DELETED = 50  # in one go: if the clock leaps for a moment, nearly all stays
-MAX_POINTS = 2_000
+MAX_POINTS = 2_017  # a week, 5 minutes each, and the one that is cut off
 
 CLOCK = Statement("postlog_clock", "SELECT {seconds}")
 

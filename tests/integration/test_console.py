@@ -242,6 +242,22 @@ def test_plots_show_samples_what_happened_and_the_values_as_a_table(database: Mo
         assert text.count('<th scope="row">') == 1, "the one time of which there are values"
 
 
+def test_what_came_and_went_within_one_point_of_a_week_is_told(database: Mode) -> None:
+    now = samples.step_of(samples.database_time(), samples.COARSE_S)
+    consumers = {"consumer": 1}
+    for minutes, letters, workers in ((40, 0, consumers), (35, 2, consumers), (30, 2, {}),
+                                      (25, 0, consumers)):  # fmt: skip
+        at = now - timedelta(minutes=minutes)
+        counted = {"posts": ProjectionFigures(dead_letters=letters)}
+        samples.keep(at, Figures(taken_s=at.timestamp(), projections=counted, workers=workers))
+    text = page(root(), f"{PLOTS}?span=7d")
+    for told in ("samples begin", "dead letters: 2 more of posts", "dead letters: 2 fewer of posts",
+                 "1 \N{RIGHTWARDS ARROW} 0 alive as consumer",
+                 "0 \N{RIGHTWARDS ARROW} 1 alive as consumer"):  # fmt: skip
+        assert told in text
+    assert "Times are to within 5 min" in text
+
+
 def test_a_week_without_a_sample_is_a_clear_picture(
     sqlite: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from messaging.console.axis import (
     path,
     span_of,
 )
-from messaging.console.marks import of_points
+from messaging.console.marks import begin, of_points
 from messaging.console.path import steps
 from messaging.console.plots import STYLES, plots_of, strips_of
 from messaging.console.sparks import DRAWN
@@ -229,6 +229,22 @@ def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
     assert of({"leader": "near 1"}, {}) == [("stop", "near 1 leads no longer")]
     gap = [text for _, _, text in of_points([point(0), point(5)])]
     assert gap == ["no samples any more: nobody alive", "samples again"]
+
+
+def test_the_first_sample_tells_what_there_was_unless_it_is_where_the_span_begins() -> None:
+    lives: dict[str, object] = {
+        "leader": "near 1",
+        "workers": {"relay": 1},
+        "projections": {"posts": ProjectionFigures(dead_letters=3)},
+    }
+    assert [found[1:] for found in begin(AXIS, [point(3, **lives), point(4)])] == [
+        ("start", "samples begin"),
+        ("letter", "dead letters: 3 more of posts"),
+        ("start", "0 \N{RIGHTWARDS ARROW} 1 alive as relay"),
+        ("start", "near 1 leads"),
+    ]
+    for known in ([point(0, **lives)], [point(2, **lives)], []):
+        assert [*begin(AXIS, known)] == []
 
 
 def test_one_line_tells_of_the_dead_letters_of_all_projections() -> None:
