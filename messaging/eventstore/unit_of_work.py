@@ -18,6 +18,7 @@ from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarg
 from messaging.message import Context, Envelope, Position, Result, utc_now
 
 SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
+OF_A_KEY = 5  # of ids that are made of an Idempotency-Key, a form or a line of a file
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -39,9 +40,15 @@ class UnitOfWork:
         self.command_id = context.command_id or generated_command_id()
         # What became of the command when it was sent before: do not carry it out again.
         self.earlier: receipts.StoredOutcome | None = None
-        self.correlation_id = context.correlation_id or self.command_id
+        self.correlation_id = context.correlation_id or self._new_conversation()
         self.loaded: dict[UUID, Position] = {}  # each stream as the handler found it first
         self.saved: dict[UUID, Position] = {}  # each stream that it saved, as it left it
+
+    def _new_conversation(self) -> UUID:
+        """The command's id. Where that is made of a key, which says nothing of the time and which
+        no sender knows beforehand, an id that tells when it came (monitoring/timeline.py)."""
+        made_of_a_key = self.command_id.version == OF_A_KEY
+        return generated_command_id() if made_of_a_key else self.command_id
 
     def new_id(self) -> UUID:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""

@@ -3,12 +3,12 @@ beside what is written anyway. docs/decisions/0048-the-times-of-an-event.md
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
-from uuid import RFC_4122
+from uuid import RFC_4122, UUID
 
 from messaging import conf
 from messaging.bus import current_bus
@@ -17,7 +17,7 @@ from messaging.eventstore.models import Event
 from messaging.eventstore.unit_of_work import SERVER_GENERATED
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.monitoring.finding import CLOCKS_DIFFER, time_of
+from messaging.monitoring.finding import CLOCKS_DIFFER, find_event, time_of
 
 MAX_READ, MAX_READ_S = 10_000, 3.0  # records of the log for one answer, and seconds
 ROUNDED = timedelta(milliseconds=-2)  # some of these times are cut to a millisecond
@@ -47,14 +47,28 @@ class Mark(NamedTuple):
         return "" if self.at is None else f"{self.at.microsecond // 1_000:03}"
 
 
-def received(event: Event) -> Moment:
-    """From the command's id. What sent it may be a client, a form or a process."""
-    at, version = time_of(event.command_id), event.command_id.version
-    if at is None or event.command_id.variant != RFC_4122:
-        return Moment("received", None, "not kept: the sender chose the command's id")
-    if version == SERVER_GENERATED:
-        return Moment("received", at)
-    return Moment("sent", at, "by the clock of the sender, who chose the command's id")
+def received(event: Event) -> Iterator[Moment]:
+    """From the ids that are made as a command begins: its own, or, where that is made of a key,
+    the conversation's. What sent it may be a client, a form or a process."""
+    if _is_generated(event.command_id):
+        yield Moment("received", time_of(event.command_id))
+        return
+    if event.command_id.variant == RFC_4122 and (at := time_of(event.command_id)) is not None:
+        yield Moment("sent", at, "by the clock of the sender, who chose the command's id")
+    if _is_generated(event.correlation_id) and _began_conversation(event):
+        yield Moment("received", time_of(event.correlation_id))
+    else:
+        yield Moment("received", None, "not kept: the sender chose the ids")
+
+
+def _is_generated(some_id: UUID) -> bool:
+    return some_id.variant == RFC_4122 and some_id.version == SERVER_GENERATED
+
+
+def _began_conversation(event: Event) -> bool:
+    """Whether no other command was before this one under its correlation id."""
+    first = find_event(event.correlation_id)
+    return first is not None and first.command_id == event.command_id
 
 
 def stored(event: Event) -> Moment:

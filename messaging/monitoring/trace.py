@@ -72,7 +72,7 @@ def trace_of(event: Event) -> Trace:
 
 
 def _moments(event: Event, waiting: bool) -> Iterator[Moment]:
-    yield timeline.received(event)
+    yield from timeline.received(event)
     yield timeline.stored(event)
     yield timeline.published(event, waiting)
     for projection in _projections_of(event):

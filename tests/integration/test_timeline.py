@@ -1,9 +1,11 @@
 """When an event passed each step of its way: from what is kept anyway."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from threading import Event as Flag
 from typing import NoReturn
+from uuid import uuid4, uuid5
 
 import pytest
 
@@ -29,6 +31,11 @@ from tests.support.relaying import publish_all
 ALICE = Context(actor="alice")
 STEPS = ["received", "stored", "published", "applied to posts"]
 SLACK = timedelta(milliseconds=20)  # a time by another clock of the same host, cut short
+
+
+def with_key() -> Context:
+    """As a form or an Idempotency-Key makes it."""
+    return replace(ALICE, command_id=uuid5(uuid4(), "key"))
 
 
 def way_of(event: Event) -> dict[str, Mark]:
@@ -68,6 +75,24 @@ def test_an_event_has_a_time_for_each_step_that_it_has_passed(mode: Mode) -> Non
     RebuildWorker(current_bus()).build(rebuild, Flag())
     note = way_of(Event.objects.get(version=2))["applied to posts"].note
     assert note == "by the rebuild of generation 2"
+
+
+def test_a_command_with_a_key_was_received_when_its_conversation_began(
+    database: Mode,
+) -> None:
+    chosen = mediator.send(NewPost(message="a"), with_key())
+    first = Event.objects.get()
+    way = way_of(first)
+    received, stored = way["received"].at, way["stored"].at
+    assert received is not None
+    assert stored is not None
+    assert timedelta() <= stored + SLACK - received < timedelta(minutes=1)
+
+    later = replace(with_key(), correlation_id=chosen.correlation_id)
+    mediator.send(NewPost(message="b"), later)
+    assert way_of(Event.objects.exclude(pk=first.pk).get())["received"].at is None
+    mediator.send(NewPost(message="c"), replace(with_key(), correlation_id=uuid4()))
+    assert way_of(Event.objects.order_by("-pk")[0])["received"].note[:8] == "not kept"
 
 
 def applied_at() -> object:

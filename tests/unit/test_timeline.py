@@ -65,14 +65,15 @@ def test_clocks_that_differ_are_said_to_differ() -> None:
 
 
 def test_only_an_id_that_is_made_of_a_time_says_when_the_command_came() -> None:
-    def came(command_id: UUID) -> Moment:
-        return received(Event(command_id=command_id))
+    def came(command_id: UUID) -> list[Moment]:
+        return [*received(Event(command_id=command_id, correlation_id=command_id))]
 
-    made = came(generated_command_id())
+    (made,) = came(generated_command_id())
     assert made.step == "received"
     assert made.at is not None
     assert abs(made.at - datetime.now(UTC)) < timedelta(minutes=1)
-    chosen = came(UUID(str(uuid7())))
-    assert (chosen.step, chosen.note[:12]) == ("sent", "by the clock")
+    sent, unknown = came(UUID(str(uuid7())))
+    assert (sent.step, sent.note[:12]) == ("sent", "by the clock")
+    assert (unknown.step, unknown.at) == ("received", None)
     for command_id in (uuid4(), uuid5(uuid4(), "key"), UUID(int=0), UUID(int=2**128 - 1)):
-        assert came(command_id).at is None
+        assert [one.at for one in came(command_id)] == [None]
