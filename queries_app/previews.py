@@ -10,7 +10,7 @@ from django.urls import reverse
 from queries_app.queries import PersonView, PostView
 from web.people import address_of
 from web.site import absolute
-from web.texts import excerpt, shortened
+from web.texts import excerpt, shortened, without_marks
 
 MAX_TITLE, MAX_DESCRIPTION = 80, 200  # characters; others cut what is longer
 IMAGE = "postlog-512.png"  # a PNG, for those who know no SVG
@@ -64,7 +64,7 @@ def of_post(request: HttpRequest, post: PostView) -> Preview:
     title = f"{post.author}: {headline(post.message)}"
     return Preview(
         title=title,
-        description=in_one_line(post.message, MAX_DESCRIPTION),
+        description=in_one_line(without_marks(post.message), MAX_DESCRIPTION),
         kind="article",
         url=absolute(request, reverse("post", args=[post.post_id])),
         image=_image(request),
@@ -74,7 +74,7 @@ def of_post(request: HttpRequest, post: PostView) -> Preview:
 
 def headline(text: str) -> str:
     """The title of a text, or how it begins, in one line."""
-    return in_one_line(excerpt(text).title or text, MAX_TITLE)
+    return in_one_line(excerpt(text).title or without_marks(text), MAX_TITLE)
 
 
 def in_one_line(text: str, length: int) -> str:

@@ -48,6 +48,16 @@ def html_of(text: str, people: Collection[str] = ()) -> SafeString:
     return _html(found, people)
 
 
+def without_marks(text: str) -> str:
+    """What a reader sees of the text, without the marks around code.
+
+    >>> without_marks("Try\n```py\npass\n```")
+    'Try\npass'
+    """
+    found = blocks(text) or [Block([text])]
+    return "\n".join(line for block in found for line in block.lines)
+
+
 def excerpt(text: str, people: Collection[str] = ()) -> Excerpt:
     """The first line as a title, and the four lines after it."""
     found = blocks(text) or [Block([text])]

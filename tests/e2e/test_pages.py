@@ -1,6 +1,7 @@
 """Every page: usable by all, of few bytes, under a strict policy, and looked at."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -173,6 +174,20 @@ def test_breadcrumbs_can_be_followed_in_a_narrow_window(people: People) -> None:
     page.locator(".breadcrumb").get_by_role("link", name="Postlog").click()  # nothing lies over it
     expect(page.get_by_role("heading", name="Commands")).to_be_visible()
     assert width_of(page) <= 360
+
+
+def test_what_an_error_code_means_can_be_read_in_a_narrow_window(people: People) -> None:
+    page = people(viewport={"width": 360, "height": 740}).open("/api/v1/errors/")
+    table = settled(page).get_by_role("region", name="Error codes")
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_the_pages_of_the_api_are_dark_where_one_wants_it(people: People) -> None:
+    page = people("alice").open("/api/v1/queries/find-all-posts/")
+    page.emulate_media(color_scheme="dark")
+    for part in ("body", ".prettyprint >> nth=1", ".well"):
+        colour = page.locator(part).evaluate("one => getComputedStyle(one).backgroundColor")
+        assert max(map(int, re.findall(r"\d+", colour)[:3])) < 80, part
 
 
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:

@@ -57,6 +57,13 @@ def test_a_page_of_a_post_says_what_it_is_about_to_whoever_shares_it(sqlite: Mod
         assert "robots" not in page
 
 
+def test_what_marks_code_is_not_told_of_a_post(sqlite: Mode) -> None:
+    [post_id] = written("```py\npass\n```\nIs this all?")
+    page = told(Client().get(f"/posts/{post_id}/").text)
+    assert page["description"] == "pass Is this all?"
+    assert page["og:title"] == "alice: pass Is this all?"
+
+
 @pytest.mark.parametrize(
     "text", ["x" * 10_000, "</title>\n<script>", "```\n```", "a\x0bb\x1b\u202e"]
 )
