@@ -38,6 +38,10 @@ class Limit(NamedTuple):
     level: str
     y: int = 0
 
+    @property
+    def text(self) -> str:
+        return _text(self.figure)
+
 
 class Line(NamedTuple):
     name: str
