@@ -118,10 +118,10 @@ class Attack:
                 self._used += 1
 
     def wait_for_a_part(self) -> None:
-        """Until so many more connections were used. To use all, of which hundreds are opened anew,
-        by TLS, takes minutes on a busy machine."""
-        before = self._used
-        wait_until(lambda: self._used >= before + PART, "connections are in use", 150)
+        """Until so many more connections were used, or all there are. To use hundreds, each opened
+        anew by TLS, takes minutes on a busy machine."""
+        enough = self._used + min(PART, len(self._connections))
+        wait_until(lambda: self._used >= enough, "connections are in use", 150)
 
     def readers_wait(self) -> bool:
         """Whether each that reads nothing could read something."""
