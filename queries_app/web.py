@@ -20,6 +20,7 @@ from messaging import (
     NotFound,
     Page,
     PreconditionFailed,
+    Projection,
     Query,
     ask,
     behind,
@@ -108,16 +109,16 @@ def author(request: HttpRequest, username: str) -> HttpResponse:
 @require_safe
 @page
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    late = behind(request, posts, likes)
+    late = behind_with(request, post_id, posts, likes)
     try:
         found = one_post(post_id)
     except NotFound:
-        if late is None or post_id not in late.streams:
+        if late is None:
             raise
-        pending = {"behind": late, "text": unseen(request, late, post_id)}
+        pending = {"behind": late, "text": unseen(request, late)}
         return render(request, "pending.html", pending, status=202)
     before, comments = kept(request), comments_of(request, post_id)
-    sent = unseen(request, late, post_id, found.version)
+    sent = unseen(request, late, found.version)
     context = {
         **one_card(request, found),
         "comments": comments,
@@ -139,12 +140,12 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @page
 def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """One post alone, for htmx: on its own page the whole text, and in a list its beginning."""
-    late = behind(request, posts, likes)
+    late = behind_with(request, post_id, posts, likes)
     found = one_post(post_id)
     shown = one_card(request, found)
     address = shown["card"].address
     whole = urlsplit(request.headers.get("HX-Current-URL", address)).path == address
-    sent = unseen(request, late, post_id, found.version)
+    sent = unseen(request, late, found.version)
     context = {**shown, "behind": late, "sent": sent, "whole": whole, "single": True}
     return render(request, "card.html", context)
 
@@ -153,16 +154,16 @@ def card(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @page
 def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     """To the page on which the comment stands; for htmx the comment alone."""
-    late = behind(request, posts)
+    late = behind_with(request, post_id, posts)
     try:
         found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     except NotFound:
-        if is_fragment(request) or late is None or post_id not in late.streams:
+        if is_fragment(request) or late is None:
             raise
         return redirect(f"{reverse('post', args=[post_id])}?at=end")  # which says what is missing
     if not is_fragment(request):
         return redirect(address_of(post_id, found))
-    sent = unseen(request, late, post_id)
+    sent = unseen(request, late)
     context = {
         "comment": found,
         "post_id": post_id,
@@ -177,7 +178,7 @@ def comment(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpRespon
 @require_safe
 @page
 def post_likes(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    late = behind(request, likes)
+    late = behind_with(request, post_id, likes)
     found = ask(FindLikes(post_id=post_id, cursor=request.GET.get("cursor")))
     return render(request, "likes.html", {"post_id": post_id, "page": found, "behind": late})
 
@@ -187,7 +188,7 @@ def post_likes(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @vary_on_cookie
 @page
 def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    late = behind(request, history)
+    late = behind_with(request, post_id, history)
     query = FindPostHistory(post_id=post_id, cursor=request.GET.get("cursor"))
     found = ask(query, asker=request.user)
     named = people_in(f"{one.old_text} {one.new_text}" for one in found.results)
@@ -198,7 +199,7 @@ def post_history(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @page
 @signed_in
 def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    late = behind(request, posts)
+    late = behind_with(request, post_id, posts)
     found = one_post(post_id)
     return editing(request, textform.edit_post(post_id), post_id, found.message, late)
 
@@ -206,7 +207,7 @@ def edit_form(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @page
 @signed_in
 def edit_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
-    late = behind(request, posts)
+    late = behind_with(request, post_id, posts)
     found = ask(FindComment(post_id=post_id, comment_id=comment_id))
     return editing(request, textform.edit_comment(post_id, comment_id), post_id, found.text, late)
 
@@ -232,10 +233,16 @@ def remove_comment_form(request: HttpRequest, post_id: UUID, comment_id: UUID) -
     return confirmation(request, "Delete this comment?", "Delete comment", found.text, back)
 
 
-def unseen(request: HttpRequest, late: Behind | None, post_id: UUID, version: int = 0) -> str:
+def behind_with(request: HttpRequest, post_id: UUID, *projections: Projection) -> Behind | None:
+    """As `behind`, for a page that shows this post alone."""
+    late = behind(request, *projections)
+    return late.of(post_id) if late else None
+
+
+def unseen(request: HttpRequest, late: Behind | None, version: int = 0) -> str:
     """What its reader has just sent to the post, or to a comment, if this version of the post is
     without it."""
-    return sent_text(request, version) if late is not None and post_id in late.streams else ""
+    return sent_text(request, version) if late else ""
 
 
 def person_of(username: str) -> PersonView | None:

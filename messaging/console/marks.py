@@ -3,18 +3,23 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
 from messaging.console.axis import Axis
-from messaging.monitoring.figures import Figures
+from messaging.console.troubles import LEAST_GAP
+from messaging.monitoring import samples
 from messaging.monitoring.models import OperatorAction
 from messaging.monitoring.samples import Point
 from messaging.projections.models import Rebuild
 
 MAX_ROWS = 200  # of a table, the newest
 MAX_MARKS = 60
+
+
+Found = tuple[datetime, str, str]  # when, which kind of mark, its text
 
 
 class Mark(NamedTuple):
@@ -26,12 +31,16 @@ class Mark(NamedTuple):
 
 def marks(axis: Axis, points: Sequence[Point]) -> list[Mark]:
     """The newest last."""
-    each = [*_actions(axis), *_rebuilds(axis), *begin(axis, points), *of_points(points)]
-    found = sorted(one for one in each if axis.since <= one[0] <= axis.until)
-    return [Mark(at, axis.x(at), kind, text) for at, kind, text in found[-MAX_MARKS:]]
+    by_hand = [*_actions(axis), *_rebuilds(axis)]
+    seen = [*begin(axis, points), *of_points(points)]
+    # So many of each, so that workers that come and go do not push out what people did.
+    found = [*_newest(axis, by_hand), *_newest(axis, seen)]
+    return [Mark(at, axis.x(at), *rest) for at, *rest in sorted(found, key=itemgetter(0))]
 
 
-Found = tuple[datetime, str, str]
+def _newest(axis: Axis, found: Sequence[Found]) -> list[Found]:
+    within = [one for one in found if axis.since <= one[0] <= axis.until]
+    return sorted(within, key=itemgetter(0))[-MAX_MARKS:]
 
 
 def _actions(axis: Axis) -> Iterator[Found]:
@@ -55,11 +64,20 @@ def _rebuilds(axis: Axis) -> Iterator[Found]:
 
 
 def begin(axis: Axis, points: Sequence[Point]) -> Iterator[Found]:
-    """What there was at the first sample, if none was kept just before."""
+    """What the first sample shows, if the span begins without one."""
     for first in points[:1]:
-        if first.since - axis.since > 2 * (first.until - first.since):
-            yield first.since, "start", "samples begin"
-            yield from of_points([first._replace(until=first.since, figures=Figures()), first])
+        if first.since - axis.since <= 2 * (first.until - first.since):
+            return
+        at, now = first.since, first.figures
+        yield at, "start", "samples again" if samples.any_before(axis.since) else "samples begin"
+        for role, alive in sorted(now.workers.items()):
+            yield at, "start", f"{alive} alive as {role}"
+        if now.leader:
+            yield at, "start", f"{now.leader} leads"
+        letters = {name: one.dead_letters for name, one in now.projections.items()}
+        if any(letters.values()):
+            each = (f"{count:,} of {name}" for name, count in letters.items() if count)
+            yield at, "letter", f"dead letters: {', '.join(each)}"
 
 
 def of_points(points: Sequence[Point]) -> Iterator[Found]:
@@ -78,7 +96,7 @@ def of_points(points: Sequence[Point]) -> Iterator[Found]:
             yield now.since, "start" if is_.leader else "stop", (
                 f"{is_.leader} leads" if is_.leader else f"{was.leader} leads no longer"
             )  # fmt: skip
-        if now.since > before.until:
+        if now.since - before.until > LEAST_GAP:
             yield before.until, "stop", "no samples any more: nobody alive"
             yield now.since, "start", "samples again"
 

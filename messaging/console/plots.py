@@ -91,8 +91,9 @@ def picture(span: Span) -> Picture:
     """Read the samples, and draw them."""
     until = samples.database_time()
     points = samples.series(span.length, POINTS, until)
-    # As exact as there is: what begins and ends within a point of the plots is told as well.
-    each = samples.series(span.length, samples.MAX_POINTS, until)
+    # At full resolution, so that what was short is told of, too.
+    long = span.length > samples.FINE_UP_TO
+    each = samples.series(span.length, samples.MAX_POINTS, until) if long else points
     axis = Axis(until - span.length, until, span)
     specs = list(_specs())
     newest = next(reversed(samples.series(NEWEST, 2, until)), None)

@@ -12,13 +12,14 @@ from messaging import codec, plausible
 from messaging.bus.base import MAX_RECORD_BYTES
 from messaging.dialect.psycopg import sqlstate
 from messaging.eventstore import receipts, reservations, statements
-from messaging.eventstore.keys import as_version_8
+from messaging.eventstore.keys import as_version_8, version_8
 from messaging.eventstore.round_trips import durable_transaction
 from messaging.exceptions import ConcurrencyError, DomainError, Invalid, TooLarge, WrongPayload
 from messaging.message import Context, Envelope, Position, Result, utc_now
 
 SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
-OF_A_KEY = 5  # of ids that are made of an Idempotency-Key, a form or a line of a file
+DERIVED_FROM_KEY = 5  # that of ids derived from an Idempotency-Key, a form or a line of a file
+OF_COMMAND = (1 << 80) - 1  # the bits of a conversation's id that are its first command's
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -45,10 +46,11 @@ class UnitOfWork:
         self.saved: dict[UUID, Position] = {}  # each stream that it saved, as it left it
 
     def _new_conversation(self) -> UUID:
-        """The command's id. Where that is made of a key, which says nothing of the time and which
-        no sender knows beforehand, an id that tells when it came (monitoring/timeline.py)."""
-        made_of_a_key = self.command_id.version == OF_A_KEY
-        return generated_command_id() if made_of_a_key else self.command_id
+        """Return the command's id. One that is derived from a key carries no time, and its sender
+        does not know it beforehand: for that, generate an id that carries one."""
+        if self.command_id.version == DERIVED_FROM_KEY:
+            return generated_conversation_id(self.command_id)
+        return self.command_id
 
     def new_id(self) -> UUID:
         """Return an id for something new: a UUIDv7, so that ids sort roughly by time."""
@@ -188,3 +190,15 @@ def generated_command_id() -> UUID:
     chose and may send again. docs/decisions/0009-keys-of-clients-and-ids-minted-here.md
     """
     return as_version_8(uuid7())
+
+
+def generated_conversation_id(command_id: UUID) -> UUID:
+    """Return an id that says when the conversation began, as a UUIDv7 does, and with which command,
+    instead of random bits."""
+    return version_8(uuid7().int & ~OF_COMMAND | command_id.int & OF_COMMAND)
+
+
+def began_with(conversation_id: UUID, command_id: UUID) -> bool:
+    """Tell whether the id was generated for a conversation that this command began."""
+    of_command = version_8(command_id.int & OF_COMMAND).int
+    return conversation_id.int & OF_COMMAND == of_command & OF_COMMAND

@@ -17,6 +17,7 @@ from messaging.eventstore.receipts import StoredOutcome
 
 NEWEST = 100_000  # rows, for what nothing leads to
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MS = int((datetime(9999, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()) * 1_000
 CLOCKS_DIFFER = timedelta(seconds=10)
 WITH_A_TIME = (7, 8)  # UUID versions: RFC 9562's, and that of generated command ids
 
@@ -90,7 +91,7 @@ def time_of(some_id: UUID) -> datetime | None:
     """The time, to the millisecond, that the id was made of; None: it tells none."""
     if some_id.version not in WITH_A_TIME:
         return None
-    try:
-        return EPOCH + timedelta(milliseconds=some_id.int >> 80)
-    except OverflowError:  # the year 10889 has an id, but no datetime
+    milliseconds = some_id.int >> 80
+    if milliseconds > LAST_MS:  # the year 10889 has an id, but no datetime
         return None
+    return EPOCH + timedelta(milliseconds=milliseconds)

@@ -27,7 +27,7 @@ FINE_S, COARSE_S = 10, 300
 FINE_FOR, COARSE_FOR = timedelta(days=1), timedelta(days=7)
 FINE_UP_TO = timedelta(hours=8)  # longer spans are read from the coarse ones
 MAX_DELETED = 50  # in one go: if the clock leaps for a moment, nearly all stays
-MAX_POINTS = 2_017  # a week, 5 minutes each, and the one that is cut off
+MAX_POINTS = 2_017  # a week, 5 minutes each, plus a partial one
 
 CLOCK = Statement("postlog_clock", "SELECT {seconds}")
 
@@ -68,6 +68,10 @@ def latest() -> Row | None:
     """The newest sample, or None."""
     found = Sample.objects.filter(step_s=FINE_S).order_by("-at").first()
     return None if found is None else Row(found.at, figures_of.decode(found.figures))
+
+
+def any_before(moment: datetime) -> bool:
+    return Sample.objects.filter(at__lt=moment).exists()
 
 
 def is_taken(moment: datetime) -> bool:

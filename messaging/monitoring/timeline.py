@@ -8,17 +8,18 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
-from uuid import RFC_4122, UUID
+from uuid import RFC_4122
 
 from messaging import conf
 from messaging.bus import current_bus
 from messaging.bus.base import partition_of
 from messaging.eventstore.models import Event
-from messaging.eventstore.unit_of_work import SERVER_GENERATED
+from messaging.eventstore.unit_of_work import SERVER_GENERATED, began_with
 from messaging.exceptions import BusError, HistoryMismatch
 from messaging.message import utc_now
-from messaging.monitoring.finding import CLOCKS_DIFFER, find_event, time_of
+from messaging.monitoring.finding import CLOCKS_DIFFER, time_of
 
+NOT_KEPT = "not kept"
 MAX_READ, MAX_READ_S = 10_000, 3.0  # records of the log for one answer, and seconds
 ROUNDED = timedelta(milliseconds=-2)  # some of these times are cut to a millisecond
 WIDTH, MARGIN = 600, 8  # of the drawn line
@@ -48,27 +49,19 @@ class Mark(NamedTuple):
 
 
 def received(event: Event) -> Iterator[Moment]:
-    """From the ids that are made as a command begins: its own, or, where that is made of a key,
-    the conversation's. What sent it may be a client, a form or a process."""
-    if _is_generated(event.command_id):
-        yield Moment("received", time_of(event.command_id))
+    """From the ids that are generated when a command begins: its own, or, where that is derived
+    from a key, the conversation's. What sent it may be a client, a form or a process."""
+    at = time_of(event.command_id) if event.command_id.variant == RFC_4122 else None
+    if event.command_id.version == SERVER_GENERATED:
+        yield Moment("received", at, "" if at else NOT_KEPT)
         return
-    if event.command_id.variant == RFC_4122 and (at := time_of(event.command_id)) is not None:
+    if at is not None:
         yield Moment("sent", at, "by the clock of the sender, who chose the command's id")
-    if _is_generated(event.correlation_id) and _began_conversation(event):
-        yield Moment("received", time_of(event.correlation_id))
+    if began_with(event.correlation_id, event.command_id):
+        at = time_of(event.correlation_id)
+        yield Moment("received", at, "" if at else NOT_KEPT)
     else:
-        yield Moment("received", None, "not kept: the sender chose the ids")
-
-
-def _is_generated(some_id: UUID) -> bool:
-    return some_id.variant == RFC_4122 and some_id.version == SERVER_GENERATED
-
-
-def _began_conversation(event: Event) -> bool:
-    """Whether no other command was before this one under its correlation id."""
-    first = find_event(event.correlation_id)
-    return first is not None and first.command_id == event.command_id
+        yield Moment("received", None, NOT_KEPT)
 
 
 def stored(event: Event) -> Moment:

@@ -17,6 +17,7 @@ WIDTHS = (360, 800, 1440)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PICTURES = "SCREENSHOTS" in os.environ  # of each page, in var/screenshots, for people to look at
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # rules of axe
+BACKGROUND = "one => getComputedStyle(one).backgroundColor"
 FIRST_PAINT_MS = 10_000  # far above what it takes; a budget that only something gone wrong exceeds
 
 
@@ -182,12 +183,15 @@ def test_what_an_error_code_means_can_be_read_in_a_narrow_window(people: People)
     assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
-def test_the_pages_of_the_api_are_dark_where_one_wants_it(people: People) -> None:
+def test_the_pages_of_the_api_follow_the_preference_for_dark(people: People) -> None:
     page = people("alice").open("/api/v1/queries/find-all-posts/")
-    page.emulate_media(color_scheme="dark")
-    for part in ("body", ".prettyprint >> nth=1", ".well"):
-        colour = page.locator(part).evaluate("one => getComputedStyle(one).backgroundColor")
-        assert max(map(int, re.findall(r"\d+", colour)[:3])) < 80, part
+    for part in (page.locator("body"), page.locator(".response-info pre"), page.locator(".well")):
+        page.emulate_media(color_scheme="light")
+        light = part.evaluate(BACKGROUND)
+        page.emulate_media(color_scheme="dark")
+        dark = part.evaluate(BACKGROUND)
+        assert dark != light
+        assert re.fullmatch(r"rgb\((\d{1,2}, ){2}\d{1,2}\)", dark), dark
 
 
 def nothing_that_axe_finds(page: Page, name: str, part: str | None = None) -> None:

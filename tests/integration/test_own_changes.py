@@ -18,6 +18,7 @@ from commands_app.commands import NewPost
 from messaging import mediator
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Context, Position
+from messaging.projections.consuming.checkpoints import live_generation
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
 from messaging.projections.serving import own_changes
@@ -190,11 +191,19 @@ def test_of_what_does_not_come_a_page_knows_what_an_operator_has_to_see_to(
     alice = person("alice")
     request = rf.get("/")
     request.user = alice
-    letters = {"poison": 1, "unreadable": 1, "gap": 0, "behind": 0, "waits for newer code": 0}
+    letters = {"poison": 1, "unreadable": 1, "gap": 0, "behind": 0, "waits for newer code": 0,
+               "an old gap": 1, "poison of a later version": 0}  # fmt: skip
     streams = {code: uuid4() for code in letters}
+    assert live_generation("posts") == 1
     for number, (code, stream_id) in enumerate(streams.items()):
-        of = {"projection": "posts", "generation": 1, "stream_id": stream_id, "code": code}
-        DeadLetter.objects.create(**of, version=1, partition=0, offset=number, reason="why")
+        of = {"projection": "posts", "generation": 1, "stream_id": stream_id}
+        version = 2 if "later" in code else 1
+        code = {"an old gap": "gap", "poison of a later version": "poison"}.get(code, code)
+        DeadLetter.objects.create(
+            **of, code=code, version=version, partition=0, offset=number, reason="why"
+        )
+    old = DeadLetter.objects.filter(stream_id=streams["an old gap"])
+    old.update(parked_at=F("parked_at") - timedelta(minutes=1))
     DeadLetter.objects.create(projection="posts", generation=2, stream_id=streams["gap"], version=1,
                               partition=0, offset=9, code="poison", reason="not live")  # fmt: skip
     own_changes.remember(request, *[Position("post", one, 1) for one in streams.values()])
@@ -207,7 +216,17 @@ def test_of_what_does_not_come_a_page_knows_what_an_operator_has_to_see_to(
     said = page.get(f"/posts/{streams['poison']}/")
     assert (said.status_code, "stored, and not shown yet" in said.text) == (202, True)
     assert "by itself" not in said.text
-    assert "dead letters" not in said.text, "what staff can see to"
+    assert "hx-get" not in said.text
+    assert "dead letters" not in said.text, "what only staff can see"
+    late_only = page.get(f"/posts/{streams['gap']}/")
+    assert (late_only.status_code, "on its way" in late_only.text) == (202, True)
+    assert "catches up by itself" in late_only.text, "though another post of hers is parked"
+    feed = page.get("/").text
+    assert "keeps it from being shown" in feed
+    assert "hx-get" in feed, "for those that come"
+    alice.is_staff = alice.is_superuser = True
+    alice.save()
+    assert "dead letters" in page.get(f"/posts/{streams['poison']}/").text
 
 
 def test_a_page_waits_only_for_what_its_projections_take_in(

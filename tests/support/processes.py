@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -17,7 +18,6 @@ from typing import IO, Any
 from django.core.management import CommandError, call_command
 
 from dev.guard import Guard
-from messaging.testing.waiting import wait_until
 from tests.support.forked import Forked
 
 COMMAND_S = 300
@@ -116,9 +116,11 @@ class Worker:
 
     def stop(self, deadline_s: float = 30) -> int:
         """SIGTERM, as an operator's supervisor does, once it is heeded; the exit code."""
-        wait_until(self._heeds_sigterm, f"{self.arguments} heeds SIGTERM", deadline_s)
+        begun = time.monotonic()
+        while not self._heeds_sigterm() and time.monotonic() < begun + deadline_s / 2:
+            time.sleep(0.02)
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(deadline_s)
+        return self.process.wait(begun + deadline_s - time.monotonic())
 
     def _heeds_sigterm(self) -> bool:
         """Or has ended. One that has just been started is ended by the signal itself."""

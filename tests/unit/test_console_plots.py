@@ -25,6 +25,7 @@ from messaging.console.path import steps
 from messaging.console.plots import STYLES, plots_of, strips_of
 from messaging.console.sparks import DRAWN
 from messaging.console.troubles import GAP, last_trouble, troubles
+from messaging.monitoring import samples
 from messaging.monitoring.figures import Figures, ProjectionFigures
 from messaging.monitoring.samples import Point
 from tests.support.console_looks import WRITE, found
@@ -229,20 +230,26 @@ def test_starts_stops_leaders_and_dead_letters_are_marked() -> None:
     assert of({"leader": "near 1"}, {}) == [("stop", "near 1 leads no longer")]
     gap = [text for _, _, text in of_points([point(0), point(5)])]
     assert gap == ["no samples any more: nobody alive", "samples again"]
+    late = point(1)._replace(since=point(1).since + timedelta(seconds=20))
+    assert [*of_points([point(0), late])] == [], "one or two samples may be late"
 
 
-def test_the_first_sample_tells_what_there_was_unless_it_is_where_the_span_begins() -> None:
+def test_the_first_sample_tells_what_there_is_unless_the_span_begins_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lives: dict[str, object] = {
         "leader": "near 1",
         "workers": {"relay": 1},
         "projections": {"posts": ProjectionFigures(dead_letters=3)},
     }
-    assert [found[1:] for found in begin(AXIS, [point(3, **lives), point(4)])] == [
-        ("start", "samples begin"),
-        ("letter", "dead letters: 3 more of posts"),
-        ("start", "0 \N{RIGHTWARDS ARROW} 1 alive as relay"),
-        ("start", "near 1 leads"),
-    ]
+    for kept_before, first in ((False, "samples begin"), (True, "samples again")):
+        monkeypatch.setattr(samples, "any_before", lambda _, kept=kept_before: kept)
+        assert [found[1:] for found in begin(AXIS, [point(3, **lives), point(4)])] == [
+            ("start", first),
+            ("start", "1 alive as relay"),
+            ("start", "near 1 leads"),
+            ("letter", "dead letters: 3 of posts"),
+        ]
     for known in ([point(0, **lives)], [point(2, **lives)], []):
         assert [*begin(AXIS, known)] == []
 

@@ -19,9 +19,9 @@ from django.http import HttpRequest
 from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Position
-from messaging.projections.consuming.checkpoints import live_generation
-from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
-from messaging.projections.models import DeadLetter
+from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
+from messaging.projections.consuming.gaps import HEALS_WITHIN
+from messaging.projections.models import DeadLetter, ProjectionState
 from messaging.projections.registry import Projection
 from messaging.projections.serving.live import live
 from messaging.projections.serving.models import OwnChange
@@ -81,7 +81,13 @@ class Behind(NamedTuple):
 
     start: list[str]  # the commands of workers that are missing
     streams: frozenset[UUID]  # that it does not show as they are
-    parked: frozenset[UUID] = frozenset()  # those of them that an operator has to see to
+    parked: frozenset[UUID] = frozenset()  # those of them that need an operator
+
+    def of(self, stream_id: UUID) -> "Behind | None":
+        """Return the same for a page that shows this stream alone; None if that is not behind."""
+        if stream_id not in self.streams:
+            return None
+        return Behind(self.start, frozenset({stream_id}), self.parked & {stream_id})
 
 
 def remember(request: HttpRequest, *changed: Position) -> None:
@@ -114,17 +120,21 @@ def behind(request: HttpRequest, *projections: Projection) -> Behind | None:
 
 
 def _parked(late: Sequence[tuple[Projection, Position]]) -> frozenset[UUID]:
-    """Those with a dead letter that no more events and no newer code take away."""
-    letters = DeadLetter.objects.exclude(code__in=(*WAITS_FOR_ANOTHER, WAITS_FOR_CODE))
-    of_each = (
-        letters.filter(
-            projection=name,
-            generation=live_generation(name),
-            stream_id__in={position.stream_id for one, position in late if one.name == name},
-        ).values_list("stream_id", flat=True)
-        for name in {one.name for one, _ in late}
-    )
-    return frozenset(one for found in of_each for one in found if one)
+    """The streams that wait for a dead letter which neither an earlier event, soon, nor a worker
+    with newer code will apply."""
+    heads = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE))
+    heads = heads.exclude(code="gap", parked_at__gt=Now() - HEALS_WITHIN)
+    found: set[UUID] = set()
+    for name in {one.name for one, _ in late}:
+        versions = {at.stream_id: at.version for one, at in late if one.name == name}
+        live = ProjectionState.objects.filter(name=name).values("live_generation")
+        of_it = heads.filter(projection=name, generation__in=live, stream_id__in=versions)
+        found |= {
+            stream_id
+            for stream_id, version in of_it.values_list("stream_id", "version")
+            if stream_id and version and version <= versions[stream_id]
+        }
+    return frozenset(found)
 
 
 def _not_shown(
