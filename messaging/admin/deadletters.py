@@ -4,13 +4,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
 from messaging.admin.action_admin import ActionAdmin, Button, NothingDone
 from messaging.admin.dead_letter_groups import by_cause, error_of, stream_of
 from messaging.admin.filters import Lately, choice
 from messaging.admin.readonly_admin import Rows, as_uuid, document
-from messaging.monitoring.finding import NEWEST, newest
+from messaging.monitoring.finding import NEWEST, find_event, newest
 from messaging.projections.consuming import resolving
 from messaging.projections.models import DeadLetter
 from messaging.projections.registry import PROJECTIONS
@@ -57,9 +58,9 @@ class DeadLetterAdmin(ActionAdmin):
     ordering = ("-id",)
     fields = (
         "why", "readers_see", "code", "parked_at", "projection", "generation", "stream_id",
-        "version", "event_id", "partition", "offset", "record_key", "record",
+        "version", "event", "partition", "offset", "record_key", "record",
     )  # fmt: skip
-    readonly_fields = ("why", "readers_see", "record_key", "record")
+    readonly_fields = ("why", "readers_see", "event", "record_key", "record")
     change_list_template = "admin/messaging/dead_letters.html"
     search_fields = ("stream_id",)
     search_help_text = f"By the whole stream id, among the newest {NEWEST:,}."
@@ -102,6 +103,14 @@ class DeadLetterAdmin(ActionAdmin):
         stream = stream_of(letter)
         waits = f"; {stream.behind:,} later wait behind this event" if stream.behind else ""
         return f"{stream.seen}{waits}"
+
+    @admin.display(description="event id")
+    def event(self, letter: DeadLetter) -> str:
+        found = find_event(letter.event_id) if letter.event_id else None
+        if found is None:
+            return str(letter.event_id or "-")
+        address = reverse("admin:messaging_event_trace", args=[found.pk])
+        return format_html('<a href="{}">{}</a>', address, letter.event_id)
 
     @admin.display(description="key")
     def record_key(self, letter: DeadLetter) -> str:

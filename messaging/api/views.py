@@ -117,7 +117,7 @@ class QueryView(MessageView):
 
 
 class NotFoundView(ApiView):
-    """Every other address: an error of the API also when DEBUG shows Django's own pages."""
+    """There is nothing at this address."""  # in the API's form, whatever DEBUG says
 
     permission_classes = [AllowAny]
     renderer_classes = [FastJSONRenderer, BrowsableRenderer]

@@ -17,6 +17,7 @@ from messaging.projections.models import Rebuild
 
 MAX_ROWS = 200  # of a table, the newest
 MAX_MARKS = 60
+ROLES = ("relay", "consumer")  # the owner of a projection is one of the consumers
 
 
 Found = tuple[datetime, str, str]  # when, which kind of mark, its text
@@ -33,7 +34,7 @@ def marks(axis: Axis, points: Sequence[Point]) -> list[Mark]:
     """The newest last."""
     by_hand = [*_actions(axis), *_rebuilds(axis)]
     seen = [*begin(axis, points), *of_points(points)]
-    # So many of each, so that workers that come and go do not push out what people did.
+    # So many of each, so that workers that come and go do not push out what operators did.
     found = [*_newest(axis, by_hand), *_newest(axis, seen)]
     return [Mark(at, axis.x(at), *rest) for at, *rest in sorted(found, key=itemgetter(0))]
 
@@ -70,8 +71,9 @@ def begin(axis: Axis, points: Sequence[Point]) -> Iterator[Found]:
             return
         at, now = first.since, first.figures
         yield at, "start", "samples again" if samples.any_before(axis.since) else "samples begin"
-        for role, alive in sorted(now.workers.items()):
-            yield at, "start", f"{alive} alive as {role}"
+        for role in ROLES:
+            if alive := now.workers.get(role):
+                yield at, "start", f"{alive} alive as {role}"
         if now.leader:
             yield at, "start", f"{now.leader} leads"
         letters = {name: one.dead_letters for name, one in now.projections.items()}
@@ -87,7 +89,7 @@ def of_points(points: Sequence[Point]) -> Iterator[Found]:
         was, is_ = before.figures, now.figures
         letters |= {name: one.dead_letters for name, one in was.projections.items()}
         yield from _letters(now, letters)
-        for role in sorted(was.workers.keys() | is_.workers.keys()):
+        for role in ROLES:
             alive, then = is_.workers.get(role, 0), was.workers.get(role, 0)
             if alive != then:
                 kind = "start" if alive > then else "stop"

@@ -96,7 +96,7 @@ def picture(span: Span) -> Picture:
     each = samples.series(span.length, samples.MAX_POINTS, until) if long else points
     axis = Axis(until - span.length, until, span)
     specs = list(_specs())
-    newest = next(reversed(samples.series(NEWEST, 2, until)), None)
+    newest = next(reversed(samples.series(NEWEST, 4, until)), None)  # a sample alone
     return Picture(
         span=span,
         spans=SPANS,

@@ -1,7 +1,7 @@
 """What was wrong in a time: from when to when, and how bad at worst, by the samples."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ class Trouble:
     what: str  # at its worst
     kind: str = ""
     is_over: bool = True
+    names: set[str] = field(default_factory=set)  # of all the projections whose readers it met
 
 
 class Over(NamedTuple):
@@ -35,6 +36,7 @@ class _Wrong(NamedTuple):
     kind: str
     figure: float  # how bad
     what: str
+    names: frozenset[str] = frozenset()
 
 
 def troubles(points: Sequence[Point], newest: Point | None = None) -> list[Trouble]:
@@ -54,6 +56,7 @@ def troubles(points: Sequence[Point], newest: Point | None = None) -> list[Troub
                 lasting[kind] = found[-1], one.figure
             trouble, worst = lasting[kind]
             trouble.until = point.until
+            trouble.names |= one.names
             if one.figure > worst:
                 trouble.what = one.what
                 lasting[kind] = trouble, one.figure
@@ -61,6 +64,9 @@ def troubles(points: Sequence[Point], newest: Point | None = None) -> list[Troub
     still = lasting.keys() if newest is None else {one.kind for one in _wrong(newest)}
     for kind, (trouble, _) in lasting.items():
         trouble.is_over = kind not in still
+    for each in found:
+        if each.names:
+            each.what = f"{_readers(each.names)} {each.what}"
     return sorted(found, key=lambda one: one.since)
 
 
@@ -83,7 +89,7 @@ def _wrong(point: Point) -> Iterator[_Wrong]:
             yield _Wrong("relay", 0, "no relay led")
     for error in figures.errors:
         yield _Wrong(error.partition(": ")[0], 0, error)
-    if (age_s := figures.outbox_age_s) > levels.OUTBOX_RED_S:
+    if (age_s := figures.outbox_age_s) > levels.OUTBOX_AMBER_S:
         yield _Wrong("outbox", age_s, f"events waited {age_s:.0f} s in the outbox")
     if (failed := point.failed_per_min or 0) > levels.FAILED_AMBER:
         yield _Wrong(FAILED, failed, f"{failed:,.0f} requests a minute failed (5xx)")
@@ -99,9 +105,12 @@ def _read_side(point: Point) -> Iterator[_Wrong]:
     behind = {n: one.lag_s for n, one in projections.items() if one.lag_s > STALLED_AFTER_S}
     if behind:
         worst = max(behind.values())
-        of = f"readers of {', '.join(behind)}" if len(behind) < len(PROJECTIONS) else "readers"
-        yield _Wrong("behind", worst, f"{of} were {worst:.0f} s behind")
+        yield _Wrong("behind", worst, f"were {worst:.0f} s behind", frozenset(behind))
     parked = {n: one.dead_letters for n, one in projections.items() if one.dead_letters}
     if parked:
         each = ", ".join(f"{count:,} of {name}" for name, count in parked.items())
         yield _Wrong("letters", sum(parked.values()), f"dead letters: {each}")
+
+
+def _readers(names: set[str]) -> str:
+    return "readers" if names >= PROJECTIONS.keys() else f"readers of {', '.join(sorted(names))}"

@@ -170,8 +170,9 @@ def _points(
             first = first or row
             merged = merged.merged(row.figures) if merged else row.figures
         if merged and first:
-            # Behind a gap there is nothing to count from.
-            then = before.figures if before and first.at - before.at <= 2 * step else None
+            # Behind a gap there is nothing to count from but the point's own first sample.
+            known = before if before and first.at - before.at <= 2 * step else first
+            then = known.figures if known.figures is not merged else None
             yield _point(max(begin, since), min(begin + width, until), merged, then)
             before = Row(row.at, merged)
 

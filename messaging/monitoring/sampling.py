@@ -143,7 +143,8 @@ def behind_s(applied: int | None, published: int | None, now: datetime) -> float
             beyond = rows.filter(at__gt=level.at, published__gt=applied).order_by("at").first()
             then, since = level.published or 0, _taken(level)
             more, until = (beyond.published, _taken(beyond)) if beyond else (published, now)
-            share = (applied - then) / max(1, (more or 0) - then)
+            # When the record behind the last applied one came, which is the first to wait.
+            share = min(1.0, (applied + 1 - then) / max(1, (more or 0) - then))
             return _age_s(since + (until - since) * share, now)
     # Since before there were samples.
     oldest = Sample.objects.filter(at__lte=now).order_by("at").first()

@@ -51,7 +51,7 @@ class Counts(msgspec.Struct, omit_defaults=True):
         for bucket in sorted(buckets):
             left -= buckets[bucket]
             if left <= 0:
-                return float(FIRST_S * GROWTH**bucket)
+                return float(FIRST_S * GROWTH ** (bucket - 0.5))  # the middle of the bucket
         return None
 
 

@@ -31,6 +31,7 @@ class Moment(NamedTuple):
     step: str
     at: datetime | None
     note: str = ""
+    at_most: bool = False  # it was then, or earlier
 
 
 class Mark(NamedTuple):
@@ -111,7 +112,8 @@ def _mark(moment: Moment, first: datetime | None, last: datetime | None) -> Mark
         note = "; ".join(filter(None, [note, "the clocks of two hosts differ"]))
     share = max(timedelta(), passed) / ((last - first) or timedelta(seconds=1))
     x = MARGIN + round(share * (WIDTH - 2 * MARGIN))
-    return Mark(moment.step, at, "" if at == first else duration(passed), note, x)
+    after = "" if at == first else f"{'at most ' if moment.at_most else ''}{duration(passed)}"
+    return Mark(moment.step, at, after, note, x)
 
 
 def duration(passed: timedelta) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_permission_codename
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from messaging.eventstore.models import Event, Outbox, Receipt, Stream
 from messaging.monitoring import timeline
 from messaging.monitoring.timeline import Mark, Moment
-from messaging.projections.models import DeadLetter, Discarded, Rebuild
+from messaging.projections.models import DeadLetter, Discarded, ProjectionState, Rebuild
 from messaging.projections.read_models import BY_THE_DATABASE, ReadModel
 from messaging.projections.registry import PROJECTIONS, Projection
 from messaging.projections.serving.live import live, live_root
@@ -75,14 +75,17 @@ def _moments(event: Event, waiting: bool) -> Iterator[Moment]:
     yield from timeline.received(event)
     yield timeline.stored(event)
     yield timeline.published(event, waiting)
-    for projection in _projections_of(event):
-        yield _applied(projection, event)
+    applied = [_applied(projection, event) for projection in _projections_of(event)]
+    yield from sorted(applied, key=lambda one: (one.at is None, one.at or event.recorded_at))
 
 
 def _applied(projection: Projection, event: Event) -> Moment:
     """The root row says when its last event was applied, by the read database's clock."""
     step, root = f"applied to {projection.name}", live_root(projection, event.stream_id)
     if root is None or root.version < event.version:
+        parked = _parked(projection, event).filter(version=event.version).first()
+        if parked is not None:
+            return Moment(f"parked in {projection.name}", parked.parked_at, parked.code)
         return Moment(step, None, _state(projection, event))
     if projection.inline:
         return Moment(step, event.recorded_at, "by the command itself")
@@ -93,8 +96,9 @@ def _applied(projection: Projection, event: Event) -> Moment:
     if at is not None and rebuilt.filter(switched_at__gte=at).exists():
         notes.append(f"by the rebuild of generation {root.generation}")
     if Discarded.objects.filter(projection=projection.name, event_id=event.event_id).exists():
-        notes.append("passed over: an operator discarded the event")
-    return Moment(step, at, "; ".join(notes))
+        step = f"passed over in {projection.name}"
+        notes.insert(0, "an operator discarded the event")
+    return Moment(step, at, "; ".join(notes), at_most=bool(notes))
 
 
 def _projections_of(event: Event) -> list[Projection]:
@@ -120,13 +124,23 @@ def _state(projection: Projection, event: Event) -> str:
     root: Any = live_root(projection, event.stream_id)
     if root is not None and root.version >= event.version:
         return f"applied; the stream is at version {root.version}"
-    parked = DeadLetter.objects.filter(
-        projection=projection.name, stream_id=event.stream_id, version__lte=event.version
-    )
-    first = parked.order_by("version").first()
+    first = _parked(projection, event).first()
+    if first is not None and first.version == event.version:
+        return f"parked ({first.code})"
     if first is not None:
         return f"parked: waits for version {first.version} ({first.code})"
     return f"on its way; the stream is at version {0 if root is None else root.version}"
+
+
+def _parked(projection: Projection, event: Event) -> QuerySet[DeadLetter]:
+    """The dead letters of its stream up to the event, of what readers see."""
+    live = ProjectionState.objects.filter(name=projection.name).values("live_generation")
+    return DeadLetter.objects.filter(
+        projection=projection.name,
+        generation__in=live,
+        stream_id=event.stream_id,
+        version__lte=event.version,
+    ).order_by("version")
 
 
 def _table(projection: Projection, model: Any, event: Event) -> Table:

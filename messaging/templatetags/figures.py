@@ -27,8 +27,8 @@ def age(moment: datetime) -> str:
 
 
 @register.filter
-def clock(moment: datetime) -> str:
+def clock(moment: datetime, form: str = "%H:%M:%S") -> str:
     """The time of day in UTC, with the date unless it is today's: "27 Nov 03:12:41 UTC"."""
     utc = moment.astimezone(UTC)
     today = utc.date() == utc_now().date()
-    return f"{utc:%H:%M:%S} UTC" if today else f"{utc.day} {utc:%b %H:%M:%S} UTC"
+    return f"{utc:{form}} UTC" if today else f"{utc.day} {utc:%b} {utc:{form}} UTC"

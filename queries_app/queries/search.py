@@ -63,7 +63,7 @@ class FoundPost(PostView):
 @query(who=anyone)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPosts(Query[Page[FoundPost]]):
-    """The posts in which the words of `q` occur, newest first; with `author`, only theirs.
+    """The posts in which these words occur, newest first; with an author, only theirs.
 
     All of the words are in one text: the post's own, or one of its comments. Case, accents, English
     endings ("tomatoes") and the order of words make no difference. What is neither a letter nor a

@@ -376,6 +376,7 @@ def test_dead_letters_are_grouped_by_cause_with_the_error_first_and_what_readers
     error, folded = (text.index(part) for part in ("17 times</strong>", "<summary>Traceb"))
     assert error < folded < text.index("Event id")
     assert "version 1; 1 later wait behind this event" in text
+    assert str(dead_letter.event_id) in text, "which is not in this store"
 
 
 def test_what_only_waits_behind_another_is_not_discarded(database: Mode) -> None:

@@ -98,9 +98,8 @@ def test_a_span_is_read_as_so_many_points_with_the_worst_of_each(database: Mode)
     points = series(end - start, 11, until=end)
     assert len(points) == 10
     assert [p.figures.projections["posts"].lag for p in points] == [0, 0, 0, 0, 0, 500, 0, 0, 0, 0]
-    assert points[0].stored_per_s is None, "nothing to count from"
-    assert {p.stored_per_s for p in points[1:]} == {2.0}
-    assert {p.published_per_s for p in points[1:]} == {2.0}
+    assert {p.stored_per_s for p in points} == {2.0}, "of the first from its own first sample on"
+    assert {p.published_per_s for p in points} == {2.0}
     assert points[-1].applied_per_s == {"posts": 2.0}
     assert {p.refused_per_min for p in points[1:]} == {6.0}
     assert not any(p.missing_s for p in points)
@@ -151,9 +150,10 @@ def test_lag_is_in_seconds_too(database: Mode) -> None:
         at = start + n * 10 * SECOND
         keep(at, figures(at, published=100 * n))
     now = start + 100 * SECOND
-    assert sampling.behind_s(450, 1_000, now) == pytest.approx(55)
-    assert sampling.behind_s(900, 900, now) == pytest.approx(10)
-    assert sampling.behind_s(950, 1_000, now) == pytest.approx(5)
+    assert sampling.behind_s(449, 1_000, now) == pytest.approx(55)
+    assert sampling.behind_s(949, 1_000, now) == pytest.approx(5)
+    assert sampling.behind_s(999, 1_000, now) == pytest.approx(0), "it came at the latest now"
+    assert sampling.behind_s(900, 900, now) == pytest.approx(0)
     Sample.objects.filter(at__lt=start + 50 * SECOND).delete()
     assert sampling.behind_s(100, 1_000, now) == pytest.approx(50), "since there are samples"
 

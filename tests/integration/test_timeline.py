@@ -10,6 +10,7 @@ from uuid import uuid4, uuid5
 import pytest
 
 from commands_app.commands import LikePost, NewPost
+from contracts.posts import PostLiked
 from messaging import mediator
 from messaging.bus import current_bus
 from messaging.eventstore.keys import version_8
@@ -20,6 +21,9 @@ from messaging.message import Context
 from messaging.monitoring import timeline
 from messaging.monitoring.timeline import Mark
 from messaging.monitoring.trace import trace_of
+from messaging.projections.consuming import resolving
+from messaging.projections.models import DeadLetter
+from messaging.projections.registry import Applier
 from messaging.rebuilding import requests
 from messaging.rebuilding.worker import RebuildWorker
 from queries_app.models import Post
@@ -97,6 +101,36 @@ def test_a_command_with_a_key_was_received_when_its_conversation_began(
         mediator.send(NewPost(message="c"), replace(with_key(), correlation_id=named))
         unknown = way_of(Event.objects.order_by("-pk")[0])["received"]
         assert (unknown.at, unknown.note) == (None, "not kept"), named
+
+
+def poisoned(*_: object) -> NoReturn:
+    raise ZeroDivisionError
+
+
+def test_an_event_that_is_parked_and_given_up_says_so_and_when(
+    database: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_id = mediator.send(NewPost(message="a"), ALICE).stream_id
+    for actor in ("bob", "carol"):
+        mediator.send(LikePost(post_id=post_id), Context(actor=actor))
+    _, liked, later = Event.objects.order_by("position")
+    publish_all()
+    with monkeypatch.context() as patched:
+        mistaken = Applier(poisoned, posts.appliers[PostLiked].row_keys)
+        patched.setitem(posts.appliers, PostLiked, mistaken)
+        consume_all(posts)
+    letter = DeadLetter.objects.get(code="poison")
+    parked = way_of(liked)["parked in posts"]
+    assert (parked.at, parked.note) == (letter.parked_at, "poison")
+    assert way_of(later)["parked in posts"].note == "behind"
+    page = signed_in("root", is_superuser=True).get(url(DeadLetter, letter.pk, "change"))
+    assert f'<a href="{url(Event, liked.pk, "trace")}">{liked.event_id}</a>' in page.text
+
+    resolving.discard(letter)
+    given_up = way_of(liked)["passed over in posts"]
+    assert given_up.note.startswith("an operator discarded the event; at the latest")
+    assert given_up.after.startswith("at most +")
+    assert way_of(later)["applied to posts"].at is not None
 
 
 def applied_at() -> object:

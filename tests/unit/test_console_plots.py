@@ -151,7 +151,7 @@ WORKS: dict[str, object] = {"workers": {"consumer": 1}, "leader": "near 1"}
     [
         ({"leader": "near 1"}, "no consumer was alive"),
         ({"workers": {"consumer": 1}}, "no relay led"),
-        ({"outbox_age_s": 61.0}, "events waited 61 s in the outbox"),
+        ({"outbox_age_s": 11.0}, "events waited 11 s in the outbox"),
         ({"projections": {"posts": ProjectionFigures(halted=(3,))}},
          "partitions of posts were halted"),
         ({"projections": {"posts": ProjectionFigures(lag=9, lag_s=16.0)}},
@@ -169,6 +169,18 @@ def test_it_is_said_when_the_last_trouble_was_over(trouble: dict[str, object], s
     assert over is not None
     assert (over.at, over.what) == (points[1].until, said)
     assert last_trouble(points[2:]) is last_trouble([]) is None
+
+
+def test_all_are_named_whose_readers_were_behind_at_some_time_of_it() -> None:
+    def late(**seconds: float) -> dict[str, ProjectionFigures]:
+        return {name: ProjectionFigures(lag=9, lag_s=s) for name, s in seconds.items()}
+
+    points = [
+        point(0, **WORKS, projections=late(posts=60.0, search=60.0)),
+        point(1, **WORKS, projections=late(posts=70.0)),
+    ]
+    (one,) = troubles(points)
+    assert one.what == "readers of posts, search were 70 s behind"
 
 
 def test_a_time_without_samples_was_trouble() -> None:

@@ -41,15 +41,15 @@ def test_each_moment_is_told_from_the_first_that_is_known() -> None:
             Moment("received", None, "not kept"),
             Moment("stored", NOON),
             Moment("published", after(milliseconds=41)),
-            Moment("applied to posts", after(milliseconds=180)),
+            Moment("applied to posts", after(milliseconds=180), at_most=True),
             Moment("applied to likes", None, "on its way"),
         ]
     )
-    assert [one.after for one in found] == ["", "", "+41 ms", "+180 ms", ""]
+    assert [one.after for one in found] == ["", "", "+41 ms", "at most +180 ms", ""]
     assert [one.x for one in found] == [0, MARGIN, 141, WIDTH - MARGIN, 0]
     assert in_text(found)[2:] == [
         "published            2026-11-28 12:00:00.041 +41 ms",
-        "applied to posts     2026-11-28 12:00:00.180 +180 ms",
+        "applied to posts     2026-11-28 12:00:00.180 at most +180 ms",
         "applied to likes                                         (on its way)",
     ]
 

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from messaging.dialect.values import db_uuid, sql_now
 from messaging.exceptions import ReadSideBehind
 from messaging.message import Position
-from messaging.projections.consuming.dead_letters import WAITS_FOR_CODE
+from messaging.projections.consuming.dead_letters import WAITS_FOR_ANOTHER, WAITS_FOR_CODE
 from messaging.projections.consuming.gaps import HEALS_WITHIN
 from messaging.projections.models import DeadLetter, ProjectionState
 from messaging.projections.registry import Projection
@@ -123,7 +123,7 @@ def _parked(late: Sequence[tuple[Projection, Position]]) -> frozenset[UUID]:
     """The streams that wait for a dead letter which neither an earlier event, soon, nor a worker
     with newer code will apply."""
     heads = DeadLetter.objects.exclude(code__in=("behind", WAITS_FOR_CODE))
-    heads = heads.exclude(code="gap", parked_at__gt=Now() - HEALS_WITHIN)
+    heads = heads.exclude(code__in=WAITS_FOR_ANOTHER, parked_at__gt=Now() - HEALS_WITHIN)
     found: set[UUID] = set()
     for name in {one.name for one, _ in late}:
         versions = {at.stream_id: at.version for one, at in late if one.name == name}
