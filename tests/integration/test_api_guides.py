@@ -5,7 +5,7 @@ import html
 import re
 import shlex
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from django.db import connections
@@ -120,6 +120,9 @@ def test_the_answer_of_a_command_leads_to_the_queries_that_wait_for_it(sqlite: M
     shown = client.get(html.unescape(found), headers={"Accept": HTML})
     assert (shown.status_code, "consistency_token=" in found) == (200, True)
     assert "See what it did" not in shown.content.decode()
+    token = parse_qs(urlsplit(html.unescape(found)).query)["consistency_token"][0]
+    kept = f'<input type="hidden" name="consistency_token" value="{token}">'
+    assert kept in shown.content.decode(), "asked again, it waits again"
 
 
 def test_each_code_of_an_error_leads_to_its_explanation(sqlite: Mode) -> None:
