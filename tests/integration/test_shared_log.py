@@ -98,6 +98,9 @@ def test_one_that_follows_reads_as_well_what_the_others_do_not(
         for one in (ahead, behind):
             one.step(timeout_s=0.5, max_records=20)
 
+    # Whoever fetches first stays ahead, and the other one follows.
+    first = "the one ahead has fetched"
+    wait_until(lambda: ahead.step(timeout_s=0.5, max_records=20), first, 60)
     wait_until(lambda: step() or behind.subscription._held, "it follows", 60)  # type: ignore[func-returns-value,attr-defined]
     publish(bus, in_partition(3, 10))
     read = "it has read the partition that the one ahead does not"
