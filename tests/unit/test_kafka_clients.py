@@ -12,6 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from messaging import conf
 from messaging.bus.base import Fetched
 from messaging.bus.kafka import CLIENTS, kafka_bus
+from messaging.bus.kafka import bus as kafka_bus_module
+from messaging.bus.kafka.bus import UNKNOWN_TOPIC, Cluster, Described
 from messaging.bus.kafka.confluent.positions import Positions
 from messaging.bus.kafka.confluent.security import NAMES, security
 from messaging.bus.kafka.oauth import Tokens
@@ -259,3 +261,42 @@ def test_a_publisher_that_gives_up_says_why_and_keeps_nothing_that_could_still_g
     assert len(producer) == 0
     with pytest.raises(BusError, match="this publisher is closed"):
         publisher.publish(numbered(1))
+
+
+# --- a topic that is new ----------------------------------------------------------------------
+
+
+def answering(client: str, monkeypatch: pytest.MonkeyPatch, codes: list[int]) -> Any:
+    """A bus whose brokers say so of the topic, one after the other, the last for ever."""
+    bus = bus_of(client)
+
+    def describe() -> Described:
+        code = codes.pop(0) if len(codes) > 1 else codes[0]
+        return Described(code, "id", [3] * bus.partitions)
+
+    monkeypatch.setattr(bus, "_describe", describe)
+    monkeypatch.setattr(bus, "_cluster", lambda: Cluster("cluster", 3))
+    return bus
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_broker_that_does_not_know_a_new_topic_yet_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    """It would be taken for one that was deleted, and stop a worker that has just started."""
+    bus = answering(client, monkeypatch, [0, UNKNOWN_TOPIC, UNKNOWN_TOPIC, 0])
+    bus.ensure_topic()
+    assert bus.identity().topic == "id"
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("knew", [True, False], ids=["once there", "never seen"])
+def test_a_topic_that_is_gone_is_named(
+    monkeypatch: pytest.MonkeyPatch, client: str, knew: bool
+) -> None:
+    monkeypatch.setattr(kafka_bus_module, "SPREADS_WITHIN_S", 0.01 if knew else 3_600)
+    bus = answering(client, monkeypatch, [0, UNKNOWN_TOPIC] if knew else [UNKNOWN_TOPIC])
+    if knew:
+        bus.ensure_topic()
+    with pytest.raises(HistoryMismatch, match="has no topic 'of_these_tests'"):
+        bus.identity()

@@ -1,6 +1,7 @@
 """The bus on Apache Kafka, whichever client speaks to it: its topic, and how safe it is."""
 
 import logging
+import time
 from abc import abstractmethod
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from messaging.exceptions import BusError, HistoryMismatch
 log = logging.getLogger("postlog.kafka")
 
 PUBLISH_TIMEOUT_S = 30
+UNKNOWN_TOPIC = 3  # UNKNOWN_TOPIC_OR_PARTITION
+# One broker knows a new topic before the others do, and the next question may go to any of them.
+SPREADS_WITHIN_S, ASK_EVERY_S = 5.0, 0.2
 TOPIC = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
@@ -45,6 +49,7 @@ class KafkaBus(Bus):
         self.partitions = settings.partitions
         self.user = settings.security.get("sasl_plain_username", "")
         self._replication = settings.replication
+        self._ensured: float | None = None  # when a broker last had the topic, as time.monotonic()
 
     @abstractmethod
     def _describe(self) -> Described: ...
@@ -64,14 +69,17 @@ class KafkaBus(Bus):
     def _offsets(self, partitions: range, *, end: bool) -> dict[int, int]: ...
 
     def ensure_topic(self) -> None:
-        if self._seen().error_code == 0:
-            return
-        replicas = self._replication or min(self._cluster().brokers, SAFE_REPLICAS)
-        in_sync = {"min.insync.replicas": "2"} if replicas >= SAFE_REPLICAS else {}
-        self._create(replicas, TOPIC | in_sync)
+        if self._seen().error_code != 0:
+            replicas = self._replication or min(self._cluster().brokers, SAFE_REPLICAS)
+            in_sync = {"min.insync.replicas": "2"} if replicas >= SAFE_REPLICAS else {}
+            self._create(replicas, TOPIC | in_sync)
+        self._ensured = time.monotonic()
 
     def identity(self) -> Identity:
         topic, cluster = self._seen(), self._cluster()
+        while topic.error_code == UNKNOWN_TOPIC and self._is_new():
+            time.sleep(ASK_EVERY_S)
+            topic = self._seen()
         if topic.error_code != 0:
             raise HistoryMismatch(
                 f"The broker has no topic {self.topic!r} (error {topic.error_code}): it was "
@@ -94,6 +102,9 @@ class KafkaBus(Bus):
         return Identity(
             cluster=cluster.cluster_id, topic=topic.topic_id, partitions=self.partitions
         )
+
+    def _is_new(self) -> bool:
+        return self._ensured is not None and time.monotonic() < self._ensured + SPREADS_WITHIN_S
 
     def _seen(self) -> Described:
         """The topic, or why there is none. Raises `BusError` if it may not be seen: it may well be
