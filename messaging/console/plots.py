@@ -91,7 +91,7 @@ def picture(span: Span) -> Picture:
     """Read the samples, and draw them."""
     until = samples.database_time()
     points = samples.series(span.length, POINTS, until)
-    # At full resolution, so that what was short is told of, too.
+    # At full resolution, so that short events are marked as well.
     long = span.length > samples.FINE_UP_TO
     each = samples.series(span.length, samples.MAX_POINTS, until) if long else points
     axis = Axis(until - span.length, until, span)

@@ -19,7 +19,7 @@ from messaging.message import Context, Envelope, Position, Result, utc_now
 
 SERVER_GENERATED = 8  # the UUID version of command ids that no sender chose
 DERIVED_FROM_KEY = 5  # that of ids derived from an Idempotency-Key, a form or a line of a file
-OF_COMMAND = (1 << 80) - 1  # the bits of a conversation's id that are its first command's
+OF_COMMAND = (1 << 80) - 1  # the low bits of a conversation's id: those of its first command
 LOST_RACE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
